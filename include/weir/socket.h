@@ -1,0 +1,316 @@
+/*
+ * Sockets: POSIX's names, flags, constants and error numbers (Linux's values), on handles of one stack.
+ *
+ * No call blocks: where POSIX would, it returns -EAGAIN (connect: -EINPROGRESS). Every call returns a count, a handle
+ * or 0, or a negative errno of <weir/errno.h>; -EBADF for a handle that is stale or no socket at all is common to all
+ * and not repeated below.
+ */
+#ifndef WEIR_SOCKET_H
+#define WEIR_SOCKET_H
+
+#include <weir/errno.h>
+#include <weir/pkt.h>
+#include <weir/stack.h>
+#include <weir/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_SOCK_STREAM 1
+#define WEIR_SOCK_DGRAM  2
+#define WEIR_IPPROTO_TCP 6
+#define WEIR_IPPROTO_UDP 17
+
+#define WEIR_SHUT_RD   0
+#define WEIR_SHUT_WR   1
+#define WEIR_SHUT_RDWR 2
+
+/* Flags of send and recv, as Linux's MSG_*. MSG_DONTWAIT and MSG_NOSIGNAL are taken and change nothing: weir never
+ * waits nor signals. */
+#define WEIR_MSG_OOB      0x1
+#define WEIR_MSG_PEEK     0x2
+#define WEIR_MSG_CTRUNC   0x8
+#define WEIR_MSG_TRUNC    0x20
+#define WEIR_MSG_DONTWAIT 0x40
+#define WEIR_MSG_EOR      0x80
+#define WEIR_MSG_WAITALL  0x100
+#define WEIR_MSG_ERRQUEUE 0x2000
+#define WEIR_MSG_NOSIGNAL 0x4000
+#define WEIR_MSG_MORE     0x8000
+
+/* Levels and options, as Linux's. Their values are the same C types as Linux's (int unless noted). */
+#define WEIR_SOL_SOCKET 1
+#define WEIR_SOL_IP     0
+#define WEIR_SOL_IPV6   41
+#define WEIR_SOL_TCP    6
+#define WEIR_SOL_UDP    17
+#define WEIR_SOL_WEIR   0x7765 /* weir's own, below */
+
+#define WEIR_SO_REUSEADDR    2
+#define WEIR_SO_TYPE         3
+#define WEIR_SO_ERROR        4
+#define WEIR_SO_BROADCAST    6
+#define WEIR_SO_SNDBUF       7
+#define WEIR_SO_RCVBUF       8
+#define WEIR_SO_KEEPALIVE    9
+#define WEIR_SO_OOBINLINE    10
+#define WEIR_SO_PRIORITY     12
+#define WEIR_SO_LINGER       13 /* struct weir_linger */
+#define WEIR_SO_REUSEPORT    15
+#define WEIR_SO_RCVLOWAT     18
+#define WEIR_SO_BINDTODEVICE 25 /* a name */
+#define WEIR_SO_ACCEPTCONN   30
+#define WEIR_SO_SNDBUFFORCE  32
+#define WEIR_SO_RCVBUFFORCE  33
+#define WEIR_SO_MARK         36
+#define WEIR_SO_PROTOCOL     38
+#define WEIR_SO_DOMAIN       39
+
+#define WEIR_IP_TOS                  1
+#define WEIR_IP_TTL                  2
+#define WEIR_IP_PKTINFO              8
+#define WEIR_IP_MTU_DISCOVER         10
+#define WEIR_IP_RECVERR              11
+#define WEIR_IP_RECVTTL              12
+#define WEIR_IP_RECVTOS              13
+#define WEIR_IP_MTU                  14
+#define WEIR_IP_TRANSPARENT          19
+#define WEIR_IP_BIND_ADDRESS_NO_PORT 24
+#define WEIR_IP_MULTICAST_IF         32 /* struct weir_mreqn, or 4 bytes of address */
+#define WEIR_IP_MULTICAST_TTL        33
+#define WEIR_IP_MULTICAST_LOOP       34
+#define WEIR_IP_ADD_MEMBERSHIP       35 /* struct weir_mreqn, or its first 8 bytes */
+#define WEIR_IP_DROP_MEMBERSHIP      36
+
+#define WEIR_IPV6_UNICAST_HOPS   16
+#define WEIR_IPV6_MULTICAST_IF   17
+#define WEIR_IPV6_MULTICAST_HOPS 18
+#define WEIR_IPV6_MULTICAST_LOOP 19
+#define WEIR_IPV6_JOIN_GROUP     20 /* struct weir_ipv6_mreq */
+#define WEIR_IPV6_LEAVE_GROUP    21
+#define WEIR_IPV6_MTU_DISCOVER   23
+#define WEIR_IPV6_MTU            24
+#define WEIR_IPV6_RECVERR        25
+#define WEIR_IPV6_V6ONLY         26
+#define WEIR_IPV6_RECVPKTINFO    49
+#define WEIR_IPV6_RECVHOPLIMIT   51
+#define WEIR_IPV6_RECVTCLASS     66
+#define WEIR_IPV6_TCLASS         67
+
+#define WEIR_TCP_NODELAY          1
+#define WEIR_TCP_MAXSEG           2
+#define WEIR_TCP_CORK             3
+#define WEIR_TCP_KEEPIDLE         4 /* seconds */
+#define WEIR_TCP_KEEPINTVL        5 /* seconds */
+#define WEIR_TCP_KEEPCNT          6
+#define WEIR_TCP_SYNCNT           7
+#define WEIR_TCP_LINGER2          8
+#define WEIR_TCP_DEFER_ACCEPT     9
+#define WEIR_TCP_WINDOW_CLAMP     10
+#define WEIR_TCP_INFO             11 /* struct weir_tcp_info, cut to the caller's length */
+#define WEIR_TCP_QUICKACK         12
+#define WEIR_TCP_CONGESTION       13 /* a name */
+#define WEIR_TCP_USER_TIMEOUT     18 /* milliseconds */
+#define WEIR_TCP_FASTOPEN         23
+#define WEIR_TCP_TIMESTAMP        24
+#define WEIR_TCP_NOTSENT_LOWAT    25
+#define WEIR_TCP_CC_INFO          26
+#define WEIR_TCP_FASTOPEN_CONNECT 30
+#define WEIR_TCP_INQ              36
+
+/* weir's own options, at WEIR_SOL_WEIR, before bind or listen. */
+enum weir_option {
+    WEIR_OPT_ANY_PORT =
+        1, /* bind: the socket takes what arrives for any port that nobody else has: a transparent gateway */
+    WEIR_OPT_HOLD_SYN =
+        2, /* a listener: don't answer a SYN, let accept return it held (weir_tcp_admit, weir_tcp_refuse) */
+    WEIR_OPT_CONN_ID = 3, /* get only, uint64_t: the id that this socket's events carry */
+};
+
+struct weir_linger {
+    int onoff;
+    int seconds;
+};
+
+struct weir_mreqn { /* as struct ip_mreqn: addresses in network order */
+    uint8_t group[4];
+    uint8_t address[4];
+    int32_t ifindex;
+};
+
+struct weir_ipv6_mreq {
+    uint8_t group[16];
+    uint32_t ifindex;
+};
+
+/* What recvmsg tells and sendmsg may be told about one datagram, beside its bytes. `has` says which members count. */
+enum weir_msg_has {
+    WEIR_HAS_PKTINFO =
+        1 << 0, /* dst (recv: where it was sent to, port included; send: the source to use) and ifindex */
+    WEIR_HAS_TTL = 1 << 1,
+    WEIR_HAS_TOS = 1 << 2,
+    WEIR_HAS_ERR = 1 << 3, /* MSG_ERRQUEUE: err, err_type, err_code, err_info, offender */
+};
+
+struct weir_msg {
+    struct weir_sockaddr
+        *name; /* send: destination, NULL for the connected one; recv: filled with the source, may be NULL */
+    const struct weir_iovec *iov;
+    size_t iov_n;
+    int flags; /* recv: out, MSG_TRUNC and the like */
+    uint32_t has;
+    struct weir_sockaddr dst;
+    int ifindex;
+    int ttl;
+    int tos;
+    int err;
+    uint8_t err_type, err_code, err_origin; /* origin: 1 local, 2 ICMP, 3 ICMPv6 */
+    uint32_t err_info;
+    struct weir_sockaddr offender;
+};
+
+/*
+ * Make a socket. family: WEIR_AF_INET or _INET6 (dual-stack until IPV6_V6ONLY); type: SOCK_STREAM or SOCK_DGRAM;
+ * protocol: 0 or the one that fits. Errors: -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EMFILE, -ENOMEM.
+ */
+weir_fd weir_socket(struct weir *, int family, int type, int protocol);
+
+/* -EINVAL bound already; -EADDRINUSE; -EADDRNOTAVAIL not an address of this stack (and not IP_TRANSPARENT);
+ * -EAFNOSUPPORT. Port 0: one is chosen (RFC 6056). */
+int weir_bind(struct weir *, weir_fd, const struct weir_sockaddr *);
+
+/* backlog: Linux's meaning, cut to net.core.somaxconn: connections that wait for accept, which may reach backlog + 1.
+ * May be called again. -EOPNOTSUPP, -EADDRINUSE, -EINVAL. */
+int weir_listen(struct weir *, weir_fd, int backlog);
+
+/* peer may be NULL. -EAGAIN none waits; -EINVAL not listening; -EMFILE; -ENOMEM. */
+weir_fd weir_accept(struct weir *, weir_fd, struct weir_sockaddr *peer);
+
+/*
+ * TCP: -EINPROGRESS, then EPOLLOUT and SO_ERROR tell; -EALREADY, -EISCONN, -ENETUNREACH, -EADDRNOTAVAIL, -EAFNOSUPPORT,
+ * -ECONNREFUSED and the like once failed. UDP: 0; sets the peer (family AF_UNSPEC: unsets it).
+ */
+int weir_connect(struct weir *, weir_fd, const struct weir_sockaddr *);
+
+/* A held connection of a WEIR_OPT_HOLD_SYN listener: answer its SYN. 0 or -EINVAL when it isn't held. */
+int weir_tcp_admit(struct weir *, weir_fd);
+
+/*
+ * Turn a held connection away and close its handle: err ECONNREFUSED sends a reset, EHOSTUNREACH, ENETUNREACH, EACCES
+ * the ICMP unreachable that makes the peer see it, 0 or ETIMEDOUT nothing at all. 0 or -EINVAL.
+ */
+int weir_tcp_refuse(struct weir *, weir_fd, int err);
+
+/* Bytes taken (all or some), -EAGAIN, -EPIPE (no signal), -ENOTCONN, -ECONNRESET, -ETIMEDOUT and other ends of the
+ * connection; UDP: all or nothing, -EMSGSIZE, -EDESTADDRREQ. */
+int64_t weir_send(struct weir *, weir_fd, const void *, size_t, int flags);
+int64_t weir_sendto(struct weir *, weir_fd, const void *, size_t, int flags, const struct weir_sockaddr *);
+int64_t weir_sendmsg(struct weir *, weir_fd, const struct weir_msg *, int flags);
+
+/* Bytes read, 0 at the peer's FIN (UDP: an empty datagram), -EAGAIN, and the connection's end as for send. */
+int64_t weir_recv(struct weir *, weir_fd, void *, size_t, int flags);
+int64_t weir_recvfrom(struct weir *, weir_fd, void *, size_t, int flags, struct weir_sockaddr *src);
+int64_t weir_recvmsg(struct weir *, weir_fd, struct weir_msg *, int flags);
+
+/*
+ * The forms that don't copy (TCP). send_frags queues views (the stack takes references of its own) and returns the
+ * bytes taken. recv_frags moves up to `max` queued bytes out as at most n views, whose references become the caller's
+ * (weir_block_unref), and returns how many views; *bytes says how many bytes. 0 views with *bytes 0: the peer's FIN.
+ * Errors as for send and recv.
+ */
+int64_t weir_send_frags(struct weir *, weir_fd, const struct weir_frag *, unsigned n, int flags);
+int64_t weir_recv_frags(struct weir *, weir_fd, struct weir_frag *, unsigned n, size_t max, size_t *bytes);
+
+int weir_shutdown(struct weir *, weir_fd, int how); /* -ENOTCONN, -EINVAL */
+
+/* The handle is gone at once; the connection goes on to its orderly end (or a reset: unread data, SO_LINGER 0). Epoll
+ * objects close with it too. */
+int weir_close(struct weir *, weir_fd);
+
+/* End a connection now with a reset, whatever SO_LINGER says, and free the handle. RFC 9293 3.10.5. */
+int weir_abort(struct weir *, weir_fd);
+
+int weir_getsockname(struct weir *, weir_fd, struct weir_sockaddr *);
+int weir_getpeername(struct weir *, weir_fd, struct weir_sockaddr *); /* -ENOTCONN */
+
+/* Lengths as in POSIX: *len in: the room, out: the value's length. -ENOPROTOOPT, -EINVAL, -EDOM, -EISCONN. An option
+ * that returns 0 works. */
+int weir_getsockopt(struct weir *, weir_fd, int level, int name, void *value, uint32_t *len);
+int weir_setsockopt(struct weir *, weir_fd, int level, int name, const void *value, uint32_t len);
+
+/* What ioctl tells on Linux. SIOCINQ, SIOCOUTQ, SIOCOUTQNSD (bytes), SIOCATMARK (0 or 1). -EINVAL in a state that has
+ * none. */
+enum weir_ioctl { WEIR_SIOCINQ = 0x541B, WEIR_SIOCOUTQ = 0x5411, WEIR_SIOCATMARK = 0x8905, WEIR_SIOCOUTQNSD = 0x894B };
+int weir_ioctl(struct weir *, weir_fd, enum weir_ioctl, int *value);
+
+/* ---- Readiness ---- */
+
+#define WEIR_POLLIN     0x0001
+#define WEIR_POLLPRI    0x0002
+#define WEIR_POLLOUT    0x0004
+#define WEIR_POLLERR    0x0008
+#define WEIR_POLLHUP    0x0010
+#define WEIR_POLLNVAL   0x0020
+#define WEIR_POLLRDNORM 0x0040
+#define WEIR_POLLWRNORM 0x0100
+#define WEIR_POLLRDHUP  0x2000
+
+#define WEIR_EPOLLEXCLUSIVE (1u << 28)
+#define WEIR_EPOLLONESHOT   (1u << 30)
+#define WEIR_EPOLLET        (1u << 31)
+
+#define WEIR_EPOLL_CTL_ADD 1
+#define WEIR_EPOLL_CTL_DEL 2
+#define WEIR_EPOLL_CTL_MOD 3
+
+struct weir_pollfd {
+    weir_fd fd; /* negative: skipped */
+    short events;
+    short revents;
+};
+
+/* How many entries are ready now. O(n): see epoll for many. */
+int weir_poll(struct weir *, struct weir_pollfd *, unsigned n);
+
+struct weir_epoll_event {
+    uint32_t events; /* WEIR_POLL* (the EPOLL* values are the same) and the three above */
+    uint64_t data;
+};
+
+weir_fd weir_epoll_create(struct weir *); /* -EMFILE, -ENOMEM */
+
+/* -EEXIST, -ENOENT, -EINVAL, -ENOMEM, -ELOOP. ev may be NULL for DEL. A closed socket leaves by itself. */
+int weir_epoll_ctl(struct weir *, weir_fd epoll, int op, weir_fd fd, const struct weir_epoll_event *ev);
+
+/* Up to max events that are ready now, 0 when none; -EINVAL. O(ready): what is watched and silent costs nothing. */
+int weir_epoll_wait(struct weir *, weir_fd epoll, struct weir_epoll_event *events, int max);
+
+/*
+ * As Linux's struct tcp_info (linux/tcp.h), member for member, so that its bytes can be handed to a program. A member
+ * that weir can't know is 0.
+ */
+struct weir_tcp_info {
+    uint8_t state; /* Linux's numbers: 1 ESTABLISHED … 11 CLOSING */
+    uint8_t ca_state, retransmits, probes, backoff, options;
+    uint8_t snd_wscale : 4, rcv_wscale : 4;
+    uint8_t delivery_rate_app_limited : 1, fastopen_client_fail : 2;
+    uint32_t rto, ato, snd_mss, rcv_mss;                                   /* microseconds, bytes */
+    uint32_t unacked, sacked, lost, retrans, fackets;                      /* segments */
+    uint32_t last_data_sent, last_ack_sent, last_data_recv, last_ack_recv; /* milliseconds ago */
+    uint32_t pmtu, rcv_ssthresh, rtt, rttvar, snd_ssthresh, snd_cwnd, advmss, reordering;
+    uint32_t rcv_rtt, rcv_space, total_retrans;
+    uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
+    uint32_t segs_out, segs_in, notsent_bytes, min_rtt, data_segs_in, data_segs_out;
+    uint64_t delivery_rate, busy_time, rwnd_limited, sndbuf_limited;
+    uint32_t delivered, delivered_ce;
+    uint64_t bytes_sent, bytes_retrans;
+    uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd, rcv_wnd, rehash;
+    uint16_t total_rto, total_rto_recoveries;
+    uint32_t total_rto_time;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
