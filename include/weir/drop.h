@@ -189,4 +189,8 @@
     X(LINK_MTU, "larger than the link's MTU")
 /* clang-format on */
 
+#define WEIR_DROP_ENUM(name, text) WEIR_DROP_##name,
+enum weir_drop { WEIR_DROP_LIST(WEIR_DROP_ENUM) WEIR_DROP_N };
+#undef WEIR_DROP_ENUM
+
 #endif

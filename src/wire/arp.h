@@ -4,7 +4,7 @@
 #ifndef WI_WIRE_ARP_H
 #define WI_WIRE_ARP_H
 
-#include <weir/event.h>
+#include <weir/drop.h>
 #include <weir/types.h>
 
 #define WI_ARP_LEN 28

@@ -5,7 +5,7 @@
 #ifndef WI_WIRE_ETH_H
 #define WI_WIRE_ETH_H
 
-#include <weir/event.h>
+#include <weir/drop.h>
 #include <weir/types.h>
 
 #define WI_ETH_HDR      14

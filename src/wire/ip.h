@@ -10,7 +10,7 @@
 #ifndef WI_WIRE_IP_H
 #define WI_WIRE_IP_H
 
-#include <weir/event.h>
+#include <weir/drop.h>
 #include <weir/types.h>
 
 #define WI_IPV4_HDR       20 /* without options */

@@ -8,7 +8,7 @@
 #define WI_WIRE_TCP_H
 
 #include "base/seq.h"
-#include <weir/event.h>
+#include <weir/drop.h>
 #include <weir/types.h>
 
 #define WI_TCP_HDR_MIN  20

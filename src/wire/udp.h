@@ -4,7 +4,7 @@
 #ifndef WI_WIRE_UDP_H
 #define WI_WIRE_UDP_H
 
-#include <weir/event.h>
+#include <weir/drop.h>
 #include <weir/types.h>
 
 #define WI_UDP_HDR      8
