@@ -1,0 +1,98 @@
+/*
+ * A transport endpoint as the layers above and below see it: what TCP's and UDP's sockets have in common. Each
+ * transport embeds one as its first concern and fills in the operations; src/sock owns the handle and calls them.
+ *
+ * Ownership: the transport allocates and frees. While `owner` is set a handle refers to it; after close() the transport
+ * keeps it for as long as the protocol needs, and frees it itself.
+ */
+#ifndef WI_NET_SK_H
+#define WI_NET_SK_H
+
+#include "base/core.h"
+#include "base/list.h"
+#include <weir/socket.h>
+
+struct wi_net;
+struct wi_sk;
+
+struct wi_sk_ops {
+    int (*bind)(struct wi_sk *, const struct weir_sockaddr *);
+    int (*connect)(struct wi_sk *, const struct weir_sockaddr *); /* family AF_UNSPEC: dissolve */
+    int (*listen)(struct wi_sk *, int backlog);
+    int (*accept)(struct wi_sk *, struct wi_sk **child);
+    int (*admit)(struct wi_sk *);           /* a held SYN: answer it */
+    int (*refuse)(struct wi_sk *, int err); /* a held SYN: turn it away; the endpoint is gone afterwards */
+    int64_t (*sendmsg)(struct wi_sk *, const struct weir_msg *, int flags);
+    int64_t (*recvmsg)(struct wi_sk *, struct weir_msg *, int flags);
+    int64_t (*send_frags)(struct wi_sk *, const struct weir_frag *, unsigned n, int flags);
+    int64_t (*recv_frags)(struct wi_sk *, struct weir_frag *, unsigned n, size_t max, size_t *bytes);
+    int (*shutdown)(struct wi_sk *, int how);
+    void (*close)(struct wi_sk *);          /* owner is NULL already */
+    void (*abort)(struct wi_sk *);          /* likewise */
+    uint32_t (*poll)(const struct wi_sk *); /* WEIR_POLL* that are true now */
+    int (*getsockopt)(struct wi_sk *, int level, int name, void *value, uint32_t *len);
+    int (*setsockopt)(struct wi_sk *, int level, int name, const void *value, uint32_t len);
+    int (*ioctl)(struct wi_sk *, enum weir_ioctl, int *value);
+    const char *(*check)(const struct wi_sk *); /* NULL, or the first broken invariant */
+};
+
+/* Socket options that the transports and the network layer read; src/sock sets them (those of SOL_SOCKET, SOL_IP,
+ * SOL_IPV6). */
+struct wi_sk_opts {
+    uint32_t sndbuf_bytes, rcvbuf_bytes; /* as getsockopt reports them: twice what was asked for, as on Linux */
+    bool sndbuf_locked, rcvbuf_locked;   /* set by the user: no autotuning */
+    uint32_t rcvlowat;
+    int bound_if; /* SO_BINDTODEVICE, 0: any */
+    int mcast_if;
+    int16_t ttl;          /* -1: the default */
+    int16_t mcast_ttl;    /* 1 by default */
+    uint8_t tos;          /* or the traffic class */
+    uint8_t mtu_discover; /* IP_PMTUDISC_*: DONT 0, WANT 1, DO 2, PROBE 3 */
+    int32_t linger_s;     /* valid when linger_on */
+    uint32_t mark, priority;
+    bool linger_on;
+    bool reuseaddr, reuseport, v6only, broadcast, keepalive, oobinline, mcast_loop, recverr;
+    bool recv_pktinfo, recv_ttl, recv_tos;
+    bool transparent, bind_no_port, any_port, hold_syn;
+};
+
+struct wi_sk {
+    struct wi_core *core;
+    struct wi_net *net;
+    const struct wi_sk_ops *ops;
+    void *owner; /* src/sock's record; NULL: no handle */
+
+    /*
+     * Called by the transport each time that something happened (data came, room came, an error), with the events that
+     * it may have made true; it is called again for more of the same, which is what edge-triggered epoll needs. NULL
+     * when nobody cares. It must not call back into the transport.
+     */
+    void (*on_ready)(struct wi_sk *, uint32_t events);
+
+    uint64_t id;                        /* weir_event.conn_id */
+    struct weir_sockaddr local, remote; /* port 0: not bound, not connected */
+    uint16_t family;
+    uint8_t type;     /* SOCK_STREAM, SOCK_DGRAM */
+    uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+    bool has_addr;    /* bind named an address: local.addr was not just chosen by connect */
+    int err;          /* pending, positive errno: SO_ERROR, and the next call's failure */
+    int err_soft;     /* an ICMP error that did not end the connection: what a timeout will report */
+    struct wi_sk_opts opts;
+    struct wi_list port_link; /* in the port's list (net/ports.h) */
+    struct wi_port *port;     /* NULL: not bound */
+};
+
+/* Give a new endpoint its stack, identity and default options. */
+void wi_sk_init(struct wi_sk *, struct wi_core *, struct wi_net *, const struct wi_sk_ops *, int family, int type,
+                int protocol);
+
+static inline void wi_sk_ready(struct wi_sk *sk, uint32_t events)
+{
+    if (sk->on_ready)
+        sk->on_ready(sk, events);
+}
+
+/* Take the pending error, as SO_ERROR does: positive errno, 0 when there is none. */
+int wi_sk_take_err(struct wi_sk *);
+
+#endif
