@@ -1,0 +1,45 @@
+# A short front for meson and ninja. Each goal first sees to it that what it needs is installed (scripts/bootstrap).
+.DEFAULT_GOAL := all
+.PHONY: all demo test valgrind bench fuzz format install clean help
+
+PREFIX  ?= /usr/local
+SECONDS ?= 60
+TARGET  ?=
+
+all: ## build build/weir and libweir (this is what plain `make` does)
+	@scripts/bootstrap build
+	@scripts/build
+
+demo: all ## fetch a file with an unmodified curl through a link that loses packets, and tell the story
+	@scripts/bootstrap demo
+	@scripts/demo
+
+test: ## every test, with gcc under ASan and UBSan; and compile with clang
+	@scripts/bootstrap test
+	@scripts/test $(SUITE)
+
+valgrind: ## the unit tests under valgrind
+	@scripts/bootstrap test
+	@scripts/valgrind
+
+bench: all ## throughput beside the kernel's
+	@scripts/bootstrap test
+	@scripts/bench
+
+fuzz: ## fuzz each target (SECONDS=60 each; TARGET=name for one)
+	@scripts/bootstrap test
+	@scripts/fuzz $(SECONDS) $(TARGET)
+
+format: ## write every C file as clang-format has it
+	@scripts/bootstrap ci
+	@scripts/check-format --fix
+
+install: all ## install weir, libweir, headers, weir.pc and man pages (PREFIX=/usr/local, DESTDIR=)
+	@meson configure build --prefix=$(PREFIX)
+	@meson install -C build --quiet
+
+clean: ## remove what was built
+	@rm -rf build build-*
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
