@@ -1,0 +1,167 @@
+/* Slab pools. A chunk is a header and then strides. In front of each object is one pointer (its tag): the object's
+ * chunk while it is in use, the next free object's tag while it is free. It lies outside of the object, which thus can
+ * be poisoned whole. */
+#include "base/slab.h"
+
+#include "base/bytes.h"
+#include "base/str.h"
+
+#define ALIGN        ((size_t)16)
+#define CHUNK_TARGET ((size_t)8192)
+#define OBJS_MIN     4
+
+struct tag {
+    void *ptr;
+};
+
+struct chunk {
+    struct wi_list link;
+    struct wi_slab *slab;
+    struct tag *free; /* freed objects, by tag */
+    uint32_t used_n;  /* objects in use */
+    uint32_t
+        touched_n; /* objects ever handed out: those behind are not on the free list, so a new chunk costs no set-up */
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+
+#ifdef HAS_ASAN
+void __asan_poison_memory_region(void const volatile *addr, size_t size);
+void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
+#define POISON(p, len)   __asan_poison_memory_region((p), (len))
+#define UNPOISON(p, len) __asan_unpoison_memory_region((p), (len))
+#else
+#define POISON(p, len)   ((void)(p), (void)(len))
+#define UNPOISON(p, len) ((void)(p), (void)(len))
+#endif
+
+static size_t round_up(size_t n)
+{
+    return (n + ALIGN - 1) & ~(ALIGN - 1);
+}
+
+/* Where a chunk's first object is: its tag fits before it. */
+static size_t first_off(void)
+{
+    return round_up(sizeof(struct chunk) + sizeof(struct tag));
+}
+
+static size_t chunk_bytes(const struct wi_slab *s)
+{
+    return first_off() + s->objs_in_chunk * s->stride;
+}
+
+void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const char *name)
+{
+    WI_ASSERT(obj_size > 0 && obj_size <= UINT32_MAX);
+    *s = (struct wi_slab){.mem = mem, .name = name, .obj_size = obj_size};
+    wi_list_init(&s->usable);
+    wi_list_init(&s->full);
+    s->stride = round_up(obj_size + sizeof(struct tag));
+    s->objs_in_chunk = (uint32_t)wi_max_size(OBJS_MIN, (CHUNK_TARGET - first_off()) / s->stride);
+}
+
+static struct chunk *chunk_new(struct wi_slab *s)
+{
+    struct chunk *c = wi_mem_alloc(s->mem, chunk_bytes(s));
+    if (!c)
+        return NULL;
+    *c = (struct chunk){.slab = s};
+    wi_list_add_head(&s->usable, &c->link);
+    s->chunk_n++;
+    s->empty_n++;
+    POISON((char *)c + first_off(), s->objs_in_chunk * s->stride);
+    return c;
+}
+
+static void chunk_free(struct wi_slab *s, struct chunk *c)
+{
+    wi_list_del(&c->link);
+    s->chunk_n--;
+    s->empty_n--;
+    UNPOISON((char *)c, chunk_bytes(s));
+    wi_mem_free(s->mem, c, chunk_bytes(s));
+}
+
+/* Takes a free object's tag out of a chunk that has one. */
+static struct tag *chunk_take(struct chunk *c, size_t stride)
+{
+    struct tag *tag = c->free;
+    if (tag) {
+        c->free = tag->ptr;
+    } else {
+        tag = (struct tag *)(void *)((char *)c + first_off() + c->touched_n * stride - sizeof(struct tag));
+        c->touched_n++;
+        UNPOISON(tag, sizeof *tag);
+    }
+    tag->ptr = c;
+    return tag;
+}
+
+void *wi_slab_alloc(struct wi_slab *s)
+{
+    struct chunk *c = wi_list_first(&s->usable, struct chunk, link);
+    if (!c && !(c = chunk_new(s)))
+        return NULL;
+    struct tag *tag = chunk_take(c, s->stride);
+    s->empty_n -= c->used_n == 0;
+    c->used_n++;
+    s->obj_n++;
+    if (c->used_n == s->objs_in_chunk) {
+        wi_list_del(&c->link);
+        wi_list_add_head(&s->full, &c->link);
+    }
+    void *obj = tag + 1;
+    UNPOISON(obj, s->obj_size);
+    return memset(obj, 0, s->obj_size);
+}
+
+/* The chunk has no object any more: keep it as the spare, or give it back. The spare is last in the list, to be used
+ * last. */
+static void chunk_emptied(struct wi_slab *s, struct chunk *c)
+{
+    s->empty_n++;
+    bool is_last = s->obj_n == 0;
+    if (s->empty_n > 1 || (is_last && !s->keeps_last)) {
+        chunk_free(s, c);
+    } else {
+        wi_list_del(&c->link);
+        wi_list_add_tail(&s->usable, &c->link);
+    }
+    if (is_last && !s->keeps_last && s->empty_n)
+        chunk_free(s, wi_list_first(&s->usable, struct chunk, link));
+}
+
+void wi_slab_free(struct wi_slab *s, void *obj)
+{
+    if (!obj)
+        return;
+    struct tag *tag = (struct tag *)obj - 1;
+    struct chunk *c = tag->ptr;
+    WI_ASSERT(c->slab == s && c->used_n > 0);
+
+    if (c->used_n == s->objs_in_chunk) {
+        wi_list_del(&c->link);
+        wi_list_add_head(&s->usable, &c->link);
+    }
+    tag->ptr = c->free;
+    c->free = tag;
+    POISON(obj, s->obj_size);
+    c->used_n--;
+    s->obj_n--;
+    if (c->used_n == 0)
+        chunk_emptied(s, c);
+}
+
+void wi_slab_fini(struct wi_slab *s)
+{
+    WI_ASSERT(s->obj_n == 0);
+    wi_list_for_each_safe (c, &s->usable, struct chunk, link)
+        chunk_free(s, c);
+}

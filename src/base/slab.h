@@ -1,0 +1,43 @@
+/* Pools of equal-size objects. Objects live in chunks of about 8 KiB from a wi_mem; a chunk whose last object is freed
+ * goes back to it, so a pool is never larger than its use (and scatter) asks for. Allocation and free are O(1).
+ *
+ * One empty chunk is held back while other chunks are in use, so that a use that swings around a chunk's edge does not
+ * allocate each time; when the last object goes, everything goes, unless `keeps_last` is set. Under AddressSanitizer,
+ * freed objects are poisoned. */
+#ifndef WI_BASE_SLAB_H
+#define WI_BASE_SLAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/list.h"
+
+struct wi_slab {
+    struct wi_mem *mem;
+    const char *name;       /* for people; the caller's, must outlive the slab */
+    struct wi_list usable;  /* chunks with a free object, the empty one last */
+    struct wi_list full;    /* chunks without */
+    size_t obj_size;        /* as asked for */
+    size_t stride;          /* between two objects of a chunk */
+    size_t obj_n;           /* objects now allocated */
+    uint32_t chunk_n;       /* chunks now held */
+    uint32_t empty_n;       /* of these, chunks with no object: 0 or 1 */
+    uint32_t objs_in_chunk; /* objects that a chunk holds */
+    bool keeps_last; /* the owner may set it: hold one chunk even when the pool is empty (pools used in every packet) */
+};
+
+/* Allocates nothing yet. Objects are aligned to 16 bytes. */
+void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const char *name);
+
+/* A zeroed object; NULL when the memory is at its limit. */
+void *wi_slab_alloc(struct wi_slab *s);
+
+/* Gives back `obj` (NULL: nothing happens), which came from this slab. */
+void wi_slab_free(struct wi_slab *s, void *obj);
+
+/* Gives back every chunk. All objects must have been freed: that is asserted, as a leak is a bug of the core. */
+void wi_slab_fini(struct wi_slab *s);
+
+#endif

@@ -1,0 +1,13 @@
+/* The four byte functions that a freestanding implementation still provides (C11 4.6 leaves <string.h> out). The core
+ * may call these and no other library function. */
+#ifndef WI_BASE_STR_H
+#define WI_BASE_STR_H
+
+#include <stddef.h>
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t len);
+void *memmove(void *dst, const void *src, size_t len);
+void *memset(void *dst, int byte, size_t len);
+int memcmp(const void *a, const void *b, size_t len);
+
+#endif
