@@ -16,7 +16,7 @@ demo: all ## fetch a file with an unmodified curl through a link that loses pack
 
 test: ## every test, with gcc under ASan and UBSan; and compile with clang
 	@scripts/bootstrap test
-	@scripts/test $(SUITE)
+	@scripts/run-tests $(SUITE)
 
 valgrind: ## the unit tests under valgrind
 	@scripts/bootstrap test
