@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "weir/types.h"
+#include <weir/types.h>
 
 struct wi_mem {
     struct weir_alloc a;

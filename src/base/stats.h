@@ -7,23 +7,21 @@
 #include <stdint.h>
 #include <weir/drop.h>
 
-#define WI_STAT_LIST(X)                                                                                                \
-    X(IpInReceives)                                                                                                    \
-    X(IpInDelivers) X(IpOutRequests) X(IpOutNoRoutes) X(IpReasmReqds) X(IpReasmOKs) X(IpReasmFails) X(IpReasmTimeout)  \
-        X(IpFragOKs) X(IpFragFails) X(IpFragCreates) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) X(IcmpOutErrors)     \
-            X(IcmpOutRateLimited) X(UdpInDatagrams) X(UdpOutDatagrams) X(UdpNoPorts) X(UdpInErrors) X(UdpRcvbufErrors) \
-                X(UdpSndbufErrors) X(TcpActiveOpens) X(TcpPassiveOpens) X(TcpAttemptFails) X(TcpEstabResets)           \
-                    X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts)            \
-                        X(ListenOverflows) X(ListenDrops) X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed)      \
-                            X(TWOpened) X(TWRecycled) X(PAWSActive) X(PAWSEstab) X(DelayedACKs) X(TCPTimeouts)         \
-                                X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) X(TCPRenoRecovery)         \
-                                    X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop)   \
-                                        X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose)     \
-                                            X(TCPAbortOnMemory) X(TCPAbortOnTimeout) X(TCPAbortOnLinger)               \
-                                                X(TCPKeepAlive) X(TCPZeroWindowProbes) X(TCPRcvCollapsed)              \
-                                                    X(TCPBacklogDrop) X(TCPMemoryPressures) X(TCPSackReneging)         \
-                                                        X(TCPMTUPSuccess) X(TCPMTUPFail) X(NeighFailed)                \
-                                                            X(NeighQueueDrops)
+/* clang-format off: it indents each line of such a list further than the last */
+#define WI_STAT_LIST(X) \
+    X(IpInReceives) X(IpInDelivers) X(IpOutRequests) X(IpOutNoRoutes) X(IpReasmReqds) X(IpReasmOKs) X(IpReasmFails) \
+    X(IpReasmTimeout) X(IpFragOKs) X(IpFragFails) X(IpFragCreates) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) \
+    X(IcmpOutErrors) X(IcmpOutRateLimited) X(UdpInDatagrams) X(UdpOutDatagrams) X(UdpNoPorts) X(UdpInErrors) \
+    X(UdpRcvbufErrors) X(UdpSndbufErrors) X(TcpActiveOpens) X(TcpPassiveOpens) X(TcpAttemptFails) X(TcpEstabResets) \
+    X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(ListenOverflows) \
+    X(ListenDrops) X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(TWOpened) X(TWRecycled) X(PAWSActive) \
+    X(PAWSEstab) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
+    X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop) \
+    X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
+    X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPZeroWindowProbes) X(TCPRcvCollapsed) \
+    X(TCPBacklogDrop) X(TCPMemoryPressures) X(TCPSackReneging) X(TCPMTUPSuccess) X(TCPMTUPFail) X(NeighFailed) \
+    X(NeighQueueDrops)
+/* clang-format on */
 
 #define WI_STAT_ENUM(name) WI_STAT_##name,
 enum wi_stat { WI_STAT_LIST(WI_STAT_ENUM) WI_STAT_N };

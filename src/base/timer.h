@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "weir/types.h"
+#include <weir/types.h>
 
 #define WI_WHEEL_LEVELS 8
 #define WI_WHEEL_SLOTS  64
