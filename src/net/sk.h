@@ -78,8 +78,10 @@ struct wi_sk {
     int err;          /* pending, positive errno: SO_ERROR, and the next call's failure */
     int err_soft;     /* an ICMP error that did not end the connection: what a timeout will report */
     struct wi_sk_opts opts;
-    struct wi_list port_link; /* in the port's list (net/ports.h) */
-    struct wi_port *port;     /* NULL: not bound */
+    struct wi_port *port; /* net/ports.h; NULL: not bound */
+    bool port_is_held;    /* occupies the port, lookups pass it by */
+    uint8_t port_reuse;   /* enum wi_port_reuse, as it stood at the binding */
+    bool port_by_bind;    /* counts in wi_port_number.bound_n */
 };
 
 /* Give a new endpoint its stack, identity and default options. */
