@@ -1,0 +1,28 @@
+/*
+ * The event stream as JSON lines: an object for each event. docs/trace.md has the fields; they don't change their
+ * names.
+ */
+#ifndef WTR_JSON_H
+#define WTR_JSON_H
+
+#include "io/link.h"
+
+#include <stdio.h>
+
+struct wtr_json;
+
+/* Write to `out`, which stays the caller's. epoch_ns is added to stamps (Unix time; 0 in virtual time). NULL: out of
+ * memory. */
+struct wtr_json *wtr_json_new(FILE *out, uint64_t epoch_ns);
+void wtr_json_free(struct wtr_json *); /* flushes */
+
+/* One event of the stack whose name is `host`. */
+void wtr_json_event(struct wtr_json *, const char *host, const struct weir_event *);
+
+/* A packet that a link dropped, duplicated, corrupted or reordered; those it left alone give no line. */
+void wtr_json_link(struct wtr_json *, const char *link, const struct wio_link_note *, enum weir_link_type);
+
+/* Lines that could not be written, and the errno of the first; 0 when all were. */
+uint64_t wtr_json_lost(const struct wtr_json *, int *err);
+
+#endif
