@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <weir/drop.h>
 
-/* clang-format off: it indents each line of such a list further than the last */
+/* clang-format would indent each line of this list further than the last. */
+/* clang-format off */
 #define WI_STAT_LIST(X) \
     X(IpInReceives) X(IpInDelivers) X(IpOutRequests) X(IpOutNoRoutes) X(IpReasmReqds) X(IpReasmOKs) X(IpReasmFails) \
     X(IpReasmTimeout) X(IpFragOKs) X(IpFragFails) X(IpFragCreates) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) \
