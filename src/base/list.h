@@ -65,7 +65,12 @@ static inline void wi_list_splice_tail(struct wi_list *head, struct wi_list *fro
 /* For the macros below: the object around `node`, NULL when the walk is back at `head`. */
 static inline void *wi_list_object(const struct wi_list *head, struct wi_list *node, size_t member_off)
 {
-    return node == head ? NULL : (char *)node - member_off;
+    if (node == head)
+        return NULL;
+    char *object = (char *)node - member_off;
+    if (!object)
+        __builtin_unreachable(); /* said for the static analyser, which takes such a difference for a possible NULL */
+    return object;
 }
 
 /* The first or last object, NULL when there is none. `head` is evaluated twice. */
