@@ -1,8 +1,9 @@
 /*
- * Pools, blocks and packets (weir/pkt.h). Cutting super-segments and finishing checksums need header knowledge: net/offload.c.
+ * Pools, blocks and packets (weir/pkt.h). Cutting super-segments and finishing checksums need header knowledge:
+ * net/offload.c.
  *
- * A pool's memory is the stack's whole budget (wi_pool_mem): packets, blocks and everything else count against one limit. The pool
- * counts what is out, and goes when it has been let go and nothing is out any more.
+ * A pool's memory is the stack's whole budget (wi_pool_mem): packets, blocks and everything else count against one
+ * limit. The pool counts what is out, and goes when it has been let go and nothing is out any more.
  */
 #include "base/pkt.h"
 

@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 #include <weir/pkt.h>
 
-/* The accounts that a pool allocates on: one limit for the packets and all else of a stack. Lives as long as the pool. */
+/* The accounts that a pool allocates on: one limit for the packets and all else of a stack. Lives as long as the pool.
+ */
 struct wi_mem *wi_pool_mem(struct weir_pool *);
 
 /* The bytes of a packet's head: headers, contiguous, writable while the packet has one reference. */

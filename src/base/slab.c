@@ -104,7 +104,7 @@ static struct tag *chunk_take(struct chunk *c, size_t stride)
     return tag;
 }
 
-void *wi_slab_alloc(struct wi_slab *s)
+void *wi_slab_alloc_raw(struct wi_slab *s)
 {
     struct chunk *c = wi_list_first(&s->usable, struct chunk, link);
     if (!c && !(c = chunk_new(s)))
@@ -119,7 +119,13 @@ void *wi_slab_alloc(struct wi_slab *s)
     }
     void *obj = tag + 1;
     UNPOISON(obj, s->obj_size);
-    return memset(obj, 0, s->obj_size);
+    return obj;
+}
+
+void *wi_slab_alloc(struct wi_slab *s)
+{
+    void *obj = wi_slab_alloc_raw(s);
+    return obj ? memset(obj, 0, s->obj_size) : NULL;
 }
 
 /* The chunk has no object any more: keep it as the spare, or give it back. The spare is last in the list, to be used

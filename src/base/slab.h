@@ -34,6 +34,9 @@ void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const 
 /* A zeroed object; NULL when the memory is at its limit. */
 void *wi_slab_alloc(struct wi_slab *s);
 
+/* The same with its contents undefined, for objects too large to zero each time. */
+void *wi_slab_alloc_raw(struct wi_slab *s);
+
 /* Gives back `obj` (NULL: nothing happens), which came from this slab. */
 void wi_slab_free(struct wi_slab *s, void *obj);
 

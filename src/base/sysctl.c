@@ -1,4 +1,5 @@
-/* The table of tunables (sysctl.h): name, place, default, range, and what it does. Linux's names, defaults and meanings. */
+/* The table of tunables (sysctl.h): name, place, default, range, and what it does. Linux's names, defaults and
+ * meanings. */
 #include "base/sysctl.h"
 
 #include "base/str.h"
@@ -26,11 +27,15 @@ struct tunable {
 
 #define AT(member) offsetof(struct wi_sysctl, member)
 #define INT(path, member, value, lo, hi, text)                                                                         \
-    {.name = path #member, .help = text, .kind = KIND_INT, .off = AT(member), .dflt = {value}, .min = lo, .max = hi}
+    {                                                                                                                  \
+        .name = path #member, .help = text, .kind = KIND_INT, .off = AT(member), .dflt = {value}, .min = lo, .max = hi \
+    }
 #define V4(member, value, lo, hi, text)   INT("net.ipv4.", member, value, lo, hi, text)
 #define CORE(member, value, lo, hi, text) INT("net.core.", member, value, lo, hi, text)
 #define NAMED(path, k, member, a, b, c, lo, hi, text)                                                                  \
-    {.name = path, .help = text, .kind = k, .off = AT(member), .dflt = {a, b, c}, .min = lo, .max = hi}
+    {                                                                                                                  \
+        .name = path, .help = text, .kind = k, .off = AT(member), .dflt = {a, b, c}, .min = lo, .max = hi              \
+    }
 
 /* clang-format off */
 static const struct tunable tunables[] = {
@@ -123,7 +128,8 @@ enum { TUNABLE_N = sizeof tunables / sizeof tunables[0] };
 static const unsigned numbers_of[] = {[KIND_INT] = 1, [KIND_RANGE] = 2, [KIND_MEM] = 3, [KIND_NAME] = 0};
 
 /* The members that a tunable sets lie side by side. */
-_Static_assert(AT(ip_local_port_max) == AT(ip_local_port_min) + sizeof(int64_t), "a range's two ends must be neighbours");
+_Static_assert(AT(ip_local_port_max) == AT(ip_local_port_min) + sizeof(int64_t),
+               "a range's two ends must be neighbours");
 
 static int64_t *numbers_at(struct wi_sysctl *s, const struct tunable *t)
 {

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A buffer that is filled from the front, always NUL-terminated; what does not fit is cut, and `wanted` goes on counting. */
+/* A buffer that is filled from the front, always NUL-terminated; what does not fit is cut, and `wanted` goes on
+ * counting. */
 struct wi_text {
     char *buf;
     size_t cap;
@@ -27,7 +28,8 @@ bool wi_str_equal(const char *, const char *);
 bool wi_str_has_prefix(const char *text, const char *prefix);
 
 /*
- * Read a number from *s, decimal or 0x…, after blanks, and move *s behind it. False: there is none, or it leaves int64_t; *s and *out are as before.
+ * Read a number from *s, decimal or 0x…, after blanks, and move *s behind it. False: there is none, or it leaves
+ * int64_t; *s and *out are as before.
  */
 bool wi_parse_i64(const char **s, int64_t *out);
 
