@@ -21,7 +21,7 @@ struct wi_arp {
 
 /*
  * Read an ARP message; padding after it is ignored. On a drop reason *out is left alone.
- * ARP_SHORT, ARP_FORMAT, ARP_OP, ARP_BAD_ADDR (a group link address, a multicast or broadcast sender).
+ * ARP_SHORT, ARP_FORMAT, ARP_OP, ARP_BAD_ADDR (a group link address, a multicast, broadcast or loopback sender).
  */
 enum weir_drop wi_arp_parse(struct wi_arp *out, const uint8_t *p, size_t len);
 

@@ -57,34 +57,37 @@ enum wi_icmp_code {
 
 /* The packet that an error quotes, as far as the quote reaches. It is one that we sent: src is ours. */
 struct wi_icmp_inner {
-    struct weir_addr src;
-    struct weir_addr dst;
-    uint8_t proto;
+    struct wi_ip ip; /* by wi_ip_skim; its offsets count from the quoted IP header, which lies at WI_ICMP_HDR */
+    uint32_t
+        l4_off; /* of the quoted transport header, from the ICMP header's start; ip.l4_len bytes of it were quoted */
     bool has_ports; /* TCP, UDP: src_port and dst_port were quoted */
     bool has_seq;   /* TCP: so was the sequence number */
     bool has_echo;  /* an echo request: `id` and `echo_seq` were */
     uint16_t src_port;
     uint16_t dst_port;
-    struct wi_seq seq;
     uint16_t id;
     uint16_t echo_seq;
-    uint32_t off;    /* of the quoted IP header, from the ICMP header's start */
-    uint32_t l4_off; /* of the quoted transport header, likewise */
-    uint32_t len;    /* bytes quoted, IP header included */
+    struct wi_seq seq;
 };
 
 struct wi_icmp {
     enum wi_icmp_kind kind;
     bool is_v6;
-    uint8_t type;      /* as on the wire; wi_icmp_put derives it from `kind` */
-    uint8_t code;      /* as on the wire */
-    uint16_t id;       /* echo */
-    uint16_t echo_seq; /* echo */
-    uint32_t mtu;      /* TOO_BIG; 0 from a v4 router that does not say (RFC 1191 5) */
-    uint32_t pointer;  /* PARAM_PROBLEM: offset into the quoted packet */
-    bool has_inner;    /* errors: always */
-    struct wi_icmp_inner inner;
+    uint8_t type;               /* as on the wire; wi_icmp_put derives it from `kind` */
+    uint8_t code;               /* as on the wire */
+    uint16_t id;                /* echo */
+    uint16_t echo_seq;          /* echo */
+    uint32_t mtu;               /* TOO_BIG; 0 from a v4 router that does not say (RFC 1191 5) */
+    uint32_t pointer;           /* PARAM_PROBLEM: offset into the quoted packet */
+    struct wi_icmp_inner inner; /* errors only */
 };
+
+/* Does it report what became of a packet of ours? */
+static inline bool wi_icmp_is_error(enum wi_icmp_kind kind)
+{
+    return kind == WI_ICMP_UNREACH || kind == WI_ICMP_TOO_BIG || kind == WI_ICMP_TIME_EXCEEDED ||
+           kind == WI_ICMP_PARAM_PROBLEM;
+}
 
 /*
  * Read an ICMP or ICMPv6 message of `len` bytes, of which lin_len lie at `p`. On a drop reason *out is left alone.

@@ -23,9 +23,6 @@
 #define WI_IPV6_MTU_MIN   1280 /* RFC 8200 5 */
 #define WI_IPV4_MTU_MIN   68   /* RFC 791 3.2 */
 
-/* What a host looks at of a packet's headers, to be asked of the packet's start: longer chains are dropped. */
-#define WI_IP_CHAIN_MAX 512
-
 enum wi_ip_proto {
     WI_IP_HOPOPTS = 0,
     WI_IP_ICMP = 1,
@@ -97,6 +94,14 @@ enum weir_drop wi_ip_parse(struct wi_ip *out, const uint8_t *p, size_t lin_len, 
  */
 enum weir_drop wi_ipv6_walk(struct wi_ip *ip, const uint8_t *payload, size_t lin_len);
 
+/*
+ * Read the headers of a packet that an ICMP error quotes: cut off anywhere, its lengths and sums believed by nobody
+ * (RFC 1122 3.2.2). In *out: addresses, proto, ttl, tos, the fragment fields, l4_off, and as l4_len the bytes of the
+ * transport header and payload that are there: 0 when the quote ends before, or is of a later fragment. False: no IP
+ * header.
+ */
+bool wi_ip_skim(struct wi_ip *out, const uint8_t *p, size_t len);
+
 /* A header to be written. */
 struct wi_ip_out {
     struct weir_addr src;
@@ -131,7 +136,7 @@ size_t wi_ip_put(uint8_t *p, const struct wi_ip_out *);
  * its payload. RFC 9293 3.1, RFC 8200 8.1. One code path: a mapped address's constant prefix adds 0xffff twice, which
  * one's complement does not see.
  */
-uint32_t wi_ip_pseudo_csum(const struct weir_addr *src, const struct weir_addr *dst, uint8_t proto, uint32_t len);
+uint16_t wi_ip_pseudo_csum(const struct weir_addr *src, const struct weir_addr *dst, uint8_t proto, uint32_t len);
 
 /* The mapped form of four bytes, and back. */
 struct weir_addr wi_addr_get4(const uint8_t *p);
