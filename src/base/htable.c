@@ -109,7 +109,7 @@ static void grow(struct wi_htable *t)
     t->grow_retry_at = 0;
     for (int i = 0; i < SPLITS_PER_INSERT && t->node_n > t->bucket_n; i++) {
         if (!split_bucket(t)) {
-            t->grow_retry_at = t->node_n + t->bucket_n / 8 + 1;
+            t->grow_retry_at = t->node_n + t->node_n / 8 + 1;
             return;
         }
     }
