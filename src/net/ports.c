@@ -78,8 +78,7 @@ static void number_put(struct wi_ports *ports, struct wi_port_number *number)
 
 static bool port_is_unused(const struct wi_port *port)
 {
-    return !port->receiver_n &&
-           !(port->holder_n[0] | port->holder_n[1] | port->holder_n[2] | port->holder_n[3]);
+    return !port->receiver_n && !(port->holder_n[0] | port->holder_n[1] | port->holder_n[2] | port->holder_n[3]);
 }
 
 static struct wi_port *port_get(struct wi_ports *ports, uint16_t port_number, const struct weir_addr *addr)
@@ -189,7 +188,8 @@ static bool is_any6(const struct weir_addr *addr)
     return weir_addr_is_any(addr) && !weir_addr_is_v4(addr);
 }
 
-/* Would two sockets at these addresses compete for a packet? v6only concerns those at ::. Linux: inet_rcv_saddr_equal. */
+/* Would two sockets at these addresses compete for a packet? v6only concerns those at ::. Linux: inet_rcv_saddr_equal.
+ */
 static bool addrs_overlap(const struct weir_addr *a, bool a_v6only, const struct weir_addr *b, bool b_v6only)
 {
     if (weir_addr_equal(a, b))
@@ -241,8 +241,7 @@ static bool conflicts(const struct wi_ports *ports, const struct wi_sk *sk, cons
     if (!number)
         return false;
     if (weir_addr_is_any(addr)) {
-        wi_list_for_each(p, &number->ports, struct wi_port, number_link)
-        {
+        wi_list_for_each (p, &number->ports, struct wi_port, number_link) {
             if (conflicts_at(ports, p, sk, addr, reuse))
                 return true;
         }
@@ -436,7 +435,8 @@ static uint32_t hash_flow(const struct wi_ports *ports, const struct wi_ports_ke
     return (uint32_t)wi_siphash13(ports->key, in, sizeof in);
 }
 
-/* The first match from place `start` downwards, round the array; with want_if, only one that is bound to an interface. */
+/* The first match from place `start` downwards, round the array; with want_if, only one that is bound to an interface.
+ */
 static struct wi_sk *pick_from(const struct wi_ports *ports, const struct wi_port *port, const struct wi_ports_key *key,
                                uint32_t start, bool want_if)
 {
@@ -535,8 +535,7 @@ void wi_ports_fini(struct wi_ports *ports)
 static const char *check_number(const struct wi_port_number *number)
 {
     uint32_t sock_n = 0, bound_n = 0;
-    wi_list_for_each(port, &number->ports, struct wi_port, number_link)
-    {
+    wi_list_for_each (port, &number->ports, struct wi_port, number_link) {
         if (port->number != number)
             return "a port hangs on another number's list";
         if (port_is_unused(port))
