@@ -16,7 +16,7 @@ enum wio_tcp_flag {
 };
 
 struct wio_frame {
-    enum wio_match match;
+    uint32_t kinds;                /* bits 1 << enum wio_match: all that it is; WIO_MATCH_PKT always */
     struct weir_sockaddr src, dst; /* ports 0 where there are none */
     uint8_t proto;                 /* IP protocol, 0: not IP */
     uint16_t flags;                /* TCP alone, as are the following */
@@ -24,7 +24,7 @@ struct wio_frame {
     uint32_t len; /* payload bytes of TCP or UDP */
 };
 
-/* Look at a packet as it is on a wire of that type. What can't be read is WIO_MATCH_OTHER with zeros. */
+/* Look at a packet as it is on a wire of that type. What can't be read is WIO_MATCH_OTHER, the rest zero. */
 struct wio_frame wio_frame_look(const struct weir_pkt *, enum weir_link_type);
 
 #endif

@@ -43,13 +43,13 @@ struct wio_dir_config {
 
 enum wio_action { WIO_DROP, WIO_DELAY, WIO_DUP, WIO_CORRUPT };
 
-/* What a rule counts: all packets, or the TCP segments of one sort, each of which is of exactly one. */
+/* What a rule counts. A segment may be of several sorts: the last data with FIN is DATA and FIN. */
 enum wio_match {
     WIO_MATCH_PKT,
     WIO_MATCH_SYN, /* without ACK */
     WIO_MATCH_SYNACK,
     WIO_MATCH_DATA, /* with payload */
-    WIO_MATCH_FIN,  /* without payload */
+    WIO_MATCH_FIN,
     WIO_MATCH_RST,
     WIO_MATCH_ACK, /* nothing but an acknowledgement */
     WIO_MATCH_UDP,
@@ -85,7 +85,7 @@ struct wio_link_stats {
     uint64_t sent_pkts, sent_bytes;
     uint64_t delivered_pkts, delivered_bytes;
     uint64_t lost, scripted; /* lost: at random; scripted: dropped by a rule */
-    uint64_t reordered;      /* skipped the delay (reorder=), or were overtaken for their jitter */
+    uint64_t reordered;      /* arrive before a packet sent earlier: reorder=, jitter, a rule's delay of the other */
     uint64_t duplicated, corrupted;
     uint64_t queue_full, hold_full, no_memory, too_big; /* dropped */
 };
@@ -126,8 +126,8 @@ void wio_link_bind(struct wio_link *, enum wio_side, struct weir *w, int netif);
 void *wio_link_driver(struct wio_link *, enum wio_side);
 const struct weir_netif_ops *wio_link_ops(void);
 
-/* enum weir_netif_cap: all when it is clean and not captured (super-segments pass whole), none when impaired, so that
- * it loses what a real link would lose: packets of the MTU's size. */
+/* enum weir_netif_cap: WEIR_CAP_TSO and _TX_CSUM when it is clean and not captured (super-segments pass whole), none
+ * when impaired, so that it loses what a real link would lose: packets of the MTU's size. */
 uint32_t wio_link_caps(const struct wio_link *);
 
 /* Does any word of the configuration impair anything? */

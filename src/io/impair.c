@@ -1,0 +1,129 @@
+/*
+ * netem's decisions (impair.h), after net/sched/sch_netem.c: the same words mean the same here. Where the models
+ * differ: the transmitter comes before the propagation delay, as on a real link, and its queue is counted in bytes.
+ */
+#include "io/impair.h"
+
+#define SAMPLE_ONE 65536 /* a jitter sample is in 1/65536 of the configured jitter */
+
+enum stream { LOSS, REORDER, DUP, CORRUPT, WHERE, JITTER, STREAM_N };
+
+void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, uint32_t mtu)
+{
+    m->cfg = *cfg;
+    if (m->cfg.queue_bytes == 0)
+        m->cfg.queue_bytes = UINT64_C(1000) * mtu;
+    m->burst_leave = m->burst_enter = 0;
+    if (cfg->burst_milli >= 1000 && cfg->loss < WIO_PROB_ONE) {
+        /* Runs of mean length b leave the bad state with 1/b; entering so that loss / (1 - loss) is the ratio of the
+         * times spent in the two states. */
+        m->burst_leave = (uint32_t)(UINT64_C(1000) * WIO_PROB_ONE / cfg->burst_milli);
+        uint64_t enter = (uint64_t)m->burst_leave * cfg->loss / (WIO_PROB_ONE - cfg->loss);
+        m->burst_enter = enter > WIO_PROB_ONE ? WIO_PROB_ONE : (uint32_t)enter;
+    }
+}
+
+void wio_impair_init(struct wio_impair *m, const struct wio_dir_config *cfg, uint32_t mtu, uint64_t seed,
+                     enum wio_dir dir)
+{
+    uint64_t base = (uint64_t)dir * STREAM_N + 1;
+    *m = (struct wio_impair){0};
+    wio_rng_init(&m->loss_rng, seed, base + LOSS);
+    wio_rng_init(&m->reorder_rng, seed, base + REORDER);
+    wio_rng_init(&m->dup_rng, seed, base + DUP);
+    wio_rng_init(&m->corrupt_rng, seed, base + CORRUPT);
+    wio_rng_init(&m->where_rng, seed, base + WHERE);
+    wio_rng_init(&m->jitter_rng, seed, base + JITTER);
+    wio_impair_config(m, cfg, mtu);
+}
+
+bool wio_impair_lose(struct wio_impair *m)
+{
+    if (m->cfg.loss == 0)
+        return false;
+    if (m->burst_leave == 0)
+        return wio_rng_chance(&m->loss_rng, m->cfg.loss);
+    if (wio_rng_chance(&m->loss_rng, m->is_bad ? m->burst_leave : m->burst_enter))
+        m->is_bad = !m->is_bad;
+    return m->is_bad;
+}
+
+bool wio_impair_duplicate(struct wio_impair *m)
+{
+    return m->cfg.duplicate > 0 && wio_rng_chance(&m->dup_rng, m->cfg.duplicate);
+}
+
+bool wio_impair_corrupt(struct wio_impair *m)
+{
+    return m->cfg.corrupt > 0 && wio_rng_chance(&m->corrupt_rng, m->cfg.corrupt);
+}
+
+uint32_t wio_impair_bit(struct wio_impair *m, uint32_t bits)
+{
+    return wio_rng_below(&m->where_rng, bits);
+}
+
+/* netem's rule: inside the gap every packet waits; the one at its end skips the delay with the given probability. */
+static bool skips_delay(struct wio_impair *m)
+{
+    if (m->cfg.reorder == 0)
+        return false;
+    uint32_t gap = m->cfg.reorder_gap ? m->cfg.reorder_gap : 1;
+    if (m->reorder_wait + 1 >= gap && wio_rng_chance(&m->reorder_rng, m->cfg.reorder)) {
+        m->reorder_wait = 0;
+        return true;
+    }
+    m->reorder_wait++;
+    return false;
+}
+
+/* A sample of mean 0: uniform over [-1, 1), or of deviation 1 and nearly normal (the sum of twelve uniform ones). */
+static int64_t jitter_sample(struct wio_impair *m)
+{
+    int64_t sum = 0;
+    switch (m->cfg.dist) {
+    case WIO_DIST_UNIFORM: sum = (int64_t)wio_rng_below(&m->jitter_rng, 2 * SAMPLE_ONE) - SAMPLE_ONE; break;
+    case WIO_DIST_NORMAL:
+        for (int i = 0; i < 12; i++)
+            sum += wio_rng_below(&m->jitter_rng, SAMPLE_ONE);
+        sum -= INT64_C(6) * SAMPLE_ONE;
+        break;
+    }
+    int64_t corr = m->cfg.jitter_corr;
+    m->last_sample = (sum * (WIO_PROB_ONE - corr) + m->last_sample * corr) / WIO_PROB_ONE;
+    return m->last_sample;
+}
+
+static weir_ns propagation(struct wio_impair *m)
+{
+    if (m->cfg.jitter == 0)
+        return m->cfg.delay;
+    int64_t delay = (int64_t)m->cfg.delay + (int64_t)m->cfg.jitter * jitter_sample(m) / SAMPLE_ONE;
+    return delay < 0 ? 0 : (weir_ns)delay;
+}
+
+static weir_ns transmit_time(uint64_t bytes, uint64_t rate_bps)
+{
+    return (weir_ns)((unsigned __int128)bytes * 8 * 1000000000u / rate_bps);
+}
+
+struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns now, weir_ns more)
+{
+    weir_ns sent = now;
+    if (m->cfg.rate_bps > 0) {
+        weir_ns takes = transmit_time(len, m->cfg.rate_bps);
+        bool is_idle = m->busy_until <= now;
+        weir_ns start = is_idle ? now : m->busy_until;
+        if (!is_idle && start - now + takes > transmit_time(m->cfg.queue_bytes, m->cfg.rate_bps))
+            return (struct wio_passage){.drop = WEIR_DROP_LINK_QUEUE_FULL};
+        m->busy_until = sent = start + takes;
+    }
+    if (skips_delay(m))
+        return (struct wio_passage){.due = sent + more, .skips_delay = true};
+    weir_ns due = sent + propagation(m);
+    if (m->cfg.rate_bps > 0 && due < m->last_due)
+        due = m->last_due;
+    if (due > m->last_due)
+        m->last_due = due;
+    return (struct wio_passage){.due = due + more};
+}

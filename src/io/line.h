@@ -1,0 +1,31 @@
+/*
+ * What is under way in one direction of a link: packets by the time at which they arrive, then by their turn.
+ *
+ * Packets that arrive in the order they were sent (nearly all) go through a ring at constant cost; only one that
+ * overtakes another goes through a heap.
+ */
+#ifndef WIO_LINE_H
+#define WIO_LINE_H
+
+#include <weir/pkt.h>
+
+struct wio_held {
+    struct weir_pkt *pkt;
+    weir_ns due;
+    uint64_t turn; /* counts what the link took, both directions */
+};
+
+struct wio_line {
+    struct wio_held *ring; /* cap entries, a power of two; its packets' due times never fall */
+    struct wio_held *heap;
+    size_t ring_at, ring_n, ring_cap;
+    size_t heap_n, heap_cap;
+    uint64_t bytes; /* held */
+};
+
+void wio_line_free(struct wio_line *);                          /* with its packets */
+bool wio_line_push(struct wio_line *, const struct wio_held *); /* takes the reference; false: out of memory */
+const struct wio_held *wio_line_peek(const struct wio_line *);  /* the next to arrive, NULL when none is under way */
+struct wio_held wio_line_pop(struct wio_line *);                /* what peek shows; there must be one */
+
+#endif

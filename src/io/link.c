@@ -1,0 +1,383 @@
+/*
+ * The link (link.h): takes packets from the stacks at its ends, has them judged by script.c and impair.c, holds them in
+ * line.c, and delivers them when they are due.
+ */
+#include "io/link.h"
+
+#include "io/impair.h"
+#include "io/line.h"
+#include "io/script.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HOLD_MAX_BYTES (UINT64_C(256) << 20)
+#define BATCH          64
+#define SEGMENTS_MAX   128 /* of a super-segment: 64 KiB at 536 bytes */
+#define ETH_HDR        14
+#define FRAME_MAX      (65535 + ETH_HDR)
+
+struct end {
+    struct wio_link *link;
+    enum wio_dir dir; /* in which it sends */
+    struct weir *w;
+    int netif;
+};
+
+struct direction {
+    struct wio_impair impair;
+    struct wio_line line;
+    struct wio_link_stats stats;
+    weir_ns latest_due; /* of all packets so far */
+    uint64_t hold_max_bytes;
+    bool is_clean;
+};
+
+struct wio_link {
+    struct wio_script *script; /* NULL: no rules */
+    struct end ends[2];        /* by enum wio_side */
+    struct direction dirs[2];  /* by enum wio_dir */
+    enum weir_link_type type;
+    uint32_t mtu;
+    uint32_t frame_max; /* MTU and link-layer header */
+    uint32_t caps;
+    uint64_t turns;
+    void (*tap)(void *ctx, const struct wio_link_note *);
+    void *tap_ctx;
+};
+
+static bool is_dir_clean(const struct wio_dir_config *c)
+{
+    return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
+           c->duplicate == 0 && c->corrupt == 0;
+}
+
+bool wio_link_is_clean(const struct wio_link_config *c)
+{
+    return is_dir_clean(&c->dir[WIO_UP]) && is_dir_clean(&c->dir[WIO_DOWN]) && c->rule_n == 0;
+}
+
+static void set_dir(struct wio_link *l, enum wio_dir dir, const struct wio_dir_config *c)
+{
+    struct direction *d = &l->dirs[dir];
+    d->is_clean = is_dir_clean(c) && !l->script;
+    d->hold_max_bytes = c->hold_max_bytes ? c->hold_max_bytes : HOLD_MAX_BYTES;
+    wio_impair_config(&d->impair, c, l->mtu);
+}
+
+struct wio_link *wio_link_new(const struct wio_link_config *c, uint64_t seed)
+{
+    struct wio_link *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    if (c->rule_n > 0) {
+        l->script = wio_script_new(c->rules, c->rule_n);
+        if (!l->script) {
+            free(l);
+            return NULL;
+        }
+    }
+    l->type = c->type;
+    l->mtu = c->mtu ? c->mtu : 1500;
+    l->frame_max = l->mtu + (c->type == WEIR_LINK_ETHERNET ? ETH_HDR : 0);
+    l->caps = wio_link_is_clean(c) && !c->is_captured ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0;
+    for (int side = 0; side < 2; side++)
+        l->ends[side] = (struct end){.link = l, .dir = side == WIO_NEAR ? WIO_UP : WIO_DOWN};
+    for (int dir = 0; dir < 2; dir++) {
+        wio_impair_init(&l->dirs[dir].impair, &c->dir[dir], l->mtu, seed, (enum wio_dir)dir);
+        set_dir(l, (enum wio_dir)dir, &c->dir[dir]);
+    }
+    return l;
+}
+
+void wio_link_free(struct wio_link *l)
+{
+    if (!l)
+        return;
+    wio_line_free(&l->dirs[WIO_UP].line);
+    wio_line_free(&l->dirs[WIO_DOWN].line);
+    wio_script_free(l->script);
+    free(l);
+}
+
+void wio_link_set_dir(struct wio_link *l, enum wio_dir dir, const struct wio_dir_config *c)
+{
+    set_dir(l, dir, c);
+}
+
+void wio_link_set_tap(struct wio_link *l, void (*tap)(void *ctx, const struct wio_link_note *), void *ctx)
+{
+    l->tap = tap;
+    l->tap_ctx = ctx;
+}
+
+/* ---- Sending ---- */
+
+/* The packet with one bit flipped: a copy, for others may view the same blocks. Takes p's reference; NULL: no memory.
+ */
+static struct weir_pkt *corrupt(struct direction *d, struct weir_pkt *p)
+{
+    uint8_t bytes[FRAME_MAX];
+    size_t len = weir_pkt_copy(p, 0, bytes, sizeof bytes);
+    struct weir_pkt *q = NULL;
+    if (len > 0) {
+        uint32_t bit = wio_impair_bit(&d->impair, (uint32_t)len * 8);
+        bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        q = weir_pkt_from(p->pool, bytes, len);
+    }
+    if (q) {
+        q->serial = p->serial;
+        q->flags |= WEIR_PKT_CORRUPT;
+    }
+    weir_pkt_unref(p);
+    return q;
+}
+
+/* Put one copy on its way; takes its reference where it returns WEIR_DROP_NONE. */
+static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now, weir_ns more,
+                             struct wio_link_note *note)
+{
+    if (d->line.bytes + p->len > d->hold_max_bytes) {
+        d->stats.hold_full++;
+        return WEIR_DROP_LINK_QUEUE_FULL;
+    }
+    struct wio_passage pass = wio_impair_pass(&d->impair, p->len, now, more);
+    if (pass.drop) {
+        d->stats.queue_full++;
+        return pass.drop;
+    }
+    struct wio_held held = {p, pass.due, ++l->turns};
+    if (d->is_clean && l->caps)
+        p->flags |= WEIR_PKT_CSUM_OK; /* nothing on the way could break it */
+    if (!wio_line_push(&d->line, &held)) {
+        d->stats.no_memory++;
+        return WEIR_DROP_NO_MEMORY;
+    }
+    note->due = pass.due;
+    if (pass.due < d->latest_due) {
+        d->stats.reordered++;
+        note->is_reordered = true;
+    } else {
+        d->latest_due = pass.due;
+    }
+    return WEIR_DROP_NONE;
+}
+
+/* One copy's fate: lost, corrupted, or launched whole. Takes its reference. */
+static enum weir_drop send_copy(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now,
+                                const struct wio_verdict *v, struct wio_link_note *note)
+{
+    if (wio_impair_lose(&d->impair)) {
+        d->stats.lost++;
+        weir_pkt_unref(p);
+        return WEIR_DROP_LINK_LOSS;
+    }
+    if (wio_impair_corrupt(&d->impair) || v->is_corrupted) {
+        p = corrupt(d, p);
+        if (!p) {
+            d->stats.no_memory++;
+            return WEIR_DROP_NO_MEMORY;
+        }
+        d->stats.corrupted++;
+        note->is_corrupted = true;
+    }
+    enum weir_drop why = launch(l, d, p, now, v->delay, note);
+    if (why)
+        weir_pkt_unref(p);
+    return why;
+}
+
+static void send_impaired(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p, weir_ns now,
+                          struct wio_link_note *note)
+{
+    struct direction *d = &l->dirs[dir];
+    struct wio_verdict v = {0};
+    if (l->script)
+        v = wio_script_judge(l->script, p, l->type, dir);
+    if (v.is_dropped) {
+        d->stats.scripted++;
+        note->drop = WEIR_DROP_LINK_SCRIPT;
+        weir_pkt_unref(p);
+        return;
+    }
+    struct weir_pkt *twin = NULL;
+    if (wio_impair_duplicate(&d->impair) || v.is_duplicated)
+        twin = weir_pkt_clone(p->pool, p);
+    note->drop = send_copy(l, d, p, now, &v, note);
+    if (!twin)
+        return;
+    d->stats.duplicated++;
+    note->is_duplicated = true;
+    enum weir_drop twin_drop = send_copy(l, d, twin, now, &v, note);
+    if (!twin_drop)
+        note->drop = WEIR_DROP_NONE;
+}
+
+/* Takes the packet's reference. */
+static void send_packet(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p, weir_ns now)
+{
+    struct direction *d = &l->dirs[dir];
+    struct wio_link_note note = {.what = WIO_NOTE_SENT, .dir = dir, .at = now, .pkt = p, .due = now};
+    struct weir_pkt *shown = l->tap ? weir_pkt_ref(p) : NULL;
+    d->stats.sent_pkts++;
+    d->stats.sent_bytes += p->len;
+    if (d->is_clean) {
+        note.drop = launch(l, d, p, now, 0, &note);
+        if (note.drop)
+            weir_pkt_unref(p);
+    } else if (p->len > l->frame_max) {
+        d->stats.too_big++;
+        note.drop = WEIR_DROP_LINK_MTU;
+        weir_pkt_unref(p);
+    } else {
+        send_impaired(l, dir, p, now, &note);
+    }
+    if (shown) {
+        l->tap(l->tap_ctx, &note);
+        weir_pkt_unref(shown);
+    }
+}
+
+/* A link that was clean when it was made promised to take super-segments; now that it is not, it cuts them itself. */
+static void send_cut(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p, weir_ns now)
+{
+    struct weir_pkt *cuts[SEGMENTS_MAX];
+    unsigned n = weir_pkt_segment(p->pool, p, cuts, SEGMENTS_MAX);
+    if (n == 0)
+        l->dirs[dir].stats.no_memory++;
+    for (unsigned i = 0; i < n; i++)
+        send_packet(l, dir, cuts[i], now);
+    weir_pkt_unref(p);
+}
+
+static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct end *e = driver;
+    weir_ns now = weir_now(e->w);
+    bool is_clean = e->link->dirs[e->dir].is_clean;
+    for (unsigned i = 0; i < n; i++) {
+        if (!is_clean && (pkts[i]->gso_size > 0 || pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL))
+            send_cut(e->link, e->dir, pkts[i], now);
+        else
+            send_packet(e->link, e->dir, pkts[i], now);
+    }
+    return n;
+}
+
+/* ---- Ends ---- */
+
+const struct weir_netif_ops *wio_link_ops(void)
+{
+    static const struct weir_netif_ops ops = {.xmit = xmit};
+    return &ops;
+}
+
+void *wio_link_driver(struct wio_link *l, enum wio_side side)
+{
+    return &l->ends[side];
+}
+
+uint32_t wio_link_caps(const struct wio_link *l)
+{
+    return l->caps;
+}
+
+void wio_link_bind(struct wio_link *l, enum wio_side side, struct weir *w, int netif)
+{
+    l->ends[side].w = w;
+    l->ends[side].netif = netif;
+}
+
+int wio_link_attach(struct wio_link *l, enum wio_side side, struct weir *w, const char *name, const uint8_t mac[6])
+{
+    struct weir_netif_config c = {
+        .name = name,
+        .type = l->type,
+        .mac = {2, 0, 0, 0, 0, side == WIO_NEAR ? 1 : 2},
+        .mtu = l->mtu,
+        .caps = l->caps,
+    };
+    if (mac)
+        memcpy(c.mac, mac, sizeof c.mac);
+    wio_link_bind(l, side, w, 0); /* the interface may send while it is being added */
+    int netif = weir_netif_add(w, wio_link_ops(), &l->ends[side], &c);
+    wio_link_bind(l, side, netif < 0 ? NULL : w, netif);
+    return netif;
+}
+
+/* ---- Delivery ---- */
+
+/* The direction whose next packet comes first. */
+static enum wio_dir next_dir(const struct wio_link *l)
+{
+    const struct wio_held *up = wio_line_peek(&l->dirs[WIO_UP].line);
+    const struct wio_held *down = wio_line_peek(&l->dirs[WIO_DOWN].line);
+    if (!up || !down)
+        return up ? WIO_UP : WIO_DOWN;
+    if (up->due != down->due)
+        return up->due < down->due ? WIO_UP : WIO_DOWN;
+    return up->turn < down->turn ? WIO_UP : WIO_DOWN;
+}
+
+weir_ns wio_link_deadline(const struct wio_link *l)
+{
+    const struct wio_held *h = wio_line_peek(&l->dirs[next_dir(l)].line);
+    return h ? h->due : WEIR_NEVER;
+}
+
+static void deliver(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts, unsigned n, weir_ns now)
+{
+    struct direction *d = &l->dirs[dir];
+    const struct end *to = &l->ends[dir == WIO_UP ? WIO_FAR : WIO_NEAR];
+    d->stats.delivered_pkts += n;
+    for (unsigned i = 0; i < n; i++) {
+        d->stats.delivered_bytes += pkts[i]->len;
+        if (l->tap) {
+            struct wio_link_note note = {.what = WIO_NOTE_DELIVERED, .dir = dir, .at = now, .pkt = pkts[i], .due = now};
+            l->tap(l->tap_ctx, &note);
+        }
+    }
+    if (to->w)
+        weir_input(to->w, to->netif, pkts, n, now);
+    for (unsigned i = 0; i < n; i++)
+        weir_pkt_unref(pkts[i]);
+}
+
+/* Take the next packets that are due and go the same way. Returns how many. */
+static unsigned take_batch(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts, uint64_t last_turn,
+                           weir_ns now)
+{
+    unsigned n = 0;
+    while (n < BATCH) {
+        const struct wio_held *h = wio_line_peek(&l->dirs[dir].line);
+        if (!h || h->due > now || h->turn > last_turn || next_dir(l) != dir)
+            break;
+        pkts[n++] = wio_line_pop(&l->dirs[dir].line).pkt;
+    }
+    return n;
+}
+
+unsigned wio_link_run(struct wio_link *l, weir_ns now)
+{
+    struct weir_pkt *pkts[BATCH];
+    uint64_t last_turn = l->turns;
+    unsigned total = 0;
+    for (;;) {
+        enum wio_dir dir = next_dir(l);
+        unsigned n = take_batch(l, dir, pkts, last_turn, now);
+        if (n == 0)
+            return total;
+        deliver(l, dir, pkts, n, now);
+        total += n;
+    }
+}
+
+struct wio_link_stats wio_link_stats(const struct wio_link *l, enum wio_dir dir)
+{
+    return l->dirs[dir].stats;
+}
+
+size_t wio_link_held_bytes(const struct wio_link *l)
+{
+    return (size_t)(l->dirs[WIO_UP].line.bytes + l->dirs[WIO_DOWN].line.bytes);
+}
