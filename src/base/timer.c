@@ -1,4 +1,4 @@
-/* The timer wheel. Level k's slots are 64^k ticks wide. A timer goes to the level of the highest 6-bit digit in which
+/* The timer wheel. Level k's slots are 256^k ticks wide. A timer goes to the level of the highest byte in which
  * its tick differs from the present one (as in tokio's wheel), so within a level all occupied slots are ahead of the
  * present one without wrapping, and the lowest bit in `occupied` is the earliest slot. The earliest timer is the least
  * of the 8 levels' earliest.
@@ -12,10 +12,11 @@
 #include "base/bytes.h"
 
 #define TICK_BITS  16
-#define LEVEL_BITS 6
+#define LEVEL_BITS 8
 
 _Static_assert(TICK_BITS + LEVEL_BITS * WI_WHEEL_LEVELS == 64, "the levels span weir_ns");
 _Static_assert(1 << LEVEL_BITS == WI_WHEEL_SLOTS, "a digit is a slot");
+_Static_assert(WI_WHEEL_LEVELS *WI_WHEEL_WORDS <= 32, "a bit of busy for each word");
 
 static bool is_before(const struct wi_timer *a, const struct wi_timer *b)
 {
@@ -70,12 +71,10 @@ static void set_link(struct wi_wheel *w, struct wi_timer **link, struct wi_timer
         t->link = link;
     if (!is_slot(w, link))
         return;
-    size_t i = (size_t)(link - w->slot);
-    uint64_t bit = (uint64_t)1 << (i % WI_WHEEL_SLOTS);
-    if (t)
-        w->occupied[i / WI_WHEEL_SLOTS] |= bit;
-    else
-        w->occupied[i / WI_WHEEL_SLOTS] &= ~bit;
+    size_t i = (size_t)(link - w->slot), word = i / 64;
+    uint64_t bit = (uint64_t)1 << (i % 64);
+    w->occupied[word] = t ? w->occupied[word] | bit : w->occupied[word] & ~bit;
+    w->busy = w->occupied[word] ? w->busy | (uint32_t)1 << word : w->busy & ~((uint32_t)1 << word);
 }
 
 /* Adds the heap `t` to a slot. */
@@ -116,12 +115,13 @@ static struct wi_timer **slot_for(struct wi_wheel *w, weir_ns due)
 static struct wi_timer *earliest(const struct wi_wheel *w)
 {
     struct wi_timer *best = NULL;
-    for (unsigned level = 0; level < WI_WHEEL_LEVELS; level++) {
-        if (!w->occupied[level])
-            continue;
-        struct wi_timer *t = w->slot[level * WI_WHEEL_SLOTS + (unsigned)__builtin_ctzll(w->occupied[level])];
+    const uint32_t level_words = ((uint32_t)1 << WI_WHEEL_WORDS) - 1;
+    for (uint32_t busy = w->busy; busy;) {
+        unsigned word = (unsigned)__builtin_ctz(busy);
+        struct wi_timer *t = w->slot[word * 64 + (unsigned)__builtin_ctzll(w->occupied[word])];
         if (!best || is_before(t, best))
             best = t;
+        busy &= ~(level_words << word / WI_WHEEL_WORDS * WI_WHEEL_WORDS); /* the rest of this level is later */
     }
     return best;
 }

@@ -1,4 +1,4 @@
-/* Timers: a hierarchical wheel of 8 levels of 64 slots over ticks of 2^16 ns (65.5 us), which spans all of weir_ns.
+/* Timers: a hierarchical wheel of 6 levels of 256 slots over ticks of 2^16 ns (65.5 us), which spans all of weir_ns.
  * Deadlines are exact to the nanosecond, because a slot holds a pairing heap ordered by (due, arming order) instead of
  * a plain list. So nothing ever cascades from level to level, and no slot is ever scanned, however full it is.
  *
@@ -12,8 +12,9 @@
 
 #include <weir/types.h>
 
-#define WI_WHEEL_LEVELS 8
-#define WI_WHEEL_SLOTS  64
+#define WI_WHEEL_LEVELS 6
+#define WI_WHEEL_SLOTS  256
+#define WI_WHEEL_WORDS  (WI_WHEEL_SLOTS / 64) /* of a level's bitmap */
 
 struct wi_timer {
     struct wi_timer *child; /* first of those that are due later, in this slot's heap */
@@ -33,8 +34,9 @@ struct wi_wheel {
     uint64_t advance_order; /* its value when the running advance began */
     bool is_firing;         /* inside wi_wheel_advance */
     bool is_firing_rearmed; /* and the timer that fires now was armed in this advance */
-    uint64_t occupied[WI_WHEEL_LEVELS]; /* a bit for each slot that is not empty */
-    struct wi_timer *slot_after;        /* due, but for the next advance */
+    uint64_t occupied[WI_WHEEL_LEVELS * WI_WHEEL_WORDS]; /* a bit for each slot that is not empty */
+    uint32_t busy;                                       /* a bit for each word of `occupied` that is not 0 */
+    struct wi_timer *slot_after;                         /* due, but for the next advance */
     struct wi_timer *slot[WI_WHEEL_LEVELS * WI_WHEEL_SLOTS];
 };
 
