@@ -29,7 +29,8 @@ struct wi_dst {
 };
 
 /*
- * Find the way. src unspecified: one is chosen (RFC 6724). bound_if 0: any.
+ * Find the way. src NULL or unspecified: one is chosen (RFC 6724). bound_if 0: any. dst unspecified: this host, as on
+ * Linux; out->dst is its loopback address then.
  * 0, -ENETUNREACH, -EADDRNOTAVAIL (src is not ours and !any_src), -ENODEV.
  */
 int wi_net_route(struct wi_net *, const struct weir_addr *dst, const struct weir_addr *src, int bound_if, bool any_src,
@@ -42,8 +43,9 @@ struct wi_net_hdr {
     uint8_t proto;
     uint8_t ttl; /* 0: the default */
     uint8_t tos;
-    bool df; /* don't fragment (IPv4) / never fragment here (IPv6) */
-    uint32_t flow_label;
+    bool df;             /* don't fragment (IPv4) / never fragment here (IPv6) */
+    bool mcast_loop;     /* to a group: members on this host hear it too */
+    uint32_t flow_label; /* IPv6; 0: a keyed hash of the flow (RFC 6437) */
 };
 
 /*
@@ -74,15 +76,74 @@ struct wi_net_error {
 /* What a transport registers. `pkt` is lent: take a reference to keep it. */
 struct wi_net_proto {
     void *ctx;
+    /* The transport header is at pkt->l4_off, in ip->l4_len bytes with its payload; it need not be contiguous
+     * (weir_pkt_pull), and link padding may follow. The checksum is the transport's to check: wi_net_csum_is_good. */
     void (*input)(void *ctx, struct weir_pkt *pkt, const struct wi_ip *ip, int netif);
     /* `inner`: our packet's IP header as it came back; l4: at least 8 bytes of its transport header. */
     void (*error)(void *ctx, const struct wi_net_error *, const struct wi_ip *inner, const uint8_t *l4, size_t l4_len);
 };
+
+/* Is the checksum of this TCP, UDP or ICMPv6 packet right, or vouched for (WEIR_PKT_CSUM_OK)? */
+bool wi_net_csum_is_good(const struct weir_pkt *, const struct wi_ip *);
+
+/*
+ * A transport has checked that an EMSGSIZE error quotes a packet that is under way: remember the path's MTU. It never
+ * grows by this, and expires (RFC 1191 6.3). True when it is news: ask for the route again.
+ */
+bool wi_net_pmtu_learn(struct wi_net *, const struct weir_addr *dst, uint32_t mtu);
+
 void wi_net_register(struct wi_net *, uint8_t proto, const struct wi_net_proto *);
 
 /* Answer a packet with an ICMP error (unreachable code as for IPv4: host, port, admin), rate-limited. For UDP's closed
  * ports and refused SYNs. */
 enum wi_unreach { WI_UNREACH_NET, WI_UNREACH_HOST, WI_UNREACH_PORT, WI_UNREACH_ADMIN };
 void wi_net_send_unreach(struct wi_net *, enum wi_unreach, const struct weir_pkt *, const struct wi_ip *, int netif);
+
+/* Is this the limited broadcast address, or that of a network that we are in? */
+bool wi_net_is_broadcast(const struct wi_net *, const struct weir_addr *);
+
+/* ---- Multicast membership, counted by interface and group. netif 0: where the route to the group leads ---- */
+
+/* 0, -EINVAL (no group), -ENODEV, -ENOMEM. A first join is reported to the routers (IGMP, MLD). */
+int wi_net_group_join(struct wi_net *, int netif, const struct weir_addr *group);
+int wi_net_group_leave(struct wi_net *, int netif, const struct weir_addr *group); /* 0, -ENODEV, -EADDRNOTAVAIL */
+
+/* The same on a socket's account: -EADDRINUSE (it is in already), -ENOBUFS (igmp_max_memberships). Its transport calls
+ * leave_all when it closes. */
+int wi_sk_group_join(struct wi_sk *, int netif, const struct weir_addr *group);
+int wi_sk_group_leave(struct wi_sk *, int netif, const struct weir_addr *group);
+void wi_sk_group_leave_all(struct wi_sk *);
+
+/* ---- For the stack (weir.c): its life, its entries. Each as the function of weir/stack.h that is named like it ----
+ */
+
+/* Returns NULL when there is no memory. The loopback interface is there, with its addresses. */
+struct wi_net *wi_net_new(struct wi_core *);
+void wi_net_free(struct wi_net *); /* after the transports; NULL is fine */
+
+/* What arrived. Replies are queued: wi_net_flush sends them. */
+void wi_net_input(struct wi_net *, int netif, struct weir_pkt **pkts, unsigned n);
+
+/* At the end of every entry into the stack (input, advance, each socket call): deliver what went to this host, which
+ * may make more of it, and hand what is queued to the drivers. */
+void wi_net_flush(struct wi_net *);
+
+int wi_net_netif_add(struct wi_net *, const struct weir_netif_ops *, void *driver, const struct weir_netif_config *);
+int wi_net_netif_del(struct wi_net *, int netif);
+int wi_net_netif_set_up(struct wi_net *, int netif, bool up);
+int wi_net_netif_set_mtu(struct wi_net *, int netif, uint32_t mtu);
+void wi_net_netif_tx_ready(struct wi_net *, int netif);
+int wi_net_netif_by_name(const struct wi_net *, const char *name); /* its index, or -ENODEV */
+const char *wi_net_netif_name(const struct wi_net *, int netif);   /* NULL: none */
+
+int wi_net_addr_add(struct wi_net *, int netif, const struct weir_addr *, unsigned prefix_len);
+int wi_net_addr_del(struct wi_net *, int netif, const struct weir_addr *);
+int wi_net_route_add(struct wi_net *, const struct weir_route *);
+int wi_net_route_del(struct wi_net *, const struct weir_route *);
+int wi_net_neigh_set(struct wi_net *, int netif, const struct weir_addr *, const uint8_t mac[6]);
+enum weir_neigh_state wi_net_neigh_state(const struct wi_net *, int netif, const struct weir_addr *);
+
+/* NULL, or the first invariant that is broken. Linear in what the layer holds. */
+const char *wi_net_check(const struct wi_net *);
 
 #endif

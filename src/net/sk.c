@@ -28,6 +28,7 @@ void wi_sk_init(struct wi_sk *sk, struct wi_core *core, struct wi_net *net, cons
     sk->protocol = (uint8_t)protocol;
     sk->local.family = sk->remote.family = (uint16_t)family;
     sk->local.addr = sk->remote.addr = weir_addr_any(family);
+    wi_list_init(&sk->groups);
     default_options(&sk->opts, &core->sysctl, type == WEIR_SOCK_STREAM);
 }
 

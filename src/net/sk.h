@@ -78,10 +78,11 @@ struct wi_sk {
     int err;          /* pending, positive errno: SO_ERROR, and the next call's failure */
     int err_soft;     /* an ICMP error that did not end the connection: what a timeout will report */
     struct wi_sk_opts opts;
-    struct wi_port *port; /* net/ports.h; NULL: not bound */
-    bool port_is_held;    /* occupies the port, lookups pass it by */
-    uint8_t port_reuse;   /* enum wi_port_reuse, as it stood at the binding */
-    bool port_by_bind;    /* counts in wi_port_number.bound_n */
+    struct wi_list groups; /* memberships: wi_sk_group_join */
+    struct wi_port *port;  /* net/ports.h; NULL: not bound */
+    bool port_is_held;     /* occupies the port, lookups pass it by */
+    uint8_t port_reuse;    /* enum wi_port_reuse, as it stood at the binding */
+    bool port_by_bind;     /* counts in wi_port_number.bound_n */
 };
 
 /* Give a new endpoint its stack, identity and default options. */
