@@ -30,6 +30,7 @@ struct direction {
     struct wio_link_stats stats;
     weir_ns latest_due; /* of all packets so far */
     uint64_t hold_max_bytes;
+    bool is_hold_queue; /* no transmitter, so the queue is what is under way */
     bool is_clean;
 };
 
@@ -49,7 +50,7 @@ struct wio_link {
 static bool is_dir_clean(const struct wio_dir_config *c)
 {
     return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
-           c->duplicate == 0 && c->corrupt == 0;
+           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0;
 }
 
 bool wio_link_is_clean(const struct wio_link_config *c)
@@ -62,6 +63,9 @@ static void set_dir(struct wio_link *l, enum wio_dir dir, const struct wio_dir_c
     struct direction *d = &l->dirs[dir];
     d->is_clean = is_dir_clean(c) && !l->script;
     d->hold_max_bytes = c->hold_max_bytes ? c->hold_max_bytes : HOLD_MAX_BYTES;
+    d->is_hold_queue = c->rate_bps == 0 && c->queue_bytes > 0;
+    if (d->is_hold_queue && c->queue_bytes < d->hold_max_bytes)
+        d->hold_max_bytes = c->queue_bytes;
     wio_impair_config(&d->impair, c, l->mtu);
 }
 
@@ -138,7 +142,7 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
                              struct wio_link_note *note)
 {
     if (d->line.bytes + p->len > d->hold_max_bytes) {
-        d->stats.hold_full++;
+        *(d->is_hold_queue ? &d->stats.queue_full : &d->stats.hold_full) += 1;
         return WEIR_DROP_LINK_QUEUE_FULL;
     }
     struct wio_passage pass = wio_impair_pass(&d->impair, p->len, now, more);

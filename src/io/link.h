@@ -24,9 +24,10 @@ enum wio_dist { WIO_DIST_UNIFORM, WIO_DIST_NORMAL };
 
 /* One direction of a link. All zero: a clean one. */
 struct wio_dir_config {
-    uint64_t rate_bps;    /* bits per second of packet bytes, link-layer header included; 0: no transmitter */
-    uint64_t queue_bytes; /* what may wait for or be in the transmitter, only with a rate; 0: 1,000 packets of the
-                           * MTU, as netem's limit is */
+    uint64_t rate_bps; /* bits per second of packet bytes, link-layer header included; 0: no transmitter */
+    /* What may wait for or be in the transmitter; 0: 1,000 packets of the MTU, as netem's limit is. Without a rate:
+     * what may be under way, 0 for hold_max_bytes. */
+    uint64_t queue_bytes;
     weir_ns delay;        /* one way */
     weir_ns jitter;       /* uniform: +/- this; normal: the standard deviation. Without a rate it may reorder, as in
                            * netem; with one the order is kept */
