@@ -120,7 +120,7 @@ static bool chain_is_whole(const uint8_t *p, size_t off, size_t end, uint8_t nh)
         nh = p[off];
         off += len;
     }
-    return end - off >= upper_hdr_min(nh);
+    return off <= end && end - off >= upper_hdr_min(nh);
 }
 
 /* The fragment header at c->off. An atomic fragment is whole, and the walk goes on (RFC 6946). RFC 8200 4.5. */
@@ -131,7 +131,7 @@ static enum weir_drop read_fragment(struct wi_ip *h, struct chain *c)
 
     if (h->has_frag_hdr)
         return WEIR_DROP_IPV6_EXT_ORDER;
-    if (at > c->end || c->end - at < WI_IPV6_FRAG_HDR)
+    if (at + WI_IPV6_FRAG_HDR > wi_min_size(c->end, c->lin_len))
         return WEIR_DROP_IPV6_EXT_SHORT;
 
     uint16_t off_m = wi_get16(c->p + at + 2);
@@ -154,8 +154,11 @@ static enum weir_drop read_fragment(struct wi_ip *h, struct chain *c)
         return WEIR_DROP_IPV6_FRAG_LENGTH;
     if (h->frag_off + len > WI_IP_TOTAL_MAX)
         return owe(h, WEIR_DROP_IPV6_FRAG_LENGTH, WI_ICMP6_FIELD, at + 2, false);
-    if (h->frag_off == 0 && !chain_is_whole(c->p, data, wi_min_size(c->end, c->lin_len), c->nh))
+    if (h->frag_off == 0 && !chain_is_whole(c->p, data, wi_min_size(c->end, c->lin_len), c->nh)) {
+        if (c->lin_len < c->end)
+            return WEIR_DROP_IPV6_EXT_SHORT; /* longer than what a host looks at, but perhaps whole */
         return owe(h, WEIR_DROP_IPV6_FRAG_CHAIN, WI_ICMP6_FIRST_FRAG, 0, false);
+    }
     return WEIR_DROP_NONE;
 }
 
