@@ -2,8 +2,11 @@
  * Sockets: POSIX's names, flags, constants and error numbers (Linux's values), on handles of one stack.
  *
  * No call blocks: where POSIX would, it returns -EAGAIN (connect: -EINPROGRESS). Every call returns a count, a handle
- * or 0, or a negative errno of <weir/errno.h>; -EBADF for a handle that is stale or no socket at all is common to all
- * and not repeated below.
+ * or 0, or a negative errno of <weir/errno.h>; -EBADF for a stale handle and -ENOTSOCK for an epoll object are common
+ * to all and not repeated below.
+ *
+ * No call takes the time: it is what weir_input or weir_advance said last, so call weir_advance first if that is long
+ * ago. What a call gives cause to send leaves through the interfaces' xmit before it returns.
  */
 #ifndef WEIR_SOCKET_H
 #define WEIR_SOCKET_H
@@ -273,6 +276,19 @@ struct weir_pollfd {
 /* How many entries are ready now. O(n): see epoll for many. */
 int weir_poll(struct weir *, struct weir_pollfd *, unsigned n);
 
+/* A set of handles, for select: an array instead of bits, so there is no FD_SETSIZE. */
+struct weir_fd_set {
+    weir_fd *fds;
+    unsigned n;
+};
+
+/*
+ * Cut each set (NULL: none) down to its handles that are ready now, in the order in which they stood. Returns how many
+ * are left in all three; -EBADF when any is stale, and nothing is changed. O(n).
+ */
+int weir_select(struct weir *, struct weir_fd_set *readable, struct weir_fd_set *writable,
+                struct weir_fd_set *exceptional);
+
 struct weir_epoll_event {
     uint32_t events; /* WEIR_POLL* (the EPOLL* values are the same) and the three above */
     uint64_t data;
@@ -280,7 +296,13 @@ struct weir_epoll_event {
 
 weir_fd weir_epoll_create(struct weir *); /* -EMFILE, -ENOMEM */
 
-/* -EEXIST, -ENOENT, -EINVAL, -ENOMEM, -ELOOP. ev may be NULL for DEL. A closed socket leaves by itself. */
+/*
+ * ev may be NULL for DEL. A closed socket leaves by itself. WEIR_EPOLLEXCLUSIVE: of the epoll objects that watch a
+ * socket with it, one that has no earlier event of it still waiting learns of the next.
+ *
+ * -EEXIST watched already; -ENOENT not watched; -EINVAL no epoll object, or itself, or no such operation, or what
+ * WEIR_EPOLLEXCLUSIVE forbids; -ELOOP a circle of epoll objects or more than five in a chain; -ENOMEM.
+ */
 int weir_epoll_ctl(struct weir *, weir_fd epoll, int op, weir_fd fd, const struct weir_epoll_event *ev);
 
 /* Up to max events that are ready now, 0 when none; -EINVAL. O(ready): what is watched and silent costs nothing. */
