@@ -37,6 +37,7 @@
 #define WI_TCP_CC_STATE_WORDS 14
 
 struct wi_tcp_listener; /* listen.c */
+struct wi_tcp_request;  /* listen.c */
 struct wi_tcp_timewait; /* timewait.c */
 
 /* ---- What waits to be done at the next flush (wi_tcp_conn.owed) ---- */
@@ -184,6 +185,9 @@ struct wi_tcp_loss {
 
 /* ---- The connection ---- */
 
+/* What connect() has come to, as Linux's socket_state: it outlives the connection, so that errors are told once. */
+enum wi_tcp_sock_state { WI_TCP_UNCONNECTED, WI_TCP_CONNECTING, WI_TCP_CONNECTED };
+
 struct wi_tcp_conn {
     struct wi_sk sk; /* first: a wi_sk is the conn */
     struct wi_tcp *tcp;
@@ -198,6 +202,8 @@ struct wi_tcp_conn {
     struct wi_hnode hnode;            /* wi_tcp.conns, while is_hashed */
     struct wi_list queue_link;        /* a listener's accept queue or list of held SYNs */
     struct wi_tcp_listener *listener; /* LISTEN: ours. Else the listener whose queue holds us, NULL: none */
+    struct wi_tcp_request *held;      /* the SYN that WEIR_OPT_HOLD_SYN surfaced us for, until its handshake is over */
+    uint8_t sock_state;               /* enum wi_tcp_sock_state */
     bool is_hashed;
     bool is_active;    /* opened from here */
     bool is_orphan;    /* counted in wi_tcp.orphan_n: closed by its owner and still in the protocol */
@@ -306,11 +312,13 @@ struct wi_tcp {
     struct wi_net *net;
     struct wi_ports ports;
     struct wi_slab conn_slab, rec_slab, chunk_slab;
-    struct wi_list pending;     /* struct wi_tcp_conn by pend_link: something is owed */
-    struct wi_list all;         /* every connection, by all_link */
-    struct wi_htable conns;     /* struct wi_tcp_conn by four-tuple */
-    struct wi_htable requests;  /* SYN queue entries (listen.c) */
-    struct wi_htable timewaits; /* compact entries (timewait.c) */
+    struct wi_list pending;       /* struct wi_tcp_conn by pend_link: something is owed */
+    struct wi_list all;           /* every connection, by all_link */
+    struct wi_htable conns;       /* struct wi_tcp_conn by four-tuple */
+    struct wi_htable requests;    /* SYN queue entries (listen.c) */
+    struct wi_htable timewaits;   /* compact entries (timewait.c) */
+    struct wi_list timewait_fifo; /* the same, in the order of their ends */
+    struct wi_timer timewait_timer;
     struct wi_slab request_slab, timewait_slab, listener_slab, ooo_slab;
     uint8_t hash_key[16];
     uint8_t isn_key[16], ts_key[16];
@@ -457,8 +465,16 @@ void wi_tcp_keepalive_update(struct wi_tcp_conn *);
 
 /* ---- demux.c (B) ---- */
 
+/* Keys, ports, the three tables and their slabs; registers with the network layer. For wi_tcp_init. 0 or -ENOMEM. */
+int wi_tcp_demux_init(struct wi_tcp *);
+
+/* Frees requests and TIME-WAIT entries. For wi_tcp_fini, after the connections have gone. */
+void wi_tcp_demux_fini(struct wi_tcp *);
+
 void wi_tcp_demux_insert(struct wi_tcp_conn *); /* sk.local and sk.remote are whole */
-void wi_tcp_demux_remove(struct wi_tcp_conn *); /* fine when it is not in */
+
+/* Fine when it is not in. Lets go of the port, unless the owner bound it and may connect again. */
+void wi_tcp_demux_remove(struct wi_tcp_conn *);
 
 /* ---- listen.c (B) ---- */
 
