@@ -22,4 +22,7 @@ void wtr_why_event(struct wtr_why *, const struct weir_event *);
 /* The words for a packet of that stack; "" where there are none. Returns buf. */
 const char *wtr_why_comment(const struct wtr_why *, const struct weir_pkt *, char *buf, size_t cap);
 
+/* The bare reason; WEIR_WHY_NONE where it isn't known. */
+enum weir_why wtr_why_of(const struct wtr_why *, const struct weir_pkt *);
+
 #endif
