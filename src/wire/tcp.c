@@ -154,6 +154,7 @@ struct opt_writer {
     uint8_t *p;
     size_t len;
     uint8_t pad[2]; /* what stands where the next option's two NOPs would: NOPs, or the odd bytes of AccECN */
+    uint8_t odd_n;  /* how many of `pad` are such bytes */
 };
 
 static void put_word(struct opt_writer *w, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
@@ -175,11 +176,7 @@ static void put_padded(struct opt_writer *w, uint32_t c, uint32_t d)
 {
     put_word(w, w->pad[0], w->pad[1], c, d);
     w->pad[0] = w->pad[1] = WI_TCPOPT_NOP;
-}
-
-static bool has_leftover(const struct opt_writer *w)
-{
-    return w->pad[0] != WI_TCPOPT_NOP || w->pad[1] != WI_TCPOPT_NOP;
+    w->odd_n = 0;
 }
 
 static void put_accecn(struct opt_writer *w, const struct wi_wire_tcp *h)
@@ -190,11 +187,13 @@ static void put_accecn(struct opt_writer *w, const struct wi_wire_tcp *h)
     if (h->accecn_n == 0) {
         w->pad[0] = h->accecn_kind;
         w->pad[1] = len;
+        w->odd_n = 2;
         return;
     }
     put_word(w, h->accecn_kind, len, v[0] >> 16 & 0xff, v[0] >> 8 & 0xff);
     if (h->accecn_n == 1) {
         w->pad[0] = v[0] & 0xff;
+        w->odd_n = 1;
         return;
     }
     put_word32(w, v[0] << 24 | (v[1] & 0xffffff));
@@ -206,9 +205,10 @@ static void put_wscale(struct opt_writer *w, const struct wi_wire_tcp *h)
 {
     uint8_t pad = WI_TCPOPT_NOP;
 
-    if (w->pad[0] != WI_TCPOPT_NOP && w->pad[1] == WI_TCPOPT_NOP) { /* one odd byte fits here; two stay together */
+    if (w->odd_n == 1) { /* one odd byte fits here; two stay together */
         pad = w->pad[0];
         w->pad[0] = WI_TCPOPT_NOP;
+        w->odd_n = 0;
     }
     put_word(w, pad, WI_TCPOPT_WSCALE, LEN_WSCALE, h->wscale);
 }
@@ -262,7 +262,7 @@ static size_t put_options(uint8_t *p, const struct wi_wire_tcp *h)
         put_wscale(&w, h);
     if (h->sack_n)
         put_sacks(&w, h);
-    else if (has_leftover(&w))
+    else if (w.odd_n)
         put_padded(&w, WI_TCPOPT_NOP, WI_TCPOPT_NOP);
     if (h->has_fo)
         put_fast_open(&w, h);

@@ -1,0 +1,681 @@
+/*
+ * The receive queue: what arrived in order and waits for the reader, and what arrived ahead of a hole. Owns reassembly,
+ * SACK and DSACK blocks, and the accounts of the receive buffer; the window is window.c's, urgent data urgent.c's.
+ *
+ * Bytes stay in the block that they arrived in. Where a view would pin much more than it shows, it is copied instead
+ * (take_piece), so what a peer can make us hold is at most four times what is charged.
+ */
+#include "tcp/conn.h"
+
+#include "base/str.h"
+
+/* A view that shows less than a quarter of its block is copied out of it. */
+enum { VIEW_SHARE = 4 };
+
+/* Runs out of order that one connection may hold: more is an attack on our memory, not reordering. */
+enum { OOO_RUNS_MAX = 4096 };
+
+static struct wi_tcp_ooo *ooo_of(struct wi_rb_node *node)
+{
+    return node ? WI_CONTAINER_OF(node, struct wi_tcp_ooo, node) : NULL;
+}
+
+static uint32_t chunk_charge(const struct wi_tcp_chunk *k)
+{
+    return (uint32_t)sizeof *k + (k->is_ours ? (uint32_t)sizeof *k->block + k->block->cap : k->len);
+}
+
+static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
+{
+    c->rcvq.mem_bytes -= chunk_charge(k);
+    wi_list_del(&k->link);
+    weir_block_unref(k->block);
+    wi_slab_free(&c->tcp->chunk_slab, k);
+}
+
+static void chunks_free(struct wi_tcp_conn *c, struct wi_list *chunks)
+{
+    wi_list_for_each_safe (k, chunks, struct wi_tcp_chunk, link)
+        chunk_free(c, k);
+}
+
+/* ---- From a segment to chunks ---- */
+
+/* Bytes [off, off + len) of a block, or of `bytes` when there is no block, as a chunk at the end of `out`. */
+static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_block *block, uint32_t off,
+                       const uint8_t *bytes, uint32_t len)
+{
+    struct wi_tcp_chunk *k = wi_slab_alloc(&c->tcp->chunk_slab);
+    if (!k)
+        return false;
+
+    k->len = len;
+    if (block && (uint64_t)len * VIEW_SHARE >= block->cap) {
+        k->block = weir_block_ref(block);
+        k->off = off;
+    } else {
+        k->block = weir_block_new(c->sk.core->pool, len);
+        if (!k->block) {
+            wi_slab_free(&c->tcp->chunk_slab, k);
+            return false;
+        }
+        memcpy(k->block->data, block ? block->data + off : bytes, len);
+        k->is_ours = true;
+    }
+    wi_list_add_tail(out, &k->link);
+    c->rcvq.mem_bytes += chunk_charge(k);
+    return true;
+}
+
+/* The payload at [at, at + len) of the packet, cut into chunks numbered from `seq`. All or nothing. */
+static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, const struct weir_pkt *pkt, uint32_t at,
+                         uint32_t len, struct wi_seq seq)
+{
+    bool ok = true;
+
+    wi_list_init(out);
+    if (at < pkt->head_len) {
+        uint32_t n = wi_min_u32(len, pkt->head_len - at);
+        ok = take_piece(c, out, NULL, 0, pkt->room + pkt->head_off + at, n);
+        len -= n;
+        at = 0;
+    } else {
+        at -= pkt->head_len;
+    }
+    for (unsigned i = 0; i < pkt->frag_n && len > 0 && ok; i++) {
+        const struct weir_frag *f = &pkt->frags[i];
+        if (at >= f->len) {
+            at -= f->len;
+            continue;
+        }
+        uint32_t n = wi_min_u32(len, f->len - at);
+        ok = take_piece(c, out, f->block, f->off + at, NULL, n);
+        len -= n;
+        at = 0;
+    }
+    if (!ok) {
+        chunks_free(c, out);
+        return false;
+    }
+    wi_list_for_each (k, out, struct wi_tcp_chunk, link) {
+        k->seq = seq;
+        seq = wi_seq_add(seq, k->len);
+    }
+    return true;
+}
+
+/* Small arrivals share a block: move the first of `from` into the room behind the last of `to`, where both are copies
+ * of ours. */
+static void coalesce(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *from)
+{
+    struct wi_tcp_chunk *last = wi_list_last(to, struct wi_tcp_chunk, link);
+    struct wi_tcp_chunk *next = wi_list_first(from, struct wi_tcp_chunk, link);
+
+    if (!last || !next || !last->is_ours || !next->is_ours || last->block->refs > 1)
+        return;
+    if (next->len > last->block->cap - last->off - last->len)
+        return;
+    memcpy(last->block->data + last->off + last->len, next->block->data + next->off, next->len);
+    last->len += next->len;
+    chunk_free(c, next);
+}
+
+static void append(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *from)
+{
+    coalesce(c, to, from);
+    wi_list_splice_tail(to, from);
+}
+
+/* ---- SACK and DSACK blocks ---- */
+
+static void note_dsack(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi)
+{
+    if (!c->sack_ok || !c->sk.core->sysctl.tcp_dsack || !wi_seq_lt(lo, hi))
+        return;
+    c->rcvq.dsack = (struct wi_sack_block){lo, hi};
+    c->rcvq.has_dsack = true;
+    wi_count(c->sk.core, WI_STAT_TCPDSACKOldSent);
+}
+
+/* RFC 2018 4: the block with the segment that arrived last comes first. */
+static void note_sack(struct wi_tcp_rcvq *q, struct wi_seq lo, struct wi_seq hi)
+{
+    struct wi_sack_block keep[WI_TCP_SACK_MAX] = {{lo, hi}};
+    unsigned n = 1;
+
+    for (unsigned i = 0; i < q->sack_n && n < WI_TCP_SACK_MAX; i++)
+        if (wi_seq_lt(q->sacks[i].hi, lo) || wi_seq_gt(q->sacks[i].lo, hi))
+            keep[n++] = q->sacks[i];
+    memcpy(q->sacks, keep, n * sizeof keep[0]);
+    q->sack_n = (uint8_t)n;
+}
+
+/* rcv_nxt has moved: what it passed is acknowledged cumulatively. */
+static void forget_sacks(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < q->sack_n; i++)
+        if (wi_seq_gt(q->sacks[i].lo, c->rcv_nxt))
+            q->sacks[n++] = q->sacks[i];
+    q->sack_n = (uint8_t)n;
+}
+
+unsigned wi_tcp_rcvq_sacks(struct wi_tcp_conn *c, struct wi_sack_block *out, unsigned max)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    unsigned n = 0;
+
+    if (q->has_dsack && max > 0) {
+        out[n++] = q->dsack;
+        q->has_dsack = false;
+    }
+    for (unsigned i = 0; i < q->sack_n && n < max; i++)
+        out[n++] = q->sacks[i];
+    return n;
+}
+
+bool wi_tcp_rcvq_has_sacks(const struct wi_tcp_conn *c)
+{
+    return c->rcvq.has_dsack || c->rcvq.sack_n > 0;
+}
+
+bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *c)
+{
+    return !wi_rb_empty(&c->rcvq.ooo);
+}
+
+/* ---- Out-of-order runs ---- */
+
+static void ooo_free(struct wi_tcp_conn *c, struct wi_tcp_ooo *run)
+{
+    wi_rb_erase(&c->rcvq.ooo, &run->node);
+    c->rcvq.ooo_n--;
+    c->rcvq.ooo_bytes -= (uint32_t)wi_seq_diff(run->hi, run->lo);
+    chunks_free(c, &run->chunks);
+    wi_slab_free(&c->tcp->ooo_slab, run);
+}
+
+/* Where a number lies, seen from a run: a run that ends at it counts as touching it. */
+static int cmp_touch(const void *key, const struct wi_rb_node *node)
+{
+    const struct wi_tcp_ooo *run = WI_CONTAINER_OF(node, struct wi_tcp_ooo, node);
+    const struct wi_seq *seq = key;
+
+    return wi_seq_gt(*seq, run->hi) ? 1 : wi_seq_lt(*seq, run->lo) ? -1 : 0;
+}
+
+static int cmp_runs(const struct wi_rb_node *a, const struct wi_rb_node *b)
+{
+    return wi_seq_diff(WI_CONTAINER_OF(a, struct wi_tcp_ooo, node)->lo,
+                       WI_CONTAINER_OF(b, struct wi_tcp_ooo, node)->lo);
+}
+
+/* The first run that touches or follows `seq`. */
+static struct wi_tcp_ooo *ooo_from(const struct wi_tcp_conn *c, struct wi_seq seq)
+{
+    return ooo_of(wi_rb_lower_bound(&c->rcvq.ooo, &seq, cmp_touch));
+}
+
+static struct wi_tcp_ooo *ooo_next(struct wi_tcp_ooo *run)
+{
+    return ooo_of(wi_rb_next(&run->node));
+}
+
+static struct wi_tcp_ooo *ooo_new(struct wi_tcp_conn *c, struct wi_seq at)
+{
+    if (c->rcvq.ooo_n >= OOO_RUNS_MAX)
+        return NULL;
+
+    struct wi_tcp_ooo *run = wi_slab_alloc(&c->tcp->ooo_slab);
+    if (!run)
+        return NULL;
+    wi_list_init(&run->chunks);
+    run->lo = run->hi = at;
+    (void)wi_rb_insert(&c->rcvq.ooo, &run->node, cmp_runs);
+    c->rcvq.ooo_n++;
+    return run;
+}
+
+/* Add bytes [run->hi, hi) of the segment to the run's end. */
+static bool ooo_extend(struct wi_tcp_conn *c, struct wi_tcp_ooo *run, const struct wi_tcp_seg *seg, struct wi_seq hi)
+{
+    uint32_t skip = (uint32_t)wi_seq_diff(run->hi, seg->seq), len = (uint32_t)wi_seq_diff(hi, run->hi);
+    struct wi_list chunks;
+
+    if (!take_payload(c, &chunks, seg->pkt, seg->data_off + skip, len, run->hi))
+        return false;
+    append(c, &run->chunks, &chunks);
+    run->hi = hi;
+    c->rcvq.ooo_bytes += len;
+    return true;
+}
+
+/* `next` begins where `run` ends: one run from now on. */
+static void ooo_join(struct wi_tcp_conn *c, struct wi_tcp_ooo *run, struct wi_tcp_ooo *next)
+{
+    wi_rb_erase(&c->rcvq.ooo, &next->node);
+    c->rcvq.ooo_n--;
+    append(c, &run->chunks, &next->chunks);
+    run->hi = next->hi;
+    wi_slab_free(&c->tcp->ooo_slab, next);
+}
+
+/* What of [lo, hi) is here already: told by DSACK (RFC 2883 4), the first such piece. */
+static void dsack_overlap(struct wi_tcp_conn *c, const struct wi_tcp_ooo *run, struct wi_seq lo, struct wi_seq hi)
+{
+    note_dsack(c, wi_seq_max(run->lo, lo), wi_seq_min(run->hi, hi));
+}
+
+/*
+ * Put the segment's bytes [lo, hi) among the runs; what is here already stays as it came first (RFC 9293 3.10.7.4).
+ * Costs O(log n) and the runs that it closes.
+ */
+static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq lo,
+                                 struct wi_seq hi)
+{
+    struct wi_tcp_ooo *run = ooo_from(c, lo);
+
+    if (run && wi_seq_leq(run->lo, lo) && wi_seq_geq(run->hi, hi)) {
+        note_dsack(c, lo, hi);
+        note_sack(&c->rcvq, run->lo, run->hi);
+        return WEIR_DROP_TCP_OOO_DUP;
+    }
+    if (run && wi_seq_leq(run->lo, lo)) {
+        dsack_overlap(c, run, lo, hi);
+    } else {
+        run = ooo_new(c, lo);
+        if (!run)
+            return WEIR_DROP_TCP_OOO_FULL;
+    }
+
+    enum weir_drop why = WEIR_DROP_NONE;
+    while (wi_seq_lt(run->hi, hi)) {
+        struct wi_tcp_ooo *next = ooo_next(run);
+        struct wi_seq upto = next ? wi_seq_min(next->lo, hi) : hi;
+
+        if (wi_seq_lt(run->hi, upto) && !ooo_extend(c, run, seg, upto)) {
+            why = WEIR_DROP_NO_MEMORY;
+            break;
+        }
+        if (next && wi_seq_eq(next->lo, run->hi)) {
+            dsack_overlap(c, next, lo, hi);
+            ooo_join(c, run, next);
+        }
+    }
+    if (wi_seq_eq(run->lo, run->hi))
+        ooo_free(c, run);
+    else
+        note_sack(&c->rcvq, run->lo, run->hi);
+    return why;
+}
+
+/* Give up the highest runs until the queues fit the buffer (the peer still holds them: SACK is a hint, RFC 2018 8). */
+static void ooo_prune(struct wi_tcp_conn *c, uint32_t need)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    for (struct wi_tcp_ooo *run;
+         q->mem_bytes + need > c->sk.opts.rcvbuf_bytes && (run = ooo_of(wi_rb_last(&q->ooo)));) {
+        wi_drop(c->sk.core, WEIR_DROP_TCP_OOO_PRUNED, NULL, 0);
+        ooo_free(c, run);
+        q->sack_n = 0; /* they may name what is gone */
+    }
+}
+
+/* ---- Arrival ---- */
+
+/* Is there, or can there be made, room for so many bytes more? In-order data may push out what lies ahead of a hole. */
+static bool make_room(struct wi_tcp_conn *c, uint32_t len, bool in_order)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    /* As Linux: while the account is not overdrawn a segment is taken whole, so that a full-sized one always fits. */
+    if (q->mem_bytes <= c->sk.opts.rcvbuf_bytes || wi_tcp_window_expand(c, q->mem_bytes + len))
+        return true;
+    if (in_order)
+        ooo_prune(c, len);
+    return q->mem_bytes <= c->sk.opts.rcvbuf_bytes || (in_order && wi_list_empty(&q->chunks));
+}
+
+/* Bring over what has become contiguous. */
+static void pull_ooo(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    for (struct wi_tcp_ooo *run; (run = ooo_of(wi_rb_first(&q->ooo))) && wi_seq_leq(run->lo, c->rcv_nxt);) {
+        uint32_t fresh = (uint32_t)wi_seq_diff(run->hi, c->rcv_nxt);
+
+        WI_ASSERT(wi_seq_eq(run->lo, c->rcv_nxt)); /* in-order data is cut where a run begins */
+        append(c, &q->chunks, &run->chunks);
+        c->rcv_nxt = run->hi;
+        c->bytes_received += fresh;
+        ooo_free(c, run);
+    }
+}
+
+static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq hi)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    bool had_hole = !wi_rb_empty(&q->ooo);
+    struct wi_tcp_ooo *run = had_hole ? ooo_of(wi_rb_first(&q->ooo)) : NULL;
+    struct wi_seq upto = run ? wi_seq_min(run->lo, hi) : hi;
+    uint32_t len = (uint32_t)wi_seq_diff(upto, c->rcv_nxt), before = q->mem_bytes;
+    struct wi_list chunks;
+
+    if (len > 0) {
+        if (!take_payload(c, &chunks, seg->pkt, seg->data_off, len, c->rcv_nxt))
+            return WEIR_DROP_NO_MEMORY;
+        append(c, &q->chunks, &chunks);
+        c->rcv_nxt = upto;
+        c->bytes_received += len;
+    }
+    if (run && wi_seq_lt(upto, hi)) { /* it reaches into what came before it, and perhaps beyond */
+        struct wi_tcp_seg rest = *seg;
+        wi_tcp_seg_trim_front(&rest, len);
+        (void)ooo_insert(c, &rest, upto, hi);
+    }
+    pull_ooo(c);
+    forget_sacks(c);
+    if (had_hole) /* RFC 5681 4.2: a segment that fills a gap is acknowledged at once */
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+    wi_tcp_window_grow(c, len, q->mem_bytes > before ? q->mem_bytes - before : len);
+    wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDNORM);
+    return WEIR_DROP_NONE;
+}
+
+static enum weir_drop take_ahead(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq hi)
+{
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP); /* RFC 5681 4.2: at once, it tells of the hole */
+    c->rcv_ooopack += seg->gso_size ? (seg->data_len + seg->gso_size - 1u) / seg->gso_size : 1;
+    wi_count(c->sk.core, WI_STAT_TCPOFOQueue);
+    return ooo_insert(c, seg, seg->seq, hi);
+}
+
+/* Cut off what lies before rcv_nxt and beyond the window. Not NONE: nothing is left. */
+static enum weir_drop trim_to_window(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
+{
+    struct wi_seq wnd_end = wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c));
+
+    if (wi_seq_leq(seg->end, c->rcv_nxt)) {
+        note_dsack(c, seg->seq, wi_seq_add(seg->seq, seg->data_len));
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        return WEIR_DROP_TCP_OLD_SEQ;
+    }
+    if (wi_seq_lt(seg->seq, c->rcv_nxt)) {
+        note_dsack(c, seg->seq, c->rcv_nxt);
+        wi_tcp_seg_trim_front(seg, (uint32_t)wi_seq_diff(c->rcv_nxt, seg->seq));
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+    }
+    if (seg->data_len > 0 && wi_seq_geq(seg->seq, wnd_end)) {
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        return wi_seq_eq(wnd_end, c->rcv_nxt) ? WEIR_DROP_TCP_ZERO_WND : WEIR_DROP_TCP_BEYOND_WND;
+    }
+    if (wi_seq_gt(wi_seq_add(seg->seq, seg->data_len), wnd_end))
+        wi_tcp_seg_trim_back(seg, (uint32_t)wi_seq_diff(wnd_end, seg->seq));
+    return WEIR_DROP_NONE;
+}
+
+/* A FIN's place in sequence space is fixed by the first that comes; bytes beyond it do not exist. */
+static void note_fin(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    struct wi_seq data_end = wi_seq_add(seg->seq, seg->data_len);
+
+    if (q->has_fin) {
+        if (wi_seq_gt(data_end, q->fin_seq))
+            wi_tcp_seg_trim_back(seg,
+                                 wi_seq_lt(seg->seq, q->fin_seq) ? (uint32_t)wi_seq_diff(q->fin_seq, seg->seq) : 0);
+        return;
+    }
+    struct wi_tcp_ooo *last = ooo_of(wi_rb_last(&q->ooo));
+    if (!(seg->h.flags & WI_TH_FIN) || wi_seq_eq(seg->end, data_end) || (last && wi_seq_gt(last->hi, data_end)))
+        return;
+    q->has_fin = true;
+    q->fin_seq = data_end;
+}
+
+enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
+{
+    if (wi_seq_eq(seg->end, seg->seq))
+        return WEIR_DROP_NONE;
+
+    enum weir_drop why = trim_to_window(c, seg);
+    if (why != WEIR_DROP_NONE)
+        return why;
+
+    struct wi_seq hi = wi_seq_add(seg->seq, seg->data_len);
+    bool in_order = wi_seq_eq(seg->seq, c->rcv_nxt);
+    if (seg->data_len > 0 && !make_room(c, seg->data_len, in_order)) {
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        return in_order ? WEIR_DROP_TCP_RCVBUF_FULL : WEIR_DROP_TCP_OOO_FULL;
+    }
+    note_fin(c, seg);
+    hi = wi_seq_add(seg->seq, seg->data_len);
+    if (seg->data_len == 0) {
+        if (!in_order)
+            wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        return WEIR_DROP_NONE;
+    }
+    return in_order ? take_in_order(c, seg, hi) : take_ahead(c, seg, hi);
+}
+
+bool wi_tcp_rcvq_fin_due(const struct wi_tcp_conn *c)
+{
+    return c->rcvq.has_fin && !c->has_rcvd_fin && wi_seq_eq(c->rcv_nxt, c->rcvq.fin_seq);
+}
+
+void wi_tcp_rcvq_init(struct wi_tcp_conn *c)
+{
+    c->rcvq = (struct wi_tcp_rcvq){.rtt_us = 0};
+    wi_list_init(&c->rcvq.chunks);
+    wi_rb_init(&c->rcvq.ooo);
+}
+
+void wi_tcp_rcvq_purge(struct wi_tcp_conn *c)
+{
+    for (struct wi_tcp_ooo *run; (run = ooo_of(wi_rb_first(&c->rcvq.ooo)));)
+        ooo_free(c, run);
+    chunks_free(c, &c->rcvq.chunks);
+    c->rcvq.sack_n = 0;
+    c->rcvq.has_dsack = false;
+}
+
+/* ---- Reading ---- */
+
+/* rcv_nxt counts the FIN once it was consumed. */
+static struct wi_seq data_end(const struct wi_tcp_conn *c)
+{
+    return c->has_rcvd_fin ? wi_seq_sub(c->rcv_nxt, 1) : c->rcv_nxt;
+}
+
+bool wi_tcp_rcvq_has_unread(const struct wi_tcp_conn *c)
+{
+    return !wi_list_empty(&c->rcvq.chunks);
+}
+
+/* Is there an urgent byte in the stream that reading has to stop at or skip? */
+static bool mark_ahead(const struct wi_tcp_conn *c)
+{
+    return c->rcvq.urg != WI_TCP_URG_NONE && wi_seq_geq(c->rcvq.urg_seq, c->copied_seq);
+}
+
+uint32_t wi_tcp_rcvq_readable(const struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_rcvq *q = &c->rcvq;
+    uint32_t all;
+
+    if (wi_list_empty(&q->chunks))
+        return 0;
+    all = (uint32_t)wi_seq_diff(data_end(c), c->copied_seq);
+    if (c->sk.opts.oobinline || !mark_ahead(c) || wi_seq_geq(q->urg_seq, data_end(c)))
+        return all;
+    return wi_seq_eq(q->urg_seq, c->copied_seq) ? all - 1 : (uint32_t)wi_seq_diff(q->urg_seq, c->copied_seq);
+}
+
+/* The first `len` bytes have been read. */
+static void consume(struct wi_tcp_conn *c, uint32_t len)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    c->copied_seq = wi_seq_add(c->copied_seq, len);
+    while (len > 0) {
+        struct wi_tcp_chunk *k = wi_list_first(&q->chunks, struct wi_tcp_chunk, link);
+        if (len >= k->len) {
+            len -= k->len;
+            chunk_free(c, k);
+            continue;
+        }
+        q->mem_bytes -= chunk_charge(k);
+        k->off += len;
+        k->len -= len;
+        k->seq = wi_seq_add(k->seq, len);
+        q->mem_bytes += chunk_charge(k);
+        len = 0;
+    }
+    if (q->urg != WI_TCP_URG_NONE && wi_seq_gt(c->copied_seq, q->urg_seq))
+        q->urg = WI_TCP_URG_NONE;
+}
+
+/* The urgent byte stands next and is not part of the stream: step over it. */
+static void skip_urgent(struct wi_tcp_conn *c)
+{
+    if (!c->sk.opts.oobinline && mark_ahead(c) && wi_seq_eq(c->rcvq.urg_seq, c->copied_seq) &&
+        !wi_list_empty(&c->rcvq.chunks))
+        consume(c, 1);
+}
+
+/* How many bytes one read may give: it ends before an urgent byte that it does not begin at. */
+static uint32_t read_limit(const struct wi_tcp_conn *c)
+{
+    uint32_t all = wi_list_empty(&c->rcvq.chunks) ? 0 : (uint32_t)wi_seq_diff(data_end(c), c->copied_seq);
+
+    if (mark_ahead(c) && !wi_seq_eq(c->rcvq.urg_seq, c->copied_seq))
+        return wi_min_u32(all, (uint32_t)wi_seq_diff(c->rcvq.urg_seq, c->copied_seq));
+    return all;
+}
+
+/* Copy `len` queued bytes, beginning `skip` bytes into the queue, into the caller's pieces. */
+static void copy_out(const struct wi_tcp_conn *c, uint32_t skip, const struct weir_msg *msg, uint32_t len)
+{
+    const struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
+    uint32_t k_off = skip;
+
+    for (size_t i = 0; i < msg->iov_n && len > 0; i++) {
+        uint8_t *to = msg->iov[i].base;
+        size_t room = msg->iov[i].len;
+        while (room > 0 && len > 0) {
+            if (k_off >= k->len) {
+                k_off -= k->len;
+                k = wi_list_next(k, &c->rcvq.chunks, struct wi_tcp_chunk, link);
+                continue;
+            }
+            uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), k->len - k_off);
+            memcpy(to, k->block->data + k->off + k_off, n);
+            to += n;
+            room -= n;
+            k_off += n;
+            len -= n;
+        }
+    }
+}
+
+static size_t msg_room(const struct weir_msg *msg)
+{
+    size_t room = 0;
+
+    for (size_t i = 0; i < msg->iov_n; i++)
+        room += msg->iov[i].len;
+    return room;
+}
+
+/* MSG_PEEK sees the stream as a read would give it, but takes nothing: the urgent byte is stepped over in thought. */
+static int64_t peek(const struct wi_tcp_conn *c, const struct weir_msg *msg, size_t room)
+{
+    bool at_mark = !c->sk.opts.oobinline && mark_ahead(c) && wi_seq_eq(c->rcvq.urg_seq, c->copied_seq);
+    uint32_t all = read_limit(c), skip = at_mark && all > 0;
+    uint32_t len = (uint32_t)wi_min_size(room, all - skip);
+
+    copy_out(c, skip, msg, len);
+    return len;
+}
+
+int64_t wi_tcp_rcvq_read(struct wi_tcp_conn *c, struct weir_msg *msg, int flags)
+{
+    size_t room = msg_room(msg);
+
+    if (flags & WEIR_MSG_PEEK)
+        return peek(c, msg, room);
+    skip_urgent(c);
+
+    uint32_t len = (uint32_t)wi_min_size(room, read_limit(c));
+    if (!(flags & WEIR_MSG_TRUNC))
+        copy_out(c, 0, msg, len);
+    if (len > 0) {
+        consume(c, len);
+        wi_tcp_window_read(c);
+    }
+    return len;
+}
+
+int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *c, struct weir_frag *out, unsigned n, size_t max, size_t *bytes)
+{
+    unsigned got = 0;
+
+    skip_urgent(c);
+    uint32_t limit = (uint32_t)wi_min_size(max, read_limit(c)), left = limit;
+    while (got < n && left > 0) {
+        struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
+        uint32_t len = wi_min_u32(k->len, left);
+        out[got++] = (struct weir_frag){.block = weir_block_ref(k->block), .off = k->off, .len = len};
+        left -= len;
+        consume(c, len);
+    }
+    if (got > 0)
+        wi_tcp_window_read(c);
+    *bytes = limit - left;
+    return got;
+}
+
+/* ---- Invariants ---- */
+
+static const char *check_chunks(const struct wi_list *chunks, struct wi_seq lo, struct wi_seq hi, uint32_t *charge)
+{
+    wi_list_for_each (k, chunks, struct wi_tcp_chunk, link) {
+        if (!wi_seq_eq(k->seq, lo))
+            return "receive queue: a chunk does not begin where the one before it ends";
+        if (k->len == 0 || (uint64_t)k->off + k->len > k->block->cap)
+            return "receive queue: a chunk is empty or leaves its block";
+        lo = wi_seq_add(lo, k->len);
+        *charge += chunk_charge(k);
+    }
+    return wi_seq_eq(lo, hi) ? NULL : "receive queue: the chunks do not add up";
+}
+
+const char *wi_tcp_rcvq_check(const struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_rcvq *q = &c->rcvq;
+    uint32_t charge = 0, runs = 0, bytes = 0;
+    const char *broken = NULL;
+
+    if (!wi_list_empty(&q->chunks))
+        broken = check_chunks(&q->chunks, c->copied_seq, data_end(c), &charge);
+    struct wi_seq before = c->rcv_nxt;
+    for (struct wi_tcp_ooo *run = ooo_of(wi_rb_first(&q->ooo)); run && !broken; run = ooo_next(run)) {
+        if (!wi_seq_gt(run->lo, before))
+            return "out-of-order queue: a run touches what is before it";
+        broken = check_chunks(&run->chunks, run->lo, run->hi, &charge);
+        before = run->hi;
+        bytes += (uint32_t)wi_seq_diff(run->hi, run->lo);
+        runs++;
+    }
+    if (broken)
+        return broken;
+    if (runs != q->ooo_n || bytes != q->ooo_bytes)
+        return "out-of-order queue: its totals are wrong";
+    for (unsigned i = 0; i < q->sack_n; i++)
+        if (!wi_seq_gt(q->sacks[i].lo, c->rcv_nxt) || !wi_seq_lt(q->sacks[i].lo, q->sacks[i].hi))
+            return "a SACK block is empty or acknowledged already";
+    return charge == q->mem_bytes ? NULL : "receive queue: the account of its memory is wrong";
+}

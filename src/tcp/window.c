@@ -1,0 +1,274 @@
+/*
+ * The receive window: what is offered first, what is offered now, and how the buffer behind it grows with the
+ * connection's need. Follows RFC 9293 3.8.6 (no silly windows, never shrink), RFC 7323 2 (scale), and Linux in the
+ * numbers that those leave open.
+ */
+#include "tcp/conn.h"
+
+#define WND_UNSCALED_MAX 65535u
+
+/* The share of a buffer that may be promised as window; the rest is for what bytes cost beyond themselves
+ * (tcp_adv_win_scale). */
+static uint32_t win_from_space(const struct wi_core *core, uint32_t space)
+{
+    int64_t scale = core->sysctl.tcp_adv_win_scale;
+
+    return scale <= 0 ? space >> -scale : space - (space >> scale);
+}
+
+static uint32_t space_from_win(const struct wi_core *core, uint64_t win)
+{
+    int64_t scale = core->sysctl.tcp_adv_win_scale;
+    uint64_t space = scale <= 0 ? win << -scale : scale == 1 ? win * 2 : win + win / ((UINT64_C(1) << scale) - 1);
+
+    return (uint32_t)wi_min_u64(space, INT32_MAX);
+}
+
+static uint32_t round_up_to_scale(uint32_t wnd, uint8_t wscale)
+{
+    uint32_t mask = (1u << wscale) - 1;
+
+    return (wnd + mask) & ~mask;
+}
+
+/* The largest window that this connection may ever offer. */
+static uint32_t clamp_of(const struct wi_tcp_conn *c)
+{
+    uint32_t most = WND_UNSCALED_MAX << c->rcv_wscale;
+
+    return c->window_clamp_bytes ? wi_min_u32(c->window_clamp_bytes, most) : most;
+}
+
+static uint32_t full_space(const struct wi_tcp_conn *c)
+{
+    return win_from_space(c->sk.core, c->sk.opts.rcvbuf_bytes);
+}
+
+static uint32_t free_space(const struct wi_tcp_conn *c)
+{
+    uint32_t buf = c->sk.opts.rcvbuf_bytes, used = c->rcvq.mem_bytes;
+
+    return used < buf ? win_from_space(c->sk.core, buf - used) : 0;
+}
+
+/* ---- The first window ---- */
+
+static uint8_t scale_for(uint64_t space)
+{
+    uint8_t scale = 0;
+
+    while (scale < WI_TCP_WSCALE_MAX && space >> scale > WND_UNSCALED_MAX)
+        scale++;
+    return scale;
+}
+
+void wi_tcp_window_first(const struct wi_core *core, uint32_t rcvbuf_bytes, uint32_t clamp, uint32_t mss,
+                         bool wscale_ok, uint32_t *wnd, uint8_t *wscale)
+{
+    uint32_t most = clamp ? clamp : WND_UNSCALED_MAX << WI_TCP_WSCALE_MAX;
+    uint32_t space = wi_min_u32(win_from_space(core, rcvbuf_bytes), most);
+
+    if (mss > 0 && space > mss)
+        space -= space % mss;
+    *wnd = space;
+    *wscale = 0;
+    if (wscale_ok) {
+        uint64_t grown = wi_max_u64(
+            space, (uint64_t)wi_max_u64((uint64_t)core->sysctl.tcp_rmem.max, (uint64_t)core->sysctl.rmem_max));
+        *wscale = scale_for(wi_min_u64(grown, most));
+    }
+    *wnd = wi_min_u32(*wnd, WND_UNSCALED_MAX << *wscale);
+}
+
+void wi_tcp_window_init(struct wi_tcp_conn *c)
+{
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+    uint32_t mss = c->advmss > 12 && s->tcp_timestamps ? c->advmss - 12u : c->advmss;
+
+    wi_tcp_window_first(c->sk.core, c->sk.opts.rcvbuf_bytes, c->window_clamp_bytes, mss, s->tcp_window_scaling != 0,
+                        &c->rcv_wnd_bytes, &c->rcv_wscale);
+    c->rcvq.rcv_ssthresh_bytes = c->rcv_wnd_bytes;
+}
+
+void wi_tcp_window_established(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    weir_ns now = c->sk.core->now;
+
+    if (!c->wscale_ok)
+        c->rcv_wscale = 0;
+    c->rcv_wnd_bytes = wi_min_u32(c->rcv_wnd_bytes, WND_UNSCALED_MAX << c->rcv_wscale);
+    q->rcv_ssthresh_bytes = wi_max_u32(q->rcv_ssthresh_bytes, c->rcv_wnd_bytes);
+    q->drs_space_bytes = wi_min_u32(c->rcv_wnd_bytes, (uint32_t)WI_TCP_INIT_CWND * c->advmss);
+    q->drs_seq = c->copied_seq;
+    q->drs_at = now;
+    q->rtt_seq = wi_seq_add(c->rcv_nxt, c->rcv_wnd_bytes);
+    q->rtt_at = now;
+}
+
+/* ---- The window now ---- */
+
+uint32_t wi_tcp_window_left(const struct wi_tcp_conn *c)
+{
+    int32_t left = wi_seq_diff(wi_seq_add(c->rcv_wup, c->rcv_wnd_bytes), c->rcv_nxt);
+
+    return left > 0 ? (uint32_t)left : 0;
+}
+
+/* RFC 9293 3.8.6.2.2: offer no silly windows. Linux's __tcp_select_window. */
+uint32_t wi_tcp_window_select(const struct wi_tcp_conn *c)
+{
+    uint32_t allowed = full_space(c), full = wi_min_u32(clamp_of(c), allowed);
+    uint32_t mss = wi_min_u32(c->rcv_mss_est ? c->rcv_mss_est : WI_TCP_MSS_DEFAULT_V4, full);
+    uint32_t space = free_space(c), wnd;
+
+    if (space < full / 2) {
+        space -= space % (1u << c->rcv_wscale);
+        if (space < allowed >> 4 || space < mss)
+            return 0;
+    }
+    space = wi_min_u32(space, c->rcvq.rcv_ssthresh_bytes);
+    if (c->rcv_wscale > 0) /* rounded up: the loss of a shift must not close the window */
+        return round_up_to_scale(space, c->rcv_wscale);
+
+    wnd = c->rcv_wnd_bytes;
+    if (space >= mss && (wnd <= space - mss || wnd > space))
+        return mss ? space - space % mss : space;
+    if (mss == full && space > wnd + full / 2)
+        return space;
+    return wi_min_u32(wnd, space);
+}
+
+uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *c, bool is_syn)
+{
+    if (is_syn) {
+        c->rcv_wup = c->rcv_nxt;
+        return (uint16_t)wi_min_u32(c->rcv_wnd_bytes, WND_UNSCALED_MAX);
+    }
+
+    uint32_t left = wi_tcp_window_left(c), wnd = wi_tcp_window_select(c);
+    if (wnd < left) /* RFC 9293 3.8.6.2.1: never take back what was offered */
+        wnd = round_up_to_scale(left, c->rcv_wscale);
+    wnd = wi_min_u32(wnd, WND_UNSCALED_MAX << c->rcv_wscale);
+    c->rcv_wnd_bytes = wnd;
+    c->rcv_wup = c->rcv_nxt;
+    return (uint16_t)(wnd >> c->rcv_wscale);
+}
+
+/* ---- Growth ---- */
+
+/*
+ * In-order data came: may the window be larger? Only while what arrives fills its memory well; a peer that sends crumbs
+ * is not promised the whole buffer. Linux's tcp_grow_window.
+ */
+void wi_tcp_window_grow(struct wi_tcp_conn *c, uint32_t len, uint32_t charge)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    uint32_t room = wi_min_u32(clamp_of(c), full_space(c));
+
+    if (q->rcv_ssthresh_bytes >= room || q->mem_bytes > c->sk.opts.rcvbuf_bytes)
+        return;
+    if (win_from_space(c->sk.core, charge) > len)
+        return;
+    uint32_t more = wi_max_u32(2u * c->advmss, 2 * len);
+    q->rcv_ssthresh_bytes = wi_min_u32(room, q->rcv_ssthresh_bytes + more);
+}
+
+bool wi_tcp_window_expand(struct wi_tcp_conn *c, uint32_t need)
+{
+    struct wi_sk_opts *o = &c->sk.opts;
+    uint32_t most = (uint32_t)c->sk.core->sysctl.tcp_rmem.max;
+
+    if (o->rcvbuf_locked || o->rcvbuf_bytes >= most)
+        return false;
+    o->rcvbuf_bytes = wi_min_u32(need, most);
+    return o->rcvbuf_bytes >= need;
+}
+
+/* RFC 7323's timestamps and Linux's DRS: the round-trip time as a receiver can see it. The smaller one wins, slowly. */
+static void note_rtt(struct wi_tcp_rcvq *q, uint32_t us, bool is_upper_bound)
+{
+    if (us == 0)
+        us = 1;
+    if (q->rtt_us == 0)
+        q->rtt_us = us;
+    else if (is_upper_bound)
+        q->rtt_us = wi_min_u32(q->rtt_us, us);
+    else
+        q->rtt_us = q->rtt_us - q->rtt_us / 8 + us / 8;
+}
+
+/* Without timestamps: a window's worth cannot arrive in less than a round trip. */
+static void measure_by_window(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    if (wi_seq_lt(c->rcv_nxt, q->rtt_seq))
+        return;
+    note_rtt(q, (uint32_t)wi_min_u64((c->sk.core->now - q->rtt_at) / 1000, UINT32_MAX), true);
+    q->rtt_seq = wi_seq_add(c->rcv_nxt, c->rcv_wnd_bytes);
+    q->rtt_at = c->sk.core->now;
+}
+
+void wi_tcp_window_rcv_rtt(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    if (!c->ts_ok || !seg->h.has_ts) {
+        measure_by_window(c);
+        return;
+    }
+    if (seg->h.tsecr == q->rtt_last_tsecr || seg->data_len < c->rcv_mss_est)
+        return;
+    q->rtt_last_tsecr = seg->h.tsecr;
+
+    uint32_t ms = wi_tcp_ts_clock(c->sk.core) + c->ts_off - seg->h.tsecr;
+    if (ms < INT32_MAX / 1000)
+        note_rtt(q, (ms ? ms : 1) * 1000, false);
+}
+
+/* Dynamic right-sizing: the buffer must hold twice what the reader took in the last round trip, and grow while that
+ * grows. */
+static void tune_buffer(struct wi_tcp_conn *c, uint32_t copied)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    struct wi_sk_opts *o = &c->sk.opts;
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+
+    if (s->tcp_moderate_rcvbuf && !o->rcvbuf_locked) {
+        uint64_t win = ((uint64_t)copied << 1) + 16u * c->advmss;
+        uint64_t grow = win * (copied - q->drs_space_bytes) / wi_max_u32(q->drs_space_bytes, 1);
+        uint32_t want = (uint32_t)wi_min_u64(space_from_win(c->sk.core, win + (grow << 1)), (uint64_t)s->tcp_rmem.max);
+
+        if (want > o->rcvbuf_bytes)
+            o->rcvbuf_bytes = want;
+    }
+    q->drs_space_bytes = copied;
+}
+
+/* RFC 9293 3.8.6.2.2: the reader has made room; tell when the window has at least doubled. Linux's tcp_cleanup_rbuf. */
+static bool update_due(const struct wi_tcp_conn *c)
+{
+    uint32_t left = wi_tcp_window_left(c);
+
+    if (c->has_rcvd_fin || 2ull * left > clamp_of(c))
+        return false;
+    uint32_t wnd = wi_tcp_window_select(c);
+    return wnd > 0 && wnd >= 2 * left;
+}
+
+void wi_tcp_window_read(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    weir_ns now = c->sk.core->now;
+
+    if (q->rtt_us > 0 && now - q->drs_at >= (weir_ns)q->rtt_us * 1000) {
+        uint32_t taken = (uint32_t)wi_seq_diff(c->copied_seq, q->drs_seq);
+        if (taken > q->drs_space_bytes)
+            tune_buffer(c, taken);
+        q->drs_seq = c->copied_seq;
+        q->drs_at = now;
+    }
+    if (update_due(c))
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_WINDOW);
+}
