@@ -8,6 +8,17 @@
 
 enum stream { LOSS, REORDER, DUP, CORRUPT, WHERE, JITTER, STREAM_N };
 
+bool wio_dir_is_clean(const struct wio_dir_config *c)
+{
+    return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
+           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0;
+}
+
+bool wio_link_is_clean(const struct wio_link_config *c)
+{
+    return wio_dir_is_clean(&c->dir[WIO_UP]) && wio_dir_is_clean(&c->dir[WIO_DOWN]) && c->rule_n == 0;
+}
+
 void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, uint32_t mtu)
 {
     m->cfg = *cfg;

@@ -28,6 +28,9 @@ struct wio_passage {
     bool skips_delay;
 };
 
+/* Does no word of the configuration impair anything? */
+bool wio_dir_is_clean(const struct wio_dir_config *);
+
 void wio_impair_init(struct wio_impair *, const struct wio_dir_config *, uint32_t mtu, uint64_t seed, enum wio_dir);
 void wio_impair_config(struct wio_impair *, const struct wio_dir_config *, uint32_t mtu);
 

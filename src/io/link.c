@@ -47,21 +47,10 @@ struct wio_link {
     void *tap_ctx;
 };
 
-static bool is_dir_clean(const struct wio_dir_config *c)
-{
-    return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
-           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0;
-}
-
-bool wio_link_is_clean(const struct wio_link_config *c)
-{
-    return is_dir_clean(&c->dir[WIO_UP]) && is_dir_clean(&c->dir[WIO_DOWN]) && c->rule_n == 0;
-}
-
 static void set_dir(struct wio_link *l, enum wio_dir dir, const struct wio_dir_config *c)
 {
     struct direction *d = &l->dirs[dir];
-    d->is_clean = is_dir_clean(c) && !l->script;
+    d->is_clean = wio_dir_is_clean(c) && !l->script;
     d->hold_max_bytes = c->hold_max_bytes ? c->hold_max_bytes : HOLD_MAX_BYTES;
     d->is_hold_queue = c->rate_bps == 0 && c->queue_bytes > 0;
     if (d->is_hold_queue && c->queue_bytes < d->hold_max_bytes)
