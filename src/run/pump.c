@@ -1,0 +1,332 @@
+/*
+ * The pump. Up: what the descriptor gives becomes a block that weir queues as it is. Down: views out of weir's receive
+ * queue are written with one writev. So user space copies only what is too short to be worth a block.
+ *
+ * Both sources are edge-triggered: a flag says that something is worth trying, and only trying clears it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "run/pump.h"
+
+#define BLOCK_BYTES  (64u << 10)
+#define COPY_BYTES   4096u         /* a shorter read is copied, so that it doesn't pin a whole block */
+#define DOWN_BYTES   (256u << 10) /* taken from weir at a time */
+#define ROUNDS       8             /* of each direction before the others have their turn */
+
+static void end_with(struct wi_pump *p, enum wi_pump_end how, int err)
+{
+    if (!p->is_running)
+        return;
+    p->is_running = false;
+    p->ended(p, how, err);
+}
+
+/* ---- Up: descriptor to weir ---- */
+
+static struct weir_block **scratch_of(struct wi_pump *p)
+{
+    return &p->run->scratch[p->host == &p->run->gate];
+}
+
+/* The connection refused our bytes: what it still has for us comes first, then its end. */
+static void on_send_error(struct wi_pump *p, int err)
+{
+    if (p->up.block)
+        weir_block_unref(p->up.block);
+    p->up.block = NULL;
+    p->net_err = err;
+    p->net_in = true;
+}
+
+static void up_consume(struct wi_pump *p, uint32_t n)
+{
+    p->up.off += n;
+    p->up.len -= n;
+    if (p->up.len)
+        return;
+    weir_block_unref(p->up.block);
+    p->up.block = NULL;
+}
+
+/* Hand the held bytes to weir. True when they are gone. */
+static bool up_flush(struct wi_pump *p)
+{
+    while (p->up.block) {
+        int64_t n = weir_send_frags(p->host->stack, p->net, &p->up, 1, 0);
+        if (n == -WEIR_EAGAIN) {
+            p->net_out = false;
+            return false;
+        }
+        if (n < 0) {
+            on_send_error(p, (int)-n);
+            return false;
+        }
+        up_consume(p, (uint32_t)n);
+    }
+    return true;
+}
+
+/* A short read goes by copy and the block is used again; a long one goes as it is. */
+static void up_take(struct wi_pump *p, struct weir_block **scratch, uint32_t n)
+{
+    uint32_t taken = 0;
+    if (n <= COPY_BYTES) {
+        int64_t sent = weir_send(p->host->stack, p->net, (*scratch)->data, n, 0);
+        if (sent < 0 && sent != -WEIR_EAGAIN) {
+            on_send_error(p, (int)-sent);
+            return;
+        }
+        taken = sent > 0 ? (uint32_t)sent : 0;
+        if (taken == n)
+            return;
+        p->net_out = false;
+    }
+    p->up = (struct weir_frag){.block = *scratch, .off = taken, .len = n - taken};
+    *scratch = NULL;
+}
+
+static void up_eof(struct wi_pump *p)
+{
+    p->os_in = false;
+    p->os_eof = true;
+    if (!p->os_hup || !p->is_mirror) /* closed altogether: the close itself will say so */
+        weir_shutdown(p->host->stack, p->net, WEIR_SHUT_WR);
+}
+
+/* One read. False: nothing more for now. */
+static bool up_read(struct wi_pump *p)
+{
+    struct weir_block **scratch = scratch_of(p);
+    if (!*scratch)
+        *scratch = weir_block_new(weir_stack_pool(p->host->stack), BLOCK_BYTES);
+    if (!*scratch)
+        return false; /* at the memory limit: tried again when the connection has moved */
+    ssize_t n = recv(p->fd, (*scratch)->data, BLOCK_BYTES, MSG_DONTWAIT);
+    if (n < 0) {
+        p->os_in = false;
+        if (errno == EINTR)
+            p->os_in = true;
+        else if (errno != EAGAIN)
+            end_with(p, WI_PUMP_OS_RESET, errno);
+        return false;
+    }
+    if (n == 0) {
+        up_eof(p);
+        return false;
+    }
+    if (n < (ssize_t)BLOCK_BYTES && !p->os_rdhup)
+        p->os_in = false; /* drained: the next byte makes a new edge */
+    up_take(p, scratch, (uint32_t)n);
+    return true;
+}
+
+static void move_up(struct wi_pump *p)
+{
+    for (int i = 0; i < ROUNDS && p->is_running && !p->net_err; i++) {
+        if (p->up.block && (!p->net_out || !up_flush(p)))
+            return;
+        if (!p->os_in || p->os_eof || !up_read(p))
+            return;
+    }
+}
+
+/* ---- Down: weir to descriptor ---- */
+
+static void down_release(struct wi_pump *p)
+{
+    for (; p->down_at < p->down_n; p->down_at++)
+        weir_block_unref(p->down[p->down_at].block);
+    p->down_at = p->down_n = 0;
+}
+
+static void down_consume(struct wi_pump *p, size_t n)
+{
+    while (n) {
+        struct weir_frag *f = &p->down[p->down_at];
+        uint32_t take = n < f->len ? (uint32_t)n : f->len;
+        f->off += take;
+        f->len -= take;
+        n -= take;
+        if (f->len == 0) {
+            weir_block_unref(f->block);
+            p->down_at++;
+        }
+    }
+    if (p->down_at == p->down_n)
+        p->down_at = p->down_n = 0;
+}
+
+/* Writing failed for good. The program closed (its bytes stay held, so that the close becomes a reset, as TCP must) or
+ * only stopped reading (they go nowhere, as with the kernel's TCP). */
+static void on_write_error(struct wi_pump *p, int err)
+{
+    struct pollfd pfd = {.fd = p->fd};
+    if (!p->is_mirror) {
+        end_with(p, WI_PUMP_OS_RESET, err);
+        return;
+    }
+    p->os_out = false;
+    if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP)) {
+        p->os_hup = p->os_rdhup = p->os_in = true;
+        return;
+    }
+    p->os_deaf = true;
+    down_release(p);
+}
+
+/* True when nothing is held any more. */
+static bool down_flush(struct wi_pump *p)
+{
+    if (p->os_deaf)
+        down_release(p);
+    while (p->down_n) {
+        struct iovec iov[WI_PUMP_VIEWS];
+        unsigned n = 0;
+        for (unsigned i = p->down_at; i < p->down_n; i++)
+            iov[n++] = (struct iovec){.iov_base = p->down[i].block->data + p->down[i].off, .iov_len = p->down[i].len};
+        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
+        ssize_t sent = sendmsg(p->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN) {
+            p->os_out = false;
+            return false;
+        }
+        if (sent < 0 && errno != EINTR) {
+            on_write_error(p, errno);
+            return p->down_n == 0;
+        }
+        if (sent > 0)
+            down_consume(p, (size_t)sent);
+    }
+    return true;
+}
+
+static void down_eof(struct wi_pump *p)
+{
+    p->net_in = false;
+    p->net_eof = true;
+    shutdown(p->fd, SHUT_WR);
+}
+
+/* True when there is something to write, or the end was met. */
+static bool down_fetch(struct wi_pump *p)
+{
+    size_t bytes = 0;
+    int64_t n = weir_recv_frags(p->host->stack, p->net, p->down, WI_PUMP_VIEWS, DOWN_BYTES, &bytes);
+    if (n == -WEIR_EAGAIN) {
+        p->net_in = false;
+        return false;
+    }
+    if (n < 0) {
+        end_with(p, WI_PUMP_NET_ERROR, (int)-n);
+        return false;
+    }
+    if (n == 0) {
+        down_eof(p);
+        return false;
+    }
+    p->down_n = (unsigned)n;
+    p->down_at = 0;
+    return true;
+}
+
+static void move_down(struct wi_pump *p)
+{
+    for (int i = 0; i < ROUNDS && p->is_running; i++) {
+        if (p->down_n && (!(p->os_out || p->os_deaf) || !down_flush(p)))
+            return;
+        if (!p->net_in || p->net_eof || !down_fetch(p))
+            return;
+    }
+}
+
+/* ---- Ends ---- */
+
+static void check_ended(struct wi_pump *p)
+{
+    if (!p->is_running)
+        return;
+    if (p->net_err && p->down_n == 0 && (!p->net_in || p->net_eof))
+        end_with(p, WI_PUMP_NET_ERROR, p->net_err);
+    else if (p->os_eof && !p->up.block && (p->os_hup || (!p->is_mirror && p->net_eof && p->down_n == 0)))
+        end_with(p, WI_PUMP_CLOSED, 0);
+}
+
+static bool can_move(const struct wi_pump *p)
+{
+    bool up = !p->net_err && (p->up.block ? p->net_out : p->os_in && !p->os_eof);
+    bool down = p->down_n ? p->os_out || p->os_deaf : p->net_in && !p->net_eof;
+    return up || down;
+}
+
+static void step(struct wi_pump *p)
+{
+    move_up(p);
+    move_down(p);
+    check_ended(p);
+    if (p->is_running && can_move(p))
+        wi_loop_queue(p->run, &p->task);
+}
+
+static void task_work(struct wi_task *task)
+{
+    step((struct wi_pump *)((char *)task - offsetof(struct wi_pump, task)));
+}
+
+static void os_ready(struct wi_os_source *source, uint32_t events)
+{
+    struct wi_pump *p = (struct wi_pump *)((char *)source - offsetof(struct wi_pump, os_source));
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        p->os_in = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        p->os_out = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        p->os_rdhup = true;
+    if (events & EPOLLHUP)
+        p->os_hup = true;
+    step(p);
+}
+
+static void net_ready(struct wi_net_source *source, uint32_t events)
+{
+    struct wi_pump *p = (struct wi_pump *)((char *)source - offsetof(struct wi_pump, net_source));
+    if (events & (WEIR_POLLIN | WEIR_POLLRDHUP | WEIR_POLLHUP | WEIR_POLLERR))
+        p->net_in = true;
+    if (events & (WEIR_POLLOUT | WEIR_POLLERR | WEIR_POLLHUP))
+        p->net_out = true;
+    if ((events & WEIR_POLLERR) && p->net_eof && !p->net_err) {
+        int err = 0;
+        uint32_t len = sizeof err;
+        weir_getsockopt(p->host->stack, p->net, WEIR_SOL_SOCKET, WEIR_SO_ERROR, &err, &len);
+        p->net_err = err;
+    }
+    step(p);
+}
+
+void wi_pump_start(struct wi_pump *p)
+{
+    p->os_source.ready = os_ready;
+    p->net_source.ready = net_ready;
+    p->task.work = task_work;
+    p->is_running = true;
+    p->os_in = p->os_out = p->net_in = p->net_out = true;
+    wi_loop_queue(p->run, &p->task);
+}
+
+void wi_pump_stop(struct wi_pump *p)
+{
+    p->is_running = false;
+    p->os_source.ready = NULL;
+    p->net_source.ready = NULL;
+    wi_loop_unqueue(p->run, &p->task);
+    if (p->up.block)
+        weir_block_unref(p->up.block);
+    p->up.block = NULL;
+    down_release(p);
+}

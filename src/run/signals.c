@@ -1,0 +1,52 @@
+/*
+ * Signals. The program is in our process group, so the terminal's own (SIGINT, SIGQUIT, SIGHUP, SIGWINCH) reach it by
+ * themselves and we only stay alive; what somebody sends to us alone is passed on. SIGTSTP stops us as it stops the
+ * program.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "run/run.h"
+
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM};
+
+static void on_signal(struct wi_run *r, const struct signalfd_siginfo *info)
+{
+    bool is_terminals = info->ssi_code == SI_KERNEL;
+    bool ends_us = info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM || info->ssi_signo == SIGQUIT ||
+                   info->ssi_signo == SIGHUP;
+
+    if (!r->program_ended && !is_terminals)
+        kill(r->launch.program, (int)info->ssi_signo);
+    else if (r->program_ended && ends_us) {
+        r->is_stopping = true;
+        wi_launch_stop(r);
+    }
+}
+
+static void signal_ready(struct wi_os_source *source, uint32_t events)
+{
+    struct wi_run *r = (struct wi_run *)((char *)source - offsetof(struct wi_run, signal_source));
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(r->signal_fd, &info, sizeof info) == sizeof info)
+        on_signal(r, &info);
+}
+
+int wi_signals_start(struct wi_run *r)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
+        sigaddset(&set, passed_on[i]);
+    sigprocmask(SIG_BLOCK, &set, &r->old_mask);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &r->old_pipe);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r->signal_fd < 0)
+        return -errno;
+    r->signal_source.ready = signal_ready;
+    return wi_loop_watch(r, r->signal_fd, EPOLLIN, &r->signal_source);
+}
