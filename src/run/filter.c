@@ -168,7 +168,7 @@ static int install(const struct sock_fprog *fprog)
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, fprog);
 }
 
-int wi_filter_install(void)
+int wir_filter_install(void)
 {
     struct prog p;
     build(&p);

@@ -26,9 +26,9 @@
 
 #define GRACE_MS 2000 /* between SIGTERM and SIGKILL for what the program left behind */
 
-static void tell(int fd, enum wi_launch_kind kind, int pid, int value, const char *step)
+static void tell(int fd, enum wir_launch_kind kind, int pid, int value, const char *step)
 {
-    struct wi_launch_msg msg = {.kind = kind, .pid = pid, .value = value};
+    struct wir_launch_msg msg = {.kind = kind, .pid = pid, .value = value};
     snprintf(msg.step, sizeof msg.step, "%s", step);
     if (write(fd, &msg, sizeof msg) < 0)
         _exit(127); /* nobody is there to be told */
@@ -36,24 +36,24 @@ static void tell(int fd, enum wi_launch_kind kind, int pid, int value, const cha
 
 /* ---- The program, until exec ---- */
 
-_Noreturn static void become_program(const struct wi_run *r, int status_fd, int go_fd)
+_Noreturn static void become_program(const struct wir_run *r, int status_fd, int go_fd)
 {
     char go;
     char *const *argv = r->opts->argv;
 
-    int listener = wi_filter_install();
+    int listener = wir_filter_install();
     if (listener < 0) {
-        tell(status_fd, WI_LAUNCH_FAILED, getpid(), -listener, "seccomp");
+        tell(status_fd, WIR_LAUNCH_FAILED, getpid(), -listener, "seccomp");
         _exit(125);
     }
-    tell(status_fd, WI_LAUNCH_FILTER, getpid(), listener, "");
+    tell(status_fd, WIR_LAUNCH_FILTER, getpid(), listener, "");
     if (read(go_fd, &go, 1) != 1)
         _exit(125);
     sigaction(SIGPIPE, &r->old_pipe, NULL);
     sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
     execvp(argv[0], argv);
     int err = errno;
-    tell(status_fd, WI_LAUNCH_FAILED, getpid(), err, "exec");
+    tell(status_fd, WIR_LAUNCH_FAILED, getpid(), err, "exec");
     _exit(err == ENOENT ? 127 : 126);
 }
 
@@ -90,7 +90,7 @@ static bool reap(pid_t program, int status_fd)
         if (pid == 0)
             return true;
         if (pid == program) {
-            struct wi_launch_msg msg = {.kind = WI_LAUNCH_EXITED, .pid = pid, .value = status};
+            struct wir_launch_msg msg = {.kind = WIR_LAUNCH_EXITED, .pid = pid, .value = status};
             if (write(status_fd, &msg, sizeof msg) < 0)
                 continue; /* the supervisor is gone: the life pipe tells as much */
         }
@@ -136,12 +136,12 @@ _Noreturn static void become_keeper(pid_t program, int status_fd, int life_fd)
     _exit(0);
 }
 
-_Noreturn static void keeper_start(const struct wi_run *r, int status_fd, int life_fd, int go_fd)
+_Noreturn static void keeper_start(const struct wir_run *r, int status_fd, int life_fd, int go_fd)
 {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t program = fork();
     if (program < 0) {
-        tell(status_fd, WI_LAUNCH_FAILED, 0, errno, "fork");
+        tell(status_fd, WIR_LAUNCH_FAILED, 0, errno, "fork");
         _exit(125);
     }
     if (program == 0) {
@@ -154,7 +154,7 @@ _Noreturn static void keeper_start(const struct wi_run *r, int status_fd, int li
 
 /* ---- Our side ---- */
 
-static int take_listener(struct wi_launch *l, const struct wi_launch_msg *msg)
+static int take_listener(struct wir_launch *l, const struct wir_launch_msg *msg)
 {
     int process = pidfd_open(msg->pid, 0);
     if (process < 0)
@@ -166,7 +166,7 @@ static int take_listener(struct wi_launch *l, const struct wi_launch_msg *msg)
     return l->notify_fd < 0 ? -err : 0;
 }
 
-static int say_failed(const struct wi_launch_msg *msg)
+static int say_failed(const struct wir_launch_msg *msg)
 {
     if (strcmp(msg->step, "seccomp") == 0)
         fprintf(stderr,
@@ -179,14 +179,14 @@ static int say_failed(const struct wi_launch_msg *msg)
 }
 
 /* The first message: the program stands before exec, or could not get there. */
-static int await_filter(struct wi_launch *l)
+static int await_filter(struct wir_launch *l)
 {
-    struct wi_launch_msg msg;
+    struct wir_launch_msg msg;
     if (read(l->status_fd, &msg, sizeof msg) != sizeof msg) {
         fprintf(stderr, "weir run: the program's process ended before it began\n");
         return -EIO;
     }
-    if (msg.kind != WI_LAUNCH_FILTER)
+    if (msg.kind != WIR_LAUNCH_FILTER)
         return say_failed(&msg);
     int err = take_listener(l, &msg);
     if (err < 0)
@@ -194,9 +194,9 @@ static int await_filter(struct wi_launch *l)
     return err;
 }
 
-int wi_launch_start(struct wi_run *r)
+int wir_launch_start(struct wir_run *r)
 {
-    struct wi_launch *l = &r->launch;
+    struct wir_launch *l = &r->launch;
     int status[2], life[2], go[2];
 
     if (pipe2(status, O_CLOEXEC) < 0 || pipe2(life, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0) {
@@ -224,7 +224,7 @@ int wi_launch_start(struct wi_run *r)
     return await_filter(l);
 }
 
-void wi_launch_go(struct wi_run *r)
+void wir_launch_go(struct wir_run *r)
 {
     if (write(r->launch.go_fd, "", 1) < 0)
         return; /* it died meanwhile: the keeper tells */
@@ -232,7 +232,7 @@ void wi_launch_go(struct wi_run *r)
     r->launch.go_fd = -1;
 }
 
-void wi_launch_stop(struct wi_run *r)
+void wir_launch_stop(struct wir_run *r)
 {
     if (r->launch.life_fd >= 0)
         close(r->launch.life_fd);

@@ -21,27 +21,27 @@
 #define SETTLE_TURNS 8                /* of moving what is ready before the kernel is asked again */
 #define LINGER_NS    WEIR_SEC(30) /* for connections to close once the program has ended */
 
-weir_ns wi_clock(void)
+weir_ns wir_clock(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return WEIR_SEC((uint64_t)ts.tv_sec) + (uint64_t)ts.tv_nsec;
 }
 
-int wi_loop_watch(struct wi_run *r, int fd, uint32_t events, struct wi_os_source *source)
+int wir_loop_watch(struct wir_run *r, int fd, uint32_t events, struct wir_os_source *source)
 {
     struct epoll_event ev = {.events = events, .data.ptr = source};
     return epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-int wi_loop_watch_net(struct wi_host *host, weir_fd fd, struct wi_net_source *source)
+int wir_loop_watch_net(struct wir_host *host, weir_fd fd, struct wir_net_source *source)
 {
     struct weir_epoll_event ev = {.events = WEIR_POLLIN | WEIR_POLLOUT | WEIR_POLLRDHUP | WEIR_EPOLLET,
                                   .data = (uint64_t)(uintptr_t)source};
     return weir_epoll_ctl(host->stack, host->epoll, WEIR_EPOLL_CTL_ADD, fd, &ev);
 }
 
-void wi_loop_queue(struct wi_run *r, struct wi_task *task)
+void wir_loop_queue(struct wir_run *r, struct wir_task *task)
 {
     if (task->is_queued)
         return;
@@ -49,7 +49,7 @@ void wi_loop_queue(struct wi_run *r, struct wi_task *task)
     TAILQ_INSERT_TAIL(&r->tasks, task, link);
 }
 
-void wi_loop_unqueue(struct wi_run *r, struct wi_task *task)
+void wir_loop_unqueue(struct wir_run *r, struct wir_task *task)
 {
     if (!task->is_queued)
         return;
@@ -57,7 +57,7 @@ void wi_loop_unqueue(struct wi_run *r, struct wi_task *task)
     TAILQ_REMOVE(&r->tasks, task, link);
 }
 
-void wi_loop_bury(struct wi_run *r, void *ptr)
+void wir_loop_bury(struct wir_run *r, void *ptr)
 {
     if (r->grave_n == r->grave_cap) {
         size_t cap = r->grave_cap ? 2 * r->grave_cap : 64;
@@ -70,54 +70,50 @@ void wi_loop_bury(struct wi_run *r, void *ptr)
     r->graves[r->grave_n++] = ptr;
 }
 
-static void dig_graves(struct wi_run *r)
+static void dig_graves(struct wir_run *r)
 {
     for (size_t i = 0; i < r->grave_n; i++)
         free(r->graves[i]);
     r->grave_n = 0;
 }
 
-static void tell_time(struct wi_run *r)
+static void tell_time(struct wir_run *r)
 {
-    r->now = wi_clock();
+    r->now = wir_clock();
     weir_advance(r->prog.stack, r->now);
     weir_advance(r->gate.stack, r->now);
-    wi_link_advance(r->link, r->now);
+    wio_link_run(r->link, r->now);
 }
 
 /* True when there was something. */
-static bool dispatch_net(struct wi_host *host)
+static bool dispatch_net(struct wir_host *host)
 {
     struct weir_epoll_event events[NET_EVENTS];
     int n = weir_epoll_wait(host->stack, host->epoll, events, NET_EVENTS);
     for (int i = 0; i < n; i++) {
-        struct wi_net_source *source = (struct wi_net_source *)(uintptr_t)events[i].data;
+        struct wir_net_source *source = (struct wir_net_source *)(uintptr_t)events[i].data;
         if (source->ready)
             source->ready(source, events[i].events);
     }
     return n > 0;
 }
 
-static bool run_tasks(struct wi_run *r)
+/* Those that are queued now; what they queue has its turn later. */
+static bool run_tasks(struct wir_run *r)
 {
-    struct wi_task_list now;
-    struct wi_task *task;
-    bool any = false;
+    struct wir_task *task;
+    size_t n = 0, done = 0;
 
-    TAILQ_INIT(&now);
-    TAILQ_CONCAT(&now, &r->tasks, link);
-    while ((task = TAILQ_FIRST(&now))) {
-        TAILQ_REMOVE(&now, task, link);
-        TAILQ_INSERT_TAIL(&r->tasks, task, link); /* so that unqueueing it meanwhile is sound */
-        wi_loop_unqueue(r, task);
+    TAILQ_FOREACH(task, &r->tasks, link) n++;
+    for (; done < n && (task = TAILQ_FIRST(&r->tasks)); done++) {
+        wir_loop_unqueue(r, task);
         task->work(task);
-        any = true;
     }
-    return any;
+    return done > 0;
 }
 
 /* Move what is ready. True: there is more. */
-static bool settle(struct wi_run *r)
+static bool settle(struct wir_run *r)
 {
     for (int i = 0; i < SETTLE_TURNS; i++) {
         tell_time(r);
@@ -136,15 +132,15 @@ static weir_ns earlier(weir_ns a, weir_ns b)
     return a < b ? a : b;
 }
 
-static weir_ns next_deadline(struct wi_run *r)
+static weir_ns next_deadline(struct wir_run *r)
 {
     weir_ns at = earlier(weir_deadline(r->prog.stack), weir_deadline(r->gate.stack));
-    at = earlier(at, wi_link_deadline(r->link));
-    at = earlier(at, wi_waiters_deadline(r));
-    return earlier(at, wi_flows_deadline(r));
+    at = earlier(at, wio_link_deadline(r->link));
+    at = earlier(at, wir_waiters_deadline(r));
+    return earlier(at, wir_flows_deadline(r));
 }
 
-static void wait_os(struct wi_run *r, bool is_busy, weir_ns until)
+static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
 {
     struct epoll_event events[OS_EVENTS];
     struct timespec ts = {0};
@@ -158,34 +154,34 @@ static void wait_os(struct wi_run *r, bool is_busy, weir_ns until)
         ts.tv_nsec = (long)((at - r->now) % WEIR_SEC(1));
     }
     int n = epoll_pwait2(r->epoll_fd, events, OS_EVENTS, timeout, NULL);
-    r->now = wi_clock();
+    r->now = wir_clock();
     weir_advance(r->prog.stack, r->now);
     weir_advance(r->gate.stack, r->now);
     for (int i = 0; i < n; i++) {
-        struct wi_os_source *source = events[i].data.ptr;
+        struct wir_os_source *source = events[i].data.ptr;
         if (source->ready)
             source->ready(source, events[i].events);
     }
 }
 
-static void turn(struct wi_run *r, weir_ns until)
+static void turn(struct wir_run *r, weir_ns until)
 {
     bool is_busy = settle(r);
     wait_os(r, is_busy, until);
-    wi_waiters_expire(r);
-    wi_flows_expire(r);
+    wir_waiters_expire(r);
+    wir_flows_expire(r);
     dig_graves(r);
 }
 
 /* What the program wrote last may still be on its way, and the closes with it. */
-static void linger(struct wi_run *r)
+static void linger(struct wir_run *r)
 {
-    weir_ns until = wi_clock() + LINGER_NS;
-    while (!r->is_stopping && (r->sock_n || !wi_gateway_is_quiet(r)) && wi_clock() < until)
+    weir_ns until = wir_clock() + LINGER_NS;
+    while (!r->is_stopping && (r->sock_n || !wir_gateway_is_quiet(r)) && wir_clock() < until)
         turn(r, until);
 }
 
-void wi_loop_run(struct wi_run *r)
+void wir_loop_run(struct wir_run *r)
 {
     while (!r->keeper_gone)
         turn(r, WEIR_NEVER);

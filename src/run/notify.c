@@ -26,43 +26,43 @@
 
 /* ---- Answers ---- */
 
-static void respond(struct wi_run *r, const struct wi_call *call, int64_t value, int err, uint32_t flags)
+static void respond(struct wir_run *r, const struct wir_call *call, int64_t value, int err, uint32_t flags)
 {
     struct seccomp_notif_resp resp = {.id = call->req.id, .val = value, .error = err, .flags = flags};
     if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 && errno != ENOENT)
         fprintf(stderr, "weir run: a trapped call could not be answered: %s\n", strerror(errno));
 }
 
-void wi_call_return(struct wi_run *r, const struct wi_call *call, int64_t value)
+void wir_call_return(struct wir_run *r, const struct wir_call *call, int64_t value)
 {
     respond(r, call, value, 0, 0);
 }
 
-void wi_call_fail(struct wi_run *r, const struct wi_call *call, int err)
+void wir_call_fail(struct wir_run *r, const struct wir_call *call, int err)
 {
     respond(r, call, 0, err < 0 ? err : -err, 0);
 }
 
-void wi_call_continue(struct wi_run *r, const struct wi_call *call)
+void wir_call_continue(struct wir_run *r, const struct wir_call *call)
 {
     respond(r, call, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-void wi_call_finish(struct wi_run *r, const struct wi_call *call, int64_t result)
+void wir_call_finish(struct wir_run *r, const struct wir_call *call, int64_t result)
 {
     if (result < 0)
-        wi_call_fail(r, call, (int)result);
+        wir_call_fail(r, call, (int)result);
     else
-        wi_call_return(r, call, result);
+        wir_call_return(r, call, result);
 }
 
-static int add_fd(struct wi_run *r, struct seccomp_notif_addfd *add)
+static int add_fd(struct wir_run *r, struct seccomp_notif_addfd *add)
 {
     int got = ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, add);
     return got < 0 ? -errno : got;
 }
 
-int wi_call_return_fd(struct wi_run *r, const struct wi_call *call, int fd, bool is_cloexec)
+int wir_call_return_fd(struct wir_run *r, const struct wir_call *call, int fd, bool is_cloexec)
 {
     struct seccomp_notif_addfd add = {
         .id = call->req.id,
@@ -72,11 +72,11 @@ int wi_call_return_fd(struct wi_run *r, const struct wi_call *call, int fd, bool
     };
     int got = add_fd(r, &add);
     if (got == -EMFILE || got == -ENFILE) /* the program's limit: it is to hear of it */
-        wi_call_fail(r, call, got);
+        wir_call_fail(r, call, got);
     return got < 0 ? got : 0;
 }
 
-int wi_call_replace_fd(struct wi_run *r, const struct wi_call *call, int fd, int at, bool is_cloexec)
+int wir_call_replace_fd(struct wir_run *r, const struct wir_call *call, int fd, int at, bool is_cloexec)
 {
     struct seccomp_notif_addfd add = {
         .id = call->req.id,
@@ -89,19 +89,19 @@ int wi_call_replace_fd(struct wi_run *r, const struct wi_call *call, int fd, int
     return got < 0 ? got : 0;
 }
 
-bool wi_call_is_alive(struct wi_run *r, const struct wi_call *call)
+bool wir_call_is_alive(struct wir_run *r, const struct wir_call *call)
 {
     return ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->req.id) == 0;
 }
 
 /* ---- Calls that wait ---- */
 
-static struct wi_waiter_list *thread_bucket(struct wi_run *r, uint32_t thread)
+static struct wir_waiter_list *thread_bucket(struct wir_run *r, uint32_t thread)
 {
-    return &r->waiters[thread % WI_WAIT_BUCKETS];
+    return &r->waiters[thread % WIR_WAIT_BUCKETS];
 }
 
-static void waiter_free(struct wi_run *r, struct wi_waiter *w)
+static void waiter_free(struct wir_run *r, struct wir_waiter *w)
 {
     LIST_REMOVE(w, by_thread);
     LIST_REMOVE(w, by_sock);
@@ -110,23 +110,23 @@ static void waiter_free(struct wi_run *r, struct wi_waiter *w)
     free(w);
 }
 
-static void forget_thread(struct wi_run *r, uint32_t thread)
+static void forget_thread(struct wir_run *r, uint32_t thread)
 {
-    struct wi_waiter *w = LIST_FIRST(thread_bucket(r, thread));
+    struct wir_waiter *w = LIST_FIRST(thread_bucket(r, thread));
     while (w) {
-        struct wi_waiter *next = LIST_NEXT(w, by_thread);
+        struct wir_waiter *next = LIST_NEXT(w, by_thread);
         if (w->call.req.pid == thread)
             waiter_free(r, w);
         w = next;
     }
 }
 
-void wi_call_wait(struct wi_run *r, const struct wi_call *call, bool (*retry)(struct wi_run *, struct wi_call *),
+void wir_call_wait(struct wir_run *r, const struct wir_call *call, bool (*retry)(struct wir_run *, struct wir_call *),
                   weir_ns timeout_ns, int timeout_err)
 {
-    struct wi_waiter *w = calloc(1, sizeof *w);
+    struct wir_waiter *w = calloc(1, sizeof *w);
     if (!w) {
-        wi_call_fail(r, call, ENOMEM);
+        wir_call_fail(r, call, ENOMEM);
         return;
     }
     w->call = *call;
@@ -137,7 +137,7 @@ void wi_call_wait(struct wi_run *r, const struct wi_call *call, bool (*retry)(st
         r->timed_waiters++;
     LIST_INSERT_HEAD(thread_bucket(r, call->req.pid), w, by_thread);
     /* First come, first served: the oldest stands at the front. */
-    struct wi_waiter *last = LIST_FIRST(&call->sock->waiters);
+    struct wir_waiter *last = LIST_FIRST(&call->sock->waiters);
     while (last && LIST_NEXT(last, by_sock))
         last = LIST_NEXT(last, by_sock);
     if (last)
@@ -146,31 +146,31 @@ void wi_call_wait(struct wi_run *r, const struct wi_call *call, bool (*retry)(st
         LIST_INSERT_HEAD(&call->sock->waiters, w, by_sock);
 }
 
-void wi_waiters_wake(struct wi_run *r, struct wi_sock *s)
+void wir_waiters_wake(struct wir_run *r, struct wir_sock *s)
 {
-    struct wi_waiter *w = LIST_FIRST(&s->waiters);
+    struct wir_waiter *w = LIST_FIRST(&s->waiters);
     while (w) {
-        struct wi_waiter *next = LIST_NEXT(w, by_sock);
-        if (!wi_call_is_alive(r, &w->call) || w->retry(r, &w->call))
+        struct wir_waiter *next = LIST_NEXT(w, by_sock);
+        if (!wir_call_is_alive(r, &w->call) || w->retry(r, &w->call))
             waiter_free(r, w);
         w = next;
     }
 }
 
-void wi_waiters_fail(struct wi_run *r, struct wi_sock *s, int err)
+void wir_waiters_fail(struct wir_run *r, struct wir_sock *s, int err)
 {
-    struct wi_waiter *w;
+    struct wir_waiter *w;
     while ((w = LIST_FIRST(&s->waiters))) {
-        wi_call_fail(r, &w->call, err);
+        wir_call_fail(r, &w->call, err);
         waiter_free(r, w);
     }
 }
 
-weir_ns wi_waiters_deadline(const struct wi_run *r)
+weir_ns wir_waiters_deadline(const struct wir_run *r)
 {
     weir_ns first = WEIR_NEVER;
-    struct wi_waiter *w;
-    for (unsigned i = 0; r->timed_waiters && i < WI_WAIT_BUCKETS; i++) {
+    struct wir_waiter *w;
+    for (unsigned i = 0; r->timed_waiters && i < WIR_WAIT_BUCKETS; i++) {
         LIST_FOREACH(w, &r->waiters[i], by_thread)
         {
             if (w->deadline < first)
@@ -180,22 +180,22 @@ weir_ns wi_waiters_deadline(const struct wi_run *r)
     return first;
 }
 
-static void expire_bucket(struct wi_run *r, struct wi_waiter_list *bucket)
+static void expire_bucket(struct wir_run *r, struct wir_waiter_list *bucket)
 {
-    struct wi_waiter *w = LIST_FIRST(bucket);
+    struct wir_waiter *w = LIST_FIRST(bucket);
     while (w) {
-        struct wi_waiter *next = LIST_NEXT(w, by_thread);
+        struct wir_waiter *next = LIST_NEXT(w, by_thread);
         if (w->deadline <= r->now) {
-            wi_call_fail(r, &w->call, w->timeout_err);
+            wir_call_fail(r, &w->call, w->timeout_err);
             waiter_free(r, w);
         }
         w = next;
     }
 }
 
-void wi_waiters_expire(struct wi_run *r)
+void wir_waiters_expire(struct wir_run *r)
 {
-    for (unsigned i = 0; r->timed_waiters && i < WI_WAIT_BUCKETS; i++)
+    for (unsigned i = 0; r->timed_waiters && i < WIR_WAIT_BUCKETS; i++)
         expire_bucket(r, &r->waiters[i]);
 }
 
@@ -203,38 +203,38 @@ void wi_waiters_expire(struct wi_run *r)
 
 static const struct {
     int nr;
-    void (*handle)(struct wi_run *, struct wi_call *);
+    void (*handle)(struct wir_run *, struct wir_call *);
 } calls[] = {
-    {SYS_bind, wi_on_bind},
-    {SYS_connect, wi_on_connect},
-    {SYS_listen, wi_on_listen},
-    {SYS_accept, wi_on_accept},
-    {SYS_accept4, wi_on_accept},
-    {SYS_getsockname, wi_on_getsockname},
-    {SYS_getpeername, wi_on_getpeername},
-    {SYS_getsockopt, wi_on_getsockopt},
-    {SYS_setsockopt, wi_on_setsockopt},
-    {SYS_shutdown, wi_on_shutdown},
-    {SYS_sendto, wi_on_sendto},
-    {SYS_recvfrom, wi_on_recvfrom},
-    {SYS_sendmsg, wi_on_sendmsg},
-    {SYS_recvmsg, wi_on_recvmsg},
-    {SYS_sendmmsg, wi_on_sendmmsg},
-    {SYS_recvmmsg, wi_on_recvmmsg},
-    {SYS_ioctl, wi_on_ioctl},
+    {SYS_bind, wir_on_bind},
+    {SYS_connect, wir_on_connect},
+    {SYS_listen, wir_on_listen},
+    {SYS_accept, wir_on_accept},
+    {SYS_accept4, wir_on_accept},
+    {SYS_getsockname, wir_on_getsockname},
+    {SYS_getpeername, wir_on_getpeername},
+    {SYS_getsockopt, wir_on_getsockopt},
+    {SYS_setsockopt, wir_on_setsockopt},
+    {SYS_shutdown, wir_on_shutdown},
+    {SYS_sendto, wir_on_sendto},
+    {SYS_recvfrom, wir_on_recvfrom},
+    {SYS_sendmsg, wir_on_sendmsg},
+    {SYS_recvmsg, wir_on_recvmsg},
+    {SYS_sendmmsg, wir_on_sendmmsg},
+    {SYS_recvmmsg, wir_on_recvmmsg},
+    {SYS_ioctl, wir_on_ioctl},
 };
 
 /* A 32-bit program's socket call: said once, refused always. */
-static void refuse_other_arch(struct wi_run *r, struct wi_call *call)
+static void refuse_other_arch(struct wir_run *r, struct wir_call *call)
 {
     static bool is_said;
     if (!is_said)
         fprintf(stderr, "weir run: process %u is a 32-bit program: its sockets can't be carried\n", call->req.pid);
     is_said = true;
-    wi_call_fail(r, call, ENOSYS);
+    wir_call_fail(r, call, ENOSYS);
 }
 
-static bool is_native(const struct wi_call *call)
+static bool is_native(const struct wir_call *call)
 {
 #if defined(__x86_64__)
     return call->req.data.arch == AUDIT_ARCH_X86_64;
@@ -243,7 +243,7 @@ static bool is_native(const struct wi_call *call)
 #endif
 }
 
-static void dispatch(struct wi_run *r, struct wi_call *call)
+static void dispatch(struct wir_run *r, struct wir_call *call)
 {
     int nr = call->req.data.nr;
 
@@ -252,28 +252,28 @@ static void dispatch(struct wi_run *r, struct wi_call *call)
         return;
     }
     if (nr == SYS_socket) {
-        wi_on_socket(r, call);
+        wir_on_socket(r, call);
         return;
     }
-    uint64_t inode = wi_fd_inode((pid_t)call->req.pid, (int)WI_ARG(call, 0));
-    call->sock = inode ? wi_sock_find(r, inode) : NULL;
+    uint64_t inode = wir_fd_inode((pid_t)call->req.pid, (int)WIR_ARG(call, 0));
+    call->sock = inode ? wir_sock_find(r, inode) : NULL;
     for (size_t i = 0; call->sock && i < sizeof calls / sizeof calls[0]; i++) {
         if (calls[i].nr != nr)
             continue;
         call->sock->last_pid = (pid_t)call->req.pid;
-        call->sock->last_fd = (int)WI_ARG(call, 0);
+        call->sock->last_fd = (int)WIR_ARG(call, 0);
         calls[i].handle(r, call);
         return;
     }
-    wi_call_continue(r, call);
+    wir_call_continue(r, call);
 }
 
-static void notify_ready(struct wi_os_source *source, uint32_t events)
+static void notify_ready(struct wir_os_source *source, uint32_t events)
 {
-    struct wi_run *r = (struct wi_run *)((char *)source - offsetof(struct wi_run, notify_source));
+    struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, notify_source));
 
     if (events & EPOLLIN) {
-        struct wi_call call;
+        struct wir_call call;
         memset(&call, 0, sizeof call); /* the kernel insists on zeros */
         if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &call.req) < 0)
             return; /* interrupted before we came to it */
@@ -284,12 +284,12 @@ static void notify_ready(struct wi_os_source *source, uint32_t events)
     }
 }
 
-int wi_notify_start(struct wi_run *r)
+int wir_notify_start(struct wir_run *r)
 {
-    for (unsigned i = 0; i < WI_WAIT_BUCKETS; i++)
+    for (unsigned i = 0; i < WIR_WAIT_BUCKETS; i++)
         LIST_INIT(&r->waiters[i]);
     /* The answered thread may run at once on our processor: a few microseconds a call. Older kernels don't know it. */
     ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     r->notify_source.ready = notify_ready;
-    return wi_loop_watch(r, r->launch.notify_fd, EPOLLIN, &r->notify_source);
+    return wir_loop_watch(r, r->launch.notify_fd, EPOLLIN, &r->notify_source);
 }

@@ -21,7 +21,7 @@
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
 #endif
 
-int wi_mem_read(pid_t pid, uint64_t addr, void *buf, size_t len)
+int wir_mem_read(pid_t pid, uint64_t addr, void *buf, size_t len)
 {
     struct iovec here = {.iov_base = buf, .iov_len = len};
     struct iovec there = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
@@ -30,7 +30,7 @@ int wi_mem_read(pid_t pid, uint64_t addr, void *buf, size_t len)
     return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-int wi_mem_write(pid_t pid, uint64_t addr, const void *buf, size_t len)
+int wir_mem_write(pid_t pid, uint64_t addr, const void *buf, size_t len)
 {
     struct iovec here = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
     struct iovec there = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
@@ -39,7 +39,7 @@ int wi_mem_write(pid_t pid, uint64_t addr, const void *buf, size_t len)
     return process_vm_writev(pid, &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-uint64_t wi_fd_inode(pid_t pid, int fd)
+uint64_t wir_fd_inode(pid_t pid, int fd)
 {
     char path[64];
     struct stat st;
@@ -47,6 +47,20 @@ uint64_t wi_fd_inode(pid_t pid, int fd)
     if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return 0;
     return st.st_ino;
+}
+
+bool wir_fd_is_cloexec(pid_t pid, int fd)
+{
+    char path[64], line[128];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, fd);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    while (!flags && fgets(line, sizeof line, f))
+        sscanf(line, "flags: %o", &flags);
+    fclose(f);
+    return flags & O_CLOEXEC;
 }
 
 /* The process that a thread belongs to. */
@@ -80,7 +94,7 @@ static bool has_inode(int fd, uint64_t inode)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == inode;
 }
 
-int wi_fd_borrow(pid_t pid, int fd, uint64_t inode)
+int wir_fd_borrow(pid_t pid, int fd, uint64_t inode)
 {
     int process = open_pidfd(pid);
     if (process < 0)
@@ -104,14 +118,14 @@ static int find_in(pid_t pid, uint64_t inode)
         return -1;
     for (struct dirent *e; got < 0 && (e = readdir(d));) {
         int fd = e->d_name[0] == '.' ? -1 : atoi(e->d_name);
-        if (fd >= 0 && wi_fd_inode(pid, fd) == inode)
-            got = wi_fd_borrow(pid, fd, inode);
+        if (fd >= 0 && wir_fd_inode(pid, fd) == inode)
+            got = wir_fd_borrow(pid, fd, inode);
     }
     closedir(d);
     return got;
 }
 
-int wi_fd_find(uint64_t inode)
+int wir_fd_find(uint64_t inode)
 {
     int got = -1;
     DIR *d = opendir("/proc");

@@ -20,7 +20,7 @@
 #define DOWN_BYTES   (256u << 10) /* taken from weir at a time */
 #define ROUNDS       8             /* of each direction before the others have their turn */
 
-static void end_with(struct wi_pump *p, enum wi_pump_end how, int err)
+static void end_with(struct wir_pump *p, enum wir_pump_end how, int err)
 {
     if (!p->is_running)
         return;
@@ -30,13 +30,13 @@ static void end_with(struct wi_pump *p, enum wi_pump_end how, int err)
 
 /* ---- Up: descriptor to weir ---- */
 
-static struct weir_block **scratch_of(struct wi_pump *p)
+static struct weir_block **scratch_of(struct wir_pump *p)
 {
     return &p->run->scratch[p->host == &p->run->gate];
 }
 
 /* The connection refused our bytes: what it still has for us comes first, then its end. */
-static void on_send_error(struct wi_pump *p, int err)
+static void on_send_error(struct wir_pump *p, int err)
 {
     if (p->up.block)
         weir_block_unref(p->up.block);
@@ -45,7 +45,7 @@ static void on_send_error(struct wi_pump *p, int err)
     p->net_in = true;
 }
 
-static void up_consume(struct wi_pump *p, uint32_t n)
+static void up_consume(struct wir_pump *p, uint32_t n)
 {
     p->up.off += n;
     p->up.len -= n;
@@ -56,7 +56,7 @@ static void up_consume(struct wi_pump *p, uint32_t n)
 }
 
 /* Hand the held bytes to weir. True when they are gone. */
-static bool up_flush(struct wi_pump *p)
+static bool up_flush(struct wir_pump *p)
 {
     while (p->up.block) {
         int64_t n = weir_send_frags(p->host->stack, p->net, &p->up, 1, 0);
@@ -74,7 +74,7 @@ static bool up_flush(struct wi_pump *p)
 }
 
 /* A short read goes by copy and the block is used again; a long one goes as it is. */
-static void up_take(struct wi_pump *p, struct weir_block **scratch, uint32_t n)
+static void up_take(struct wir_pump *p, struct weir_block **scratch, uint32_t n)
 {
     uint32_t taken = 0;
     if (n <= COPY_BYTES) {
@@ -92,7 +92,7 @@ static void up_take(struct wi_pump *p, struct weir_block **scratch, uint32_t n)
     *scratch = NULL;
 }
 
-static void up_eof(struct wi_pump *p)
+static void up_eof(struct wir_pump *p)
 {
     p->os_in = false;
     p->os_eof = true;
@@ -101,7 +101,7 @@ static void up_eof(struct wi_pump *p)
 }
 
 /* One read. False: nothing more for now. */
-static bool up_read(struct wi_pump *p)
+static bool up_read(struct wir_pump *p)
 {
     struct weir_block **scratch = scratch_of(p);
     if (!*scratch)
@@ -114,7 +114,7 @@ static bool up_read(struct wi_pump *p)
         if (errno == EINTR)
             p->os_in = true;
         else if (errno != EAGAIN)
-            end_with(p, WI_PUMP_OS_RESET, errno);
+            end_with(p, WIR_PUMP_OS_RESET, errno);
         return false;
     }
     if (n == 0) {
@@ -127,7 +127,7 @@ static bool up_read(struct wi_pump *p)
     return true;
 }
 
-static void move_up(struct wi_pump *p)
+static void move_up(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running && !p->net_err; i++) {
         if (p->up.block && (!p->net_out || !up_flush(p)))
@@ -139,14 +139,14 @@ static void move_up(struct wi_pump *p)
 
 /* ---- Down: weir to descriptor ---- */
 
-static void down_release(struct wi_pump *p)
+static void down_release(struct wir_pump *p)
 {
     for (; p->down_at < p->down_n; p->down_at++)
         weir_block_unref(p->down[p->down_at].block);
     p->down_at = p->down_n = 0;
 }
 
-static void down_consume(struct wi_pump *p, size_t n)
+static void down_consume(struct wir_pump *p, size_t n)
 {
     while (n) {
         struct weir_frag *f = &p->down[p->down_at];
@@ -165,11 +165,11 @@ static void down_consume(struct wi_pump *p, size_t n)
 
 /* Writing failed for good. The program closed (its bytes stay held, so that the close becomes a reset, as TCP must) or
  * only stopped reading (they go nowhere, as with the kernel's TCP). */
-static void on_write_error(struct wi_pump *p, int err)
+static void on_write_error(struct wir_pump *p, int err)
 {
     struct pollfd pfd = {.fd = p->fd};
     if (!p->is_mirror) {
-        end_with(p, WI_PUMP_OS_RESET, err);
+        end_with(p, WIR_PUMP_OS_RESET, err);
         return;
     }
     p->os_out = false;
@@ -182,12 +182,12 @@ static void on_write_error(struct wi_pump *p, int err)
 }
 
 /* True when nothing is held any more. */
-static bool down_flush(struct wi_pump *p)
+static bool down_flush(struct wir_pump *p)
 {
     if (p->os_deaf)
         down_release(p);
     while (p->down_n) {
-        struct iovec iov[WI_PUMP_VIEWS];
+        struct iovec iov[WIR_PUMP_VIEWS];
         unsigned n = 0;
         for (unsigned i = p->down_at; i < p->down_n; i++)
             iov[n++] = (struct iovec){.iov_base = p->down[i].block->data + p->down[i].off, .iov_len = p->down[i].len};
@@ -207,7 +207,7 @@ static bool down_flush(struct wi_pump *p)
     return true;
 }
 
-static void down_eof(struct wi_pump *p)
+static void down_eof(struct wir_pump *p)
 {
     p->net_in = false;
     p->net_eof = true;
@@ -215,16 +215,16 @@ static void down_eof(struct wi_pump *p)
 }
 
 /* True when there is something to write, or the end was met. */
-static bool down_fetch(struct wi_pump *p)
+static bool down_fetch(struct wir_pump *p)
 {
     size_t bytes = 0;
-    int64_t n = weir_recv_frags(p->host->stack, p->net, p->down, WI_PUMP_VIEWS, DOWN_BYTES, &bytes);
+    int64_t n = weir_recv_frags(p->host->stack, p->net, p->down, WIR_PUMP_VIEWS, DOWN_BYTES, &bytes);
     if (n == -WEIR_EAGAIN) {
         p->net_in = false;
         return false;
     }
     if (n < 0) {
-        end_with(p, WI_PUMP_NET_ERROR, (int)-n);
+        end_with(p, WIR_PUMP_NET_ERROR, (int)-n);
         return false;
     }
     if (n == 0) {
@@ -236,7 +236,7 @@ static bool down_fetch(struct wi_pump *p)
     return true;
 }
 
-static void move_down(struct wi_pump *p)
+static void move_down(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running; i++) {
         if (p->down_n && (!(p->os_out || p->os_deaf) || !down_flush(p)))
@@ -248,40 +248,40 @@ static void move_down(struct wi_pump *p)
 
 /* ---- Ends ---- */
 
-static void check_ended(struct wi_pump *p)
+static void check_ended(struct wir_pump *p)
 {
     if (!p->is_running)
         return;
     if (p->net_err && p->down_n == 0 && (!p->net_in || p->net_eof))
-        end_with(p, WI_PUMP_NET_ERROR, p->net_err);
+        end_with(p, WIR_PUMP_NET_ERROR, p->net_err);
     else if (p->os_eof && !p->up.block && (p->os_hup || (!p->is_mirror && p->net_eof && p->down_n == 0)))
-        end_with(p, WI_PUMP_CLOSED, 0);
+        end_with(p, WIR_PUMP_CLOSED, 0);
 }
 
-static bool can_move(const struct wi_pump *p)
+static bool can_move(const struct wir_pump *p)
 {
     bool up = !p->net_err && (p->up.block ? p->net_out : p->os_in && !p->os_eof);
     bool down = p->down_n ? p->os_out || p->os_deaf : p->net_in && !p->net_eof;
     return up || down;
 }
 
-static void step(struct wi_pump *p)
+static void step(struct wir_pump *p)
 {
     move_up(p);
     move_down(p);
     check_ended(p);
     if (p->is_running && can_move(p))
-        wi_loop_queue(p->run, &p->task);
+        wir_loop_queue(p->run, &p->task);
 }
 
-static void task_work(struct wi_task *task)
+static void task_work(struct wir_task *task)
 {
-    step((struct wi_pump *)((char *)task - offsetof(struct wi_pump, task)));
+    step((struct wir_pump *)((char *)task - offsetof(struct wir_pump, task)));
 }
 
-static void os_ready(struct wi_os_source *source, uint32_t events)
+static void os_ready(struct wir_os_source *source, uint32_t events)
 {
-    struct wi_pump *p = (struct wi_pump *)((char *)source - offsetof(struct wi_pump, os_source));
+    struct wir_pump *p = (struct wir_pump *)((char *)source - offsetof(struct wir_pump, os_source));
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         p->os_in = true;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
@@ -293,9 +293,9 @@ static void os_ready(struct wi_os_source *source, uint32_t events)
     step(p);
 }
 
-static void net_ready(struct wi_net_source *source, uint32_t events)
+static void net_ready(struct wir_net_source *source, uint32_t events)
 {
-    struct wi_pump *p = (struct wi_pump *)((char *)source - offsetof(struct wi_pump, net_source));
+    struct wir_pump *p = (struct wir_pump *)((char *)source - offsetof(struct wir_pump, net_source));
     if (events & (WEIR_POLLIN | WEIR_POLLRDHUP | WEIR_POLLHUP | WEIR_POLLERR))
         p->net_in = true;
     if (events & (WEIR_POLLOUT | WEIR_POLLERR | WEIR_POLLHUP))
@@ -309,22 +309,22 @@ static void net_ready(struct wi_net_source *source, uint32_t events)
     step(p);
 }
 
-void wi_pump_start(struct wi_pump *p)
+void wir_pump_start(struct wir_pump *p)
 {
     p->os_source.ready = os_ready;
     p->net_source.ready = net_ready;
     p->task.work = task_work;
     p->is_running = true;
     p->os_in = p->os_out = p->net_in = p->net_out = true;
-    wi_loop_queue(p->run, &p->task);
+    wir_loop_queue(p->run, &p->task);
 }
 
-void wi_pump_stop(struct wi_pump *p)
+void wir_pump_stop(struct wir_pump *p)
 {
     p->is_running = false;
     p->os_source.ready = NULL;
     p->net_source.ready = NULL;
-    wi_loop_unqueue(p->run, &p->task);
+    wir_loop_unqueue(p->run, &p->task);
     if (p->up.block)
         weir_block_unref(p->up.block);
     p->up.block = NULL;

@@ -2,30 +2,30 @@
  * A pump: bytes between a descriptor of the kernel (a mirror, or the gateway's socket to the real peer) and a weir
  * socket, both ways, with each end's close carried over to the other.
  */
-#ifndef WI_RUN_PUMP_H
-#define WI_RUN_PUMP_H
+#ifndef WIR_RUN_PUMP_H
+#define WIR_RUN_PUMP_H
 
 #include "run/run.h"
 
-#define WI_PUMP_VIEWS 16
+#define WIR_PUMP_VIEWS 16
 
-enum wi_pump_end {
-    WI_PUMP_CLOSED,    /* the descriptor's other end is gone and all it wrote has been taken: close */
-    WI_PUMP_OS_RESET,  /* reading the descriptor gave an error */
-    WI_PUMP_NET_ERROR, /* the connection broke: `err` */
+enum wir_pump_end {
+    WIR_PUMP_CLOSED,    /* the descriptor's other end is gone and all it wrote has been taken: close */
+    WIR_PUMP_OS_RESET,  /* reading the descriptor gave an error */
+    WIR_PUMP_NET_ERROR, /* the connection broke: `err` */
 };
 
-struct wi_pump {
-    struct wi_run *run;
-    struct wi_host *host;
+struct wir_pump {
+    struct wir_run *run;
+    struct wir_host *host;
     weir_fd net;
     int fd;
-    struct wi_os_source os_source;
-    struct wi_net_source net_source;
-    struct wi_task task;
+    struct wir_os_source os_source;
+    struct wir_net_source net_source;
+    struct wir_task task;
 
     /* Called once, when there is nothing more to do; the owner frees. */
-    void (*ended)(struct wi_pump *, enum wi_pump_end, int err);
+    void (*ended)(struct wir_pump *, enum wir_pump_end, int err);
 
     bool is_running;
     bool is_mirror;                  /* the program may still hold it after both directions have ended: wait for the close */
@@ -36,14 +36,14 @@ struct wi_pump {
     bool os_deaf;                    /* nobody reads there any more: what arrives is thrown away */
     int net_err;                     /* what the weir socket ended with, once there is nothing more to hand over */
     struct weir_frag up;             /* read from the descriptor, not yet taken by weir; block NULL: none */
-    struct weir_frag down[WI_PUMP_VIEWS]; /* taken from weir, not yet written */
+    struct weir_frag down[WIR_PUMP_VIEWS]; /* taken from weir, not yet written */
     unsigned down_at, down_n;
 };
 
 /* Both ends are connected: begin. fd and net are watched already, with these sources. */
-void wi_pump_start(struct wi_pump *);
+void wir_pump_start(struct wir_pump *);
 
 /* Release what it holds and its place in the loop; fd and net are the owner's. */
-void wi_pump_stop(struct wi_pump *);
+void wir_pump_stop(struct wir_pump *);
 
 #endif

@@ -13,7 +13,7 @@
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM};
 
-static void on_signal(struct wi_run *r, const struct signalfd_siginfo *info)
+static void on_signal(struct wir_run *r, const struct signalfd_siginfo *info)
 {
     bool is_terminals = info->ssi_code == SI_KERNEL;
     bool ends_us = info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM || info->ssi_signo == SIGQUIT ||
@@ -23,20 +23,20 @@ static void on_signal(struct wi_run *r, const struct signalfd_siginfo *info)
         kill(r->launch.program, (int)info->ssi_signo);
     else if (r->program_ended && ends_us) {
         r->is_stopping = true;
-        wi_launch_stop(r);
+        wir_launch_stop(r);
     }
 }
 
-static void signal_ready(struct wi_os_source *source, uint32_t events)
+static void signal_ready(struct wir_os_source *source, uint32_t events)
 {
-    struct wi_run *r = (struct wi_run *)((char *)source - offsetof(struct wi_run, signal_source));
+    struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, signal_source));
     struct signalfd_siginfo info;
     (void)events;
     while (read(r->signal_fd, &info, sizeof info) == sizeof info)
         on_signal(r, &info);
 }
 
-int wi_signals_start(struct wi_run *r)
+int wir_signals_start(struct wir_run *r)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -48,5 +48,5 @@ int wi_signals_start(struct wi_run *r)
     if (r->signal_fd < 0)
         return -errno;
     r->signal_source.ready = signal_ready;
-    return wi_loop_watch(r, r->signal_fd, EPOLLIN, &r->signal_source);
+    return wir_loop_watch(r, r->signal_fd, EPOLLIN, &r->signal_source);
 }
