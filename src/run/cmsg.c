@@ -2,6 +2,8 @@
  * Control messages of datagrams: packet information, TTL, TOS and the error queue, as Linux lays them out.
  */
 #include <errno.h>
+#include <time.h> /* before errqueue.h, which uses its types */
+
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -74,8 +74,8 @@ static void on_number(struct prog *p, uint32_t nr, uint32_t action)
     ret(p, action);
 }
 
-/* A 32-bit program's socket calls can't be carried: its arguments are laid out differently. We are told of them, so that
- * it is said, and everything else of it runs. */
+/* A 32-bit program's socket calls can't be carried: its arguments are laid out differently. We are told of them, so
+ * that it is said, and everything else of it runs. */
 static void other_arch(struct prog *p)
 {
     load(p, offsetof(struct seccomp_data, arch));
@@ -141,8 +141,8 @@ static void on_prctl(struct prog *p)
 static void build(struct prog *p)
 {
     static const uint16_t always[] = {
-        SYS_bind,       SYS_connect,  SYS_listen,  SYS_accept,  SYS_accept4,  SYS_getsockname, SYS_getpeername,
-        SYS_setsockopt, SYS_getsockopt, SYS_shutdown, SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg,  SYS_recvmmsg,
+        SYS_bind,       SYS_connect,    SYS_listen,   SYS_accept,  SYS_accept4, SYS_getsockname, SYS_getpeername,
+        SYS_setsockopt, SYS_getsockopt, SYS_shutdown, SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg,    SYS_recvmmsg,
     };
 
     p->n = 0;

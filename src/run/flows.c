@@ -4,6 +4,8 @@
  * A client of -p has a weir socket with the client's own address. Both end when nothing has passed for a while.
  */
 #include <errno.h>
+#include <time.h> /* before errqueue.h, which uses its types */
+
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -68,7 +70,8 @@ static void send_inside(struct wir_flow *f, const struct sockaddr_storage *from,
 {
     struct weir_iovec iov = {.base = data, .len = len};
     struct weir_sockaddr to = f->inner;
-    struct weir_msg m = {.name = &to, .iov = &iov, .iov_n = 1, .has = WEIR_HAS_PKTINFO, .dst = wir_addr_from_host(from)};
+    struct weir_msg m = {
+        .name = &to, .iov = &iov, .iov_n = 1, .has = WEIR_HAS_PKTINFO, .dst = wir_addr_from_host(from)};
     weir_sendmsg(f->run->gate.stack, f->run->gate_udp, &m, 0);
 }
 

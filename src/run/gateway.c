@@ -14,8 +14,8 @@
 
 #include "run/gateway.h"
 
-#define BACKLOG      4096
-#define HOST_EVENTS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define BACKLOG     4096
+#define HOST_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Addresses ---- */
 
@@ -223,13 +223,13 @@ void wir_gateway_stop(struct wir_run *r)
     wir_flows_stop(r);
 }
 
-bool wir_gateway_is_quiet(const struct wir_run *r)
+void wir_gateway_hang_up(struct wir_run *r)
 {
-    struct wir_gate_conn *c;
-    LIST_FOREACH(c, &r->gate_conns, link)
-    {
-        if (c->phase == WIR_GATE_RUNNING)
-            return false;
+    struct wir_gate_conn *c = LIST_FIRST(&r->gate_conns);
+    while (c) {
+        struct wir_gate_conn *next = LIST_NEXT(c, link);
+        if (c->phase == WIR_GATE_DIALLING)
+            turn_away(c, ETIMEDOUT);
+        c = next;
     }
-    return true;
 }

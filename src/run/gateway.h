@@ -24,8 +24,8 @@ struct wir_gate_conn {
 int wir_gateway_start(struct wir_run *);
 void wir_gateway_stop(struct wir_run *);
 
-/* No connection is running. */
-bool wir_gateway_is_quiet(const struct wir_run *);
+/* The program has ended: what it was still waiting for is given up. */
+void wir_gateway_hang_up(struct wir_run *);
 
 /* A connection of the gateway around both its ends, not yet open; NULL: out of memory, and both are closed. */
 struct wir_gate_conn *wir_gate_conn_new(struct wir_run *, int fd, weir_fd net, enum wir_gate_phase);

@@ -49,6 +49,7 @@ _Noreturn static void become_program(const struct wir_run *r, int status_fd, int
     tell(status_fd, WIR_LAUNCH_FILTER, getpid(), listener, "");
     if (read(go_fd, &go, 1) != 1)
         _exit(125);
+    setrlimit(RLIMIT_NOFILE, &r->old_files);
     sigaction(SIGPIPE, &r->old_pipe, NULL);
     sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
     execvp(argv[0], argv);
@@ -169,10 +170,11 @@ static int take_listener(struct wir_launch *l, const struct wir_launch_msg *msg)
 static int say_failed(const struct wir_launch_msg *msg)
 {
     if (strcmp(msg->step, "seccomp") == 0)
-        fprintf(stderr,
-                "weir run: this kernel can't hand over system calls (seccomp user notification, Linux 5.14 or newer, not "
-                "inside another supervisor): %s\n",
-                strerror(msg->value));
+        fprintf(
+            stderr,
+            "weir run: this kernel can't hand over system calls (seccomp user notification, Linux 5.14 or newer, not "
+            "inside another supervisor): %s\n",
+            strerror(msg->value));
     else
         fprintf(stderr, "weir run: %s: %s\n", msg->step, strerror(msg->value));
     return -msg->value;

@@ -15,11 +15,12 @@
 #include "run/gateway.h"
 #include "run/run.h"
 #include "run/sock.h"
+#include "run/watch.h"
 
 #define OS_EVENTS    64
 #define NET_EVENTS   64
-#define SETTLE_TURNS 8                /* of moving what is ready before the kernel is asked again */
-#define LINGER_NS    WEIR_SEC(30) /* for connections to close once the program has ended */
+#define SETTLE_TURNS 8            /* of moving what is ready before the kernel is asked again */
+#define LINGER_NS    WEIR_SEC(20) /* without a packet, for connections to close once the program has ended */
 
 weir_ns wir_clock(void)
 {
@@ -173,12 +174,25 @@ static void turn(struct wir_run *r, weir_ns until)
     dig_graves(r);
 }
 
-/* What the program wrote last may still be on its way, and the closes with it. */
+static uint64_t delivered(const struct wir_run *r)
+{
+    return wio_link_stats(r->link, WIO_UP).delivered_bytes + wio_link_stats(r->link, WIO_DOWN).delivered_bytes;
+}
+
+/* What the program wrote last may still be on its way, and the closes with it: go on while something moves. */
 static void linger(struct wir_run *r)
 {
+    uint64_t moved = delivered(r);
     weir_ns until = wir_clock() + LINGER_NS;
-    while (!r->is_stopping && (r->sock_n || !wir_gateway_is_quiet(r)) && wir_clock() < until)
+
+    wir_gateway_hang_up(r);
+    while (!r->is_stopping && (r->sock_n > r->retired_n || wir_watch_live(r->watch)) && wir_clock() < until) {
         turn(r, until);
+        if (delivered(r) != moved) {
+            moved = delivered(r);
+            until = wir_clock() + LINGER_NS;
+        }
+    }
 }
 
 void wir_loop_run(struct wir_run *r)

@@ -11,11 +11,11 @@
 
 #include "run/dgram.h"
 
-#define IOV_CAP      64 /* pieces of one message; Linux takes 1,024, nobody sends a datagram in more than a few */
-#define CONTROL_CAP  512
-#define FASTOPEN     0x20000000 /* MSG_FASTOPEN */
-#define WAITFORONE   0x10000    /* MSG_WAITFORONE */
-#define PAYLOAD_MAX  65507
+#define IOV_CAP     64 /* pieces of one message; Linux takes 1,024, nobody sends a datagram in more than a few */
+#define CONTROL_CAP 512
+#define FASTOPEN    0x20000000 /* MSG_FASTOPEN */
+#define WAITFORONE  0x10000    /* MSG_WAITFORONE */
+#define PAYLOAD_MAX 65507
 
 static uint8_t data[WIR_DGRAM_CAP];
 
@@ -270,8 +270,8 @@ RETRY(recvfrom)
 RETRY(recvmsg)
 RETRY(recvmmsg)
 
-static void run_or_wait(struct wir_run *r, struct wir_call *call, int flags, bool (*retry)(struct wir_run *, struct wir_call *),
-                        weir_ns timeout)
+static void run_or_wait(struct wir_run *r, struct wir_call *call, int flags,
+                        bool (*retry)(struct wir_run *, struct wir_call *), weir_ns timeout)
 {
     if (retry(r, call))
         return;

@@ -74,7 +74,8 @@ void wir_on_shutdown(struct wir_run *r, struct wir_call *call)
 /* The kernel answers most of these on any socket; four ask for an IPv4 address and want an AF_INET one. */
 static bool asks_for_address(unsigned long request)
 {
-    return request == SIOCGIFADDR || request == SIOCGIFBRDADDR || request == SIOCGIFDSTADDR || request == SIOCGIFNETMASK;
+    return request == SIOCGIFADDR || request == SIOCGIFBRDADDR || request == SIOCGIFDSTADDR ||
+           request == SIOCGIFNETMASK;
 }
 
 void wir_on_ioctl(struct wir_run *r, struct wir_call *call)

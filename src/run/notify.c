@@ -20,7 +20,7 @@
 #include "run/sock.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS     SECCOMP_IOW(4, __u64)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1
 #endif
 
@@ -122,7 +122,7 @@ static void forget_thread(struct wir_run *r, uint32_t thread)
 }
 
 void wir_call_wait(struct wir_run *r, const struct wir_call *call, bool (*retry)(struct wir_run *, struct wir_call *),
-                  weir_ns timeout_ns, int timeout_err)
+                   weir_ns timeout_ns, int timeout_err)
 {
     struct wir_waiter *w = calloc(1, sizeof *w);
     if (!w) {

@@ -3,10 +3,10 @@
  * kernel (Yama included) asks for. What is read was written by the program: nothing of it is trusted further than the
  * program's own sockets reach.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>

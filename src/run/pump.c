@@ -15,10 +15,10 @@
 
 #include "run/pump.h"
 
-#define BLOCK_BYTES  (64u << 10)
-#define COPY_BYTES   4096u         /* a shorter read is copied, so that it doesn't pin a whole block */
-#define DOWN_BYTES   (256u << 10) /* taken from weir at a time */
-#define ROUNDS       8             /* of each direction before the others have their turn */
+#define BLOCK_BYTES (64u << 10)
+#define COPY_BYTES  4096u        /* a shorter read is copied, so that it doesn't pin a whole block */
+#define DOWN_BYTES  (256u << 10) /* taken from weir at a time */
+#define ROUNDS      8            /* of each direction before the others have their turn */
 
 static void end_with(struct wir_pump *p, enum wir_pump_end how, int err)
 {

@@ -28,14 +28,14 @@ struct wir_pump {
     void (*ended)(struct wir_pump *, enum wir_pump_end, int err);
 
     bool is_running;
-    bool is_mirror;                  /* the program may still hold it after both directions have ended: wait for the close */
-    bool os_in, os_out;              /* worth trying */
-    bool os_rdhup, os_hup;           /* the kernel said so; what was written before is still to be read */
+    bool is_mirror;        /* the program may still hold it after both directions have ended: wait for the close */
+    bool os_in, os_out;    /* worth trying */
+    bool os_rdhup, os_hup; /* the kernel said so; what was written before is still to be read */
     bool net_in, net_out;
-    bool os_eof, net_eof;            /* passed on */
-    bool os_deaf;                    /* nobody reads there any more: what arrives is thrown away */
-    int net_err;                     /* what the weir socket ended with, once there is nothing more to hand over */
-    struct weir_frag up;             /* read from the descriptor, not yet taken by weir; block NULL: none */
+    bool os_eof, net_eof; /* passed on */
+    bool os_deaf;         /* nobody reads there any more: what arrives is thrown away */
+    int net_err;          /* what the weir socket ended with, once there is nothing more to hand over */
+    struct weir_frag up;  /* read from the descriptor, not yet taken by weir; block NULL: none */
     struct weir_frag down[WIR_PUMP_VIEWS]; /* taken from weir, not yet written */
     unsigned down_at, down_n;
 };

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <weir/weir.h>
@@ -79,6 +80,7 @@ struct wir_run {
     struct wir_launch launch;
     sigset_t old_mask; /* as we were started: the program gets them back */
     struct sigaction old_pipe;
+    struct rlimit old_files;
 
     int epoll_fd;
     weir_ns now;
@@ -94,16 +96,15 @@ struct wir_run {
     bool keeper_gone;   /* nothing of the program is left */
     bool is_stopping;
     int wait_status;
-    int start_errno;       /* why the program could not be started, else 0 */
-    const char *start_step; /* and at what: "exec" or "seccomp" */
+    int start_errno; /* why the program could not be run, else 0 */
 
     struct wir_sock_list socks[WIR_SOCK_BUCKETS]; /* by inode of the program's end */
     size_t sock_n;
     struct wir_retired_list retired; /* whose connection broke: until another takes the inode, or too many */
     size_t retired_n;
-    struct wir_sock_list bound;                      /* listeners and bound datagram sockets */
+    struct wir_sock_list bound;                       /* listeners and bound datagram sockets */
     struct wir_waiter_list waiters[WIR_WAIT_BUCKETS]; /* trapped calls that wait, by thread */
-    size_t timed_waiters;                           /* how many of them have a deadline */
+    size_t timed_waiters;                             /* how many of them have a deadline */
 
     weir_fd gate_tcp, gate_udp;
     struct wir_net_source gate_tcp_source, gate_udp_source;
@@ -155,7 +156,7 @@ enum wir_launch_kind { WIR_LAUNCH_FILTER, WIR_LAUNCH_FAILED, WIR_LAUNCH_EXITED }
 struct wir_launch_msg {
     enum wir_launch_kind kind;
     int pid;
-    int value;      /* FILTER: the listener's descriptor in pid; FAILED: errno; EXITED: as waitpid gives it */
+    int value;     /* FILTER: the listener's descriptor in pid; FAILED: errno; EXITED: as waitpid gives it */
     char step[16]; /* FAILED: "exec", "seccomp" */
 };
 
@@ -228,7 +229,7 @@ struct wir_waiter {
 /* Keep a call until `retry` says that it is answered; tried whenever wir_waiters_wake is called for its socket.
  * timeout_ns 0: for ever. */
 void wir_call_wait(struct wir_run *, const struct wir_call *, bool (*retry)(struct wir_run *, struct wir_call *),
-                  weir_ns timeout_ns, int timeout_err);
+                   weir_ns timeout_ns, int timeout_err);
 void wir_waiters_wake(struct wir_run *, struct wir_sock *);
 void wir_waiters_fail(struct wir_run *, struct wir_sock *, int err);
 weir_ns wir_waiters_deadline(const struct wir_run *);

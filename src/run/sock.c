@@ -139,7 +139,9 @@ static void pump_ended(struct wir_pump *p, enum wir_pump_end how, int err)
 
     switch (how) {
     case WIR_PUMP_CLOSED: wir_sock_free(s, p->down_n > 0); return;
-    case WIR_PUMP_OS_RESET: wir_sock_free(s, true); return; /* closed with bytes unread: RFC 9293 3.6.1, RFC 2525 2.17 */
+    case WIR_PUMP_OS_RESET:
+        wir_sock_free(s, true);
+        return; /* closed with bytes unread: RFC 9293 3.6.1, RFC 2525 2.17 */
     case WIR_PUMP_NET_ERROR:
         s->so_error = err;
         s->phase = WIR_SOCK_FAILED;

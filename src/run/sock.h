@@ -1,6 +1,6 @@
 /*
- * A mirrored socket: the weir socket of a program's descriptor, our end of its mirror, and what the program's calls left
- * pending on it.
+ * A mirrored socket: the weir socket of a program's descriptor, our end of its mirror, and what the program's calls
+ * left pending on it.
  */
 #ifndef WIR_RUN_SOCK_H
 #define WIR_RUN_SOCK_H
@@ -62,7 +62,7 @@ struct wir_sock {
     struct weir_sockaddr peer;        /* as the program named it */
     bool has_peer;
     struct weir_sockaddr bound_to; /* as the program asked; family 0: it did not */
-    bool is_loopback_outside;         /* its peer is on the host's loopback: our own address is shown as loopback too */
+    bool is_loopback_outside;      /* its peer is on the host's loopback: our own address is shown as loopback too */
 
     uint32_t wants; /* enum wir_want */
     struct wir_staged staged;

@@ -45,7 +45,8 @@ static void put_v4(uint8_t *p, unsigned total, unsigned proto, const struct weir
     put16(p + 10, fold(sum(p, V4_LEN, 0)));
 }
 
-static void put_v6(uint8_t *p, unsigned payload, unsigned next, const struct weir_addr *src, const struct weir_addr *dst)
+static void put_v6(uint8_t *p, unsigned payload, unsigned next, const struct weir_addr *src,
+                   const struct weir_addr *dst)
 {
     memset(p, 0, V6_LEN);
     p[0] = 0x60;

@@ -1,0 +1,143 @@
+/*
+ * weir run from its beginning to its end. Everything that can be wrong with the command line, the files, the ports or
+ * the kernel is found before the program starts.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run/command.h"
+#include "run/gateway.h"
+#include "run/run.h"
+#include "run/sock.h"
+#include "run/watch.h"
+
+/* Each connection takes two descriptors or more of ours. */
+static void raise_limits(struct wir_run *r)
+{
+    struct rlimit all;
+    getrlimit(RLIMIT_NOFILE, &r->old_files);
+    all = r->old_files;
+    all.rlim_cur = all.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &all);
+}
+
+static void status_ready(struct wir_os_source *source, uint32_t events)
+{
+    struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, status_source));
+    struct wir_launch_msg msg;
+    (void)events;
+
+    ssize_t n = read(r->launch.status_fd, &msg, sizeof msg);
+    if (n != sizeof msg) { /* the keeper has ended: nothing is left of the program */
+        r->keeper_gone = true;
+        epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->launch.status_fd, NULL);
+        return;
+    }
+    if (msg.kind == WIR_LAUNCH_FAILED) {
+        r->start_errno = msg.value;
+    } else if (msg.kind == WIR_LAUNCH_EXITED) {
+        r->program_ended = true;
+        r->wait_status = msg.value;
+    }
+}
+
+static int begin(struct wir_run *r)
+{
+    r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (r->epoll_fd < 0)
+        return -errno;
+    TAILQ_INIT(&r->tasks);
+    TAILQ_INIT(&r->retired);
+    TAILQ_INIT(&r->flows);
+    r->now = wir_clock();
+    raise_limits(r);
+    r->watch = wir_watch_new(r->opts);
+    if (!r->watch)
+        return -EIO;
+    int err = wir_inbound_bind(r);
+    if (err < 0)
+        return err;
+    err = wir_topology_new(r);
+    if (err < 0)
+        return err;
+    err = wir_gateway_start(r);
+    if (err < 0) {
+        fprintf(stderr, "weir run: the gateway could not be opened: %s\n", weir_strerror(err));
+        return err;
+    }
+    err = wir_signals_start(r);
+    return err < 0 ? err : wir_launch_start(r);
+}
+
+static int watch_program(struct wir_run *r)
+{
+    int err = wir_notify_start(r);
+    if (err < 0)
+        return err;
+    r->status_source.ready = status_ready;
+    return wir_loop_watch(r, r->launch.status_fd, EPOLLIN, &r->status_source);
+}
+
+static void end(struct wir_run *r)
+{
+    struct wir_sock *s;
+    for (unsigned i = 0; i < WIR_SOCK_BUCKETS; i++) {
+        while ((s = LIST_FIRST(&r->socks[i])))
+            wir_sock_free(s, true);
+    }
+    wir_gateway_stop(r);
+    wir_inbound_stop(r);
+    wir_watch_finish(r->watch, r->now);
+    wir_topology_free(r);
+    for (size_t i = 0; i < r->grave_n; i++)
+        free(r->graves[i]);
+    free(r->graves);
+    waitpid(r->launch.keeper, NULL, 0);
+}
+
+/* End as the program did, so that whoever waits for us sees what it would have seen. */
+static int exit_as(const struct wir_run *r)
+{
+    if (r->start_errno) {
+        const char *why = r->start_errno == ENOENT ? "no such program" : strerror(r->start_errno);
+        fprintf(stderr, "weir run: %s: %s\n", r->opts->argv[0], why);
+        return r->start_errno == ENOENT ? 127 : 126;
+    }
+    if (!WIFSIGNALED(r->wait_status))
+        return WEXITSTATUS(r->wait_status);
+
+    int sig = WTERMSIG(r->wait_status);
+    struct rlimit none = {0, 0};
+    sigset_t set;
+    setrlimit(RLIMIT_CORE, &none); /* the core is the program's to leave, not ours */
+    signal(sig, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    fflush(NULL);
+    raise(sig);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return 128 + sig;
+}
+
+int wir_run_main(int argc, char **argv)
+{
+    static struct wir_run_opts opts;
+    static struct wir_run run = {.opts = &opts, .launch = {.status_fd = -1, .life_fd = -1, .go_fd = -1}};
+
+    int parsed = wir_opts_parse(&opts, argc, argv);
+    if (parsed)
+        return parsed > 0 ? 0 : WIR_EXIT_OURS;
+    if (begin(&run) < 0 || watch_program(&run) < 0)
+        return WIR_EXIT_OURS;
+    wir_launch_go(&run);
+    wir_loop_run(&run);
+    end(&run);
+    return exit_as(&run);
+}

@@ -1,0 +1,185 @@
+/*
+ * Who reads the event streams of weir run. A file that can't be written any more (full disk) never stops the program:
+ * what is missing is said at the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/pcapng.h"
+#include "run/run.h"
+#include "run/summary.h"
+#include "run/watch.h"
+#include "trace/capture.h"
+#include "trace/json.h"
+#include "trace/story.h"
+
+/* What a stack's events come with. */
+struct side {
+    struct wir_watch *watch;
+    enum wio_side side;
+    const char *name;
+};
+
+struct wir_watch {
+    const struct wir_run_opts *opts;
+    struct side sides[2];
+    struct wir_summary *summary;
+    struct wio_pcapng *pcap;
+    struct wtr_capture *capture;
+    FILE *trace_file;
+    struct wtr_json *json;
+    struct wtr_story *story;
+};
+
+/* The Unix time at which our clock was 0. */
+static uint64_t epoch(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return WEIR_SEC((uint64_t)ts.tv_sec) + (uint64_t)ts.tv_nsec - wir_clock();
+}
+
+static int open_pcap(struct wir_watch *w, uint64_t epoch_ns)
+{
+    struct wio_pcapng_config cfg = {.application = "weir " WEIR_VERSION, .epoch_ns = epoch_ns};
+    if (!w->opts->pcap)
+        return 0;
+    w->pcap = wio_pcapng_open(w->opts->pcap, &cfg);
+    if (!w->pcap) {
+        fprintf(stderr, "weir run: --pcap %s: %s\n", w->opts->pcap, strerror(errno));
+        return -1;
+    }
+    w->capture = wtr_capture_new(w->pcap, w->opts->link.type, "program", "gateway");
+    return w->capture ? 0 : -1;
+}
+
+static int open_trace(struct wir_watch *w, uint64_t epoch_ns)
+{
+    if (!w->opts->trace)
+        return 0;
+    w->trace_file = fopen(w->opts->trace, "we");
+    if (!w->trace_file) {
+        fprintf(stderr, "weir run: --trace %s: %s\n", w->opts->trace, strerror(errno));
+        return -1;
+    }
+    w->json = wtr_json_new(w->trace_file, epoch_ns);
+    return w->json ? 0 : -1;
+}
+
+struct wir_watch *wir_watch_new(const struct wir_run_opts *opts)
+{
+    struct wir_watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->opts = opts;
+    w->sides[WIO_NEAR] = (struct side){.watch = w, .side = WIO_NEAR, .name = "program"};
+    w->sides[WIO_FAR] = (struct side){.watch = w, .side = WIO_FAR, .name = "gateway"};
+    w->summary = wir_summary_new();
+    if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0)
+        return NULL; /* the process ends */
+    if (opts->wants_story)
+        w->story = wtr_story_new(opts->link.type, 0);
+    return w;
+}
+
+static void on_event(void *ctx, const struct weir_event *ev)
+{
+    const struct side *side = ctx;
+    struct wir_watch *w = side->watch;
+
+    if (WIR_SUMMARY_MASK & WEIR_EV_BIT(ev->kind))
+        wir_summary_event(w->summary, side->side, ev);
+    if (w->capture)
+        wtr_capture_event(w->capture, side->side, ev);
+    if (w->json)
+        wtr_json_event(w->json, side->name, ev);
+    if (w->story)
+        wtr_story_event(w->story, side->side, ev);
+}
+
+static void on_link(void *ctx, const struct wio_link_note *note)
+{
+    struct wir_watch *w = ctx;
+    if (w->capture)
+        wtr_capture_link(w->capture, note);
+    if (w->json)
+        wtr_json_link(w->json, "link", note, w->opts->link.type);
+    if (w->story)
+        wtr_story_link(w->story, note);
+}
+
+void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config *cfg)
+{
+    cfg->on_event = on_event;
+    cfg->event_ctx = &w->sides[side];
+    cfg->event_mask = WIR_SUMMARY_MASK;
+    if (w->capture)
+        cfg->event_mask |= WTR_WHY_MASK;
+    if (w->story)
+        cfg->event_mask |= WTR_STORY_MASK;
+    if (w->json)
+        cfg->event_mask = WEIR_EV_ALL;
+}
+
+void wir_watch_link(struct wir_watch *w, struct wio_link *link)
+{
+    if (w->capture || w->json || w->story)
+        wio_link_set_tap(link, on_link, w);
+}
+
+unsigned wir_watch_live(const struct wir_watch *w)
+{
+    return wir_summary_live(w->summary);
+}
+
+void wir_watch_flush(struct wir_watch *w)
+{
+    if (w->pcap)
+        wio_pcapng_flush(w->pcap);
+    if (w->trace_file)
+        fflush(w->trace_file);
+}
+
+/* ---- The end ---- */
+
+static void close_pcap(struct wir_watch *w)
+{
+    struct wio_pcapng_stats st = {0};
+    if (!w->pcap)
+        return;
+    wtr_capture_free(w->capture);
+    if (wio_pcapng_close(w->pcap, &st) < 0)
+        fprintf(stderr, "weir: --pcap %s: %s: %llu packets are missing from it\n", w->opts->pcap, strerror(st.err),
+                (unsigned long long)st.lost_pkts);
+}
+
+static void close_trace(struct wir_watch *w)
+{
+    int err = 0;
+    if (!w->json)
+        return;
+    fflush(w->trace_file);
+    uint64_t lost = wtr_json_lost(w->json, &err);
+    wtr_json_free(w->json);
+    if (fclose(w->trace_file) != 0 && !err)
+        err = errno;
+    if (err)
+        fprintf(stderr, "weir: --trace %s: %s: %llu lines are missing from it\n", w->opts->trace, strerror(err),
+                (unsigned long long)lost);
+}
+
+void wir_watch_finish(struct wir_watch *w, weir_ns now)
+{
+    if (w->story && wtr_story_count(w->story))
+        wtr_story_print(w->story, wtr_story_biggest(w->story), "program", "gateway", stderr, isatty(STDERR_FILENO));
+    wtr_story_free(w->story);
+    if (!w->opts->is_quiet)
+        wir_summary_print(w->summary, now, stderr);
+    wir_summary_free(w->summary);
+    close_pcap(w);
+    close_trace(w);
+    free(w);
+}

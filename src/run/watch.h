@@ -1,0 +1,28 @@
+/*
+ * Who reads the event streams of weir run: the capture, the trace, the story and the lines at the end.
+ */
+#ifndef WIR_WATCH_H
+#define WIR_WATCH_H
+
+#include "io/link.h"
+#include "run/options.h"
+
+struct wir_watch;
+
+/* Open the files. NULL after one line on stderr. */
+struct wir_watch *wir_watch_new(const struct wir_run_opts *);
+
+/* Have a stack's events come here: fill the configuration that it is to be made with. */
+void wir_watch_hook(struct wir_watch *, enum wio_side, struct weir_config *);
+void wir_watch_link(struct wir_watch *, struct wio_link *);
+
+/* Connections that are neither closed nor in TIME-WAIT, on both hosts. */
+unsigned wir_watch_live(const struct wir_watch *);
+
+/* Write what is held back, so that the files are whole up to now. */
+void wir_watch_flush(struct wir_watch *);
+
+/* Print the story and the lines, say what is missing from the files, close them. */
+void wir_watch_finish(struct wir_watch *, weir_ns now);
+
+#endif
