@@ -188,6 +188,11 @@ static void test_tcp_parse_duplicate_option_last_wins(void **state)
 
     assert_int_equal(h.mss, 1024);
     assert_int_equal(h.wscale, 2);
+
+    h = PARSED(WI_TH_ACK, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 5, 10, 0, 0, 0, 5, 0, 0, 0, 6);
+    assert_int_equal(h.sack_n, 1);
+    assert_int_equal(h.sacks[0].lo.v, 5);
+    assert_int_equal(h.sacks[1].lo.v, 0); /* nothing of the first option stays */
 }
 
 static void test_tcp_parse_aligned_timestamps_are_read(void **state)
@@ -375,6 +380,9 @@ static void test_tcp_put_accecn_layouts_are_linux(void **state)
          {1, 1, TS_BYTES, 174, 11, 0, 0, 1, 2, 3, 4, 0, 0, 5, 1}},
         {{.flags = WI_TH_ACK, TS, ACCECN(2), .accecn = {1, 0x020304}}, 20, {1, 1, TS_BYTES, 174, 8, 0, 0, 1, 2, 3, 4}},
         {{.flags = WI_TH_ACK, TS, ACCECN(1), .accecn = {0x010203}}, 20, {1, 1, TS_BYTES, 174, 5, 1, 2, 3, 1, 1, 1}},
+        {{.flags = WI_TH_ACK, TS, ACCECN(1), .accecn = {1}},
+         20,
+         {1, 1, TS_BYTES, 174, 5, 0, 0, 1, 1, 1, 1}}, /* looks like a NOP */
         {{.flags = WI_TH_ACK, TS, ACCECN(0)}, 16, {1, 1, TS_BYTES, 174, 2, 1, 1}},
         {{.flags = WI_TH_ACK, ACCECN(0), .sack_n = 1}, 12, {174, 2, 5, 10}},
         {{.flags = WI_TH_ACK, ACCECN(1), .sack_n = 1}, 16, {174, 5, 0, 0, 0, 1, 5, 10}},
