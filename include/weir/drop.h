@@ -116,7 +116,7 @@
     X(MCAST_CSUM, "bad IGMP checksum")                                                                       \
     X(MCAST_TYPE, "IGMP or MLD type that a host does not handle")                                            \
     X(MCAST_GROUP, "IGMP or MLD about an address that is no multicast group")                                \
-    X(MCAST_SRC, "MLD from an address that is not link-local, or a hop limit other than 1")                  \
+    X(MCAST_SRC, "MLD from no link-local address, with a hop limit other than 1 or no router alert")     \
     X(MCAST_DONE, "IGMP or MLD message taken in")                                                            \
     /* UDP */                                                                                                \
     X(UDP_SHORT, "shorter than a UDP header")                                                                \

@@ -71,7 +71,7 @@ static void read_sacks(struct wi_wire_tcp *h, const uint8_t *p, size_t len)
 {
     if (len == 0 || len % LEN_SACK_BLOCK != 0)
         return;
-    memset(h->sacks, 0, sizeof(h->sacks)); /* of an earlier option nothing stays */
+    memset(h->sacks, 0, sizeof(h->sacks));       /* of an earlier option nothing stays */
     h->sack_n = (uint8_t)(len / LEN_SACK_BLOCK); /* at most 4: 40 bytes of options hold no more */
     for (unsigned i = 0; i < h->sack_n; i++, p += LEN_SACK_BLOCK)
         h->sacks[i] = (struct wi_sack_block){{wi_get32(p)}, {wi_get32(p + 4)}};
