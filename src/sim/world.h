@@ -1,0 +1,90 @@
+/*
+ * A world in virtual time: hosts (a stack each), links between them, and one clock that jumps to whatever is due next.
+ *
+ * Everything follows from the world's seed. What has the same time happens in a fixed order: links as they were made,
+ * then hosts, then alarms, then the sockets that became ready.
+ */
+#ifndef WSIM_WORLD_H
+#define WSIM_WORLD_H
+
+#include "io/link.h"
+#include "io/rng.h"
+
+struct wsim_world;
+
+struct wsim_host {
+    struct weir *w;
+    struct wsim_world *world;
+    char name[16];
+    size_t mem_bytes; /* that its stack has from the allocator now */
+    size_t mem_peak_bytes;
+    weir_fd epoll;
+    bool is_touched; /* something came in since its sockets were last looked at */
+};
+
+/* Somebody who waits for a socket of a host. */
+struct wsim_waiter {
+    struct wsim_host *host;
+    weir_fd fd;
+    void (*on_ready)(struct wsim_waiter *, uint32_t events);
+};
+
+/* A point in time that somebody waits for. */
+struct wsim_alarm {
+    weir_ns at;
+    uint64_t turn;
+    void (*on_alarm)(struct wsim_alarm *);
+    struct wsim_alarm *next;
+};
+
+struct wsim_config {
+    uint64_t seed;
+    uint64_t event_mask; /* for on_event */
+    void (*on_event)(void *ctx, struct wsim_host *, const struct weir_event *);
+    void *ctx;
+    uint32_t check_every; /* weir_check on all hosts each so many steps; 0: never */
+    size_t mem_limit;     /* of each host; 0: none */
+};
+
+/* A world without hosts at time 0; NULL: out of memory. */
+struct wsim_world *wsim_world_new(const struct wsim_config *);
+void wsim_world_free(struct wsim_world *);
+
+/* NULL: out of memory, or more than 64 hosts or links. */
+struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
+
+/*
+ * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64; `near` has the host part
+ * 1, `far` 2, and each has the other as a default gateway on its first link.
+ */
+struct wio_link *wsim_link_add(struct wsim_world *, struct wsim_host *near, struct wsim_host *far,
+                               const struct wio_link_config *);
+
+/* The address of one end of the n-th link. */
+struct weir_addr wsim_addr(unsigned n, enum wio_side, int family);
+
+weir_ns wsim_now(const struct wsim_world *);
+struct wio_rng *wsim_rng(struct wsim_world *); /* for whoever plays in this world */
+
+/* Call on_ready whenever the socket's readiness changes to one of `events` (edges, WEIR_POLL*). 0 or a negative errno.
+ */
+int wsim_wait(struct wsim_waiter *, uint32_t events);
+
+/* Call on_alarm once at that time (at once when it is past). The alarm must live until then or until it is cancelled.
+ */
+void wsim_alarm_set(struct wsim_world *, struct wsim_alarm *, weir_ns at);
+void wsim_alarm_cancel(struct wsim_world *, struct wsim_alarm *);
+
+/* Whoever finds the world wrong says so; the first text stays, and the run ends. */
+void wsim_fail(struct wsim_world *, const char *form, ...) __attribute__((format(printf, 2, 3)));
+const char *wsim_error(const struct wsim_world *); /* NULL while all is well */
+
+/*
+ * Let time pass until `until`, or until is_done (may be NULL) says so, or nothing is due any more, or something is
+ * wrong. Time stands at `until` afterwards when it was not ended before.
+ *
+ * Returns NULL, or what is wrong.
+ */
+const char *wsim_run(struct wsim_world *, weir_ns until, bool (*is_done)(void *ctx), void *ctx);
+
+#endif
