@@ -17,7 +17,7 @@ static inline int wio_shown(size_t len)
 }
 
 /* "a, b, c". Returns buf, cut to cap. */
-const char *wio_join(const char *const *names, size_t n, char *buf, size_t cap);
+const char *wio_join(const char *const *list, size_t n, char *buf, size_t cap);
 
 void wio_link_rule_format(const struct wio_rule *, char *buf, size_t cap);
 

@@ -38,7 +38,7 @@ int wi_sock_listen(struct wi_sock *, weir_fd, int backlog);
 weir_fd wi_sock_accept(struct wi_sock *, weir_fd, struct weir_sockaddr *peer);
 int wi_sock_connect(struct wi_sock *, weir_fd, const struct weir_sockaddr *);
 int wi_sock_admit(struct wi_sock *, weir_fd);
-int wi_sock_refuse(struct wi_sock *, weir_fd, int err);
+int wi_sock_refuse(struct wi_sock *, weir_fd, int how); /* how: an errno, see weir_tcp_refuse */
 int64_t wi_sock_sendmsg(struct wi_sock *, weir_fd, const struct weir_msg *, int flags);
 int64_t wi_sock_recvmsg(struct wi_sock *, weir_fd, struct weir_msg *, int flags);
 int64_t wi_sock_send_frags(struct wi_sock *, weir_fd, const struct weir_frag *, unsigned n, int flags);

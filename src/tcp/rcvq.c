@@ -445,14 +445,13 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     if (why != WEIR_DROP_NONE)
         return why;
 
-    struct wi_seq hi = wi_seq_add(seg->seq, seg->data_len);
     bool in_order = wi_seq_eq(seg->seq, c->rcv_nxt);
     if (seg->data_len > 0 && !make_room(c, seg->data_len, in_order)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
         return in_order ? WEIR_DROP_TCP_RCVBUF_FULL : WEIR_DROP_TCP_OOO_FULL;
     }
     note_fin(c, seg);
-    hi = wi_seq_add(seg->seq, seg->data_len);
+    struct wi_seq hi = wi_seq_add(seg->seq, seg->data_len);
     if (seg->data_len == 0) {
         if (!in_order)
             wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
