@@ -1,0 +1,333 @@
+/*
+ * The receive queue against a naive model: whatever order, overlap and shape segments come in, the reader gets the
+ * stream, once. RFC 9293 3.10.7.4 (seventh check), RFC 2018, RFC 2883.
+ */
+#include "tcp/conn.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { STREAM = 20000, WINDOW = 60000 };
+
+static size_t outstanding;
+
+static void *count_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    outstanding += size;
+    return malloc(size);
+}
+
+static void count_free(void *ctx, void *p, size_t size)
+{
+    (void)ctx;
+    outstanding -= size;
+    free(p);
+}
+
+struct rig {
+    struct wi_core core;
+    struct wi_tcp tcp;
+    struct wi_tcp_conn c;
+    struct wi_seq start;
+    struct wi_rng rng;
+};
+
+static uint8_t byte_at(uint32_t i)
+{
+    return (uint8_t)(i * 7 + i / 251);
+}
+
+static struct rig *rig_new(uint32_t start, uint64_t seed)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    struct weir_config cfg = {.alloc = {.alloc = count_alloc, .free = count_free}, .now = WEIR_SEC(1)};
+
+    outstanding = 0;
+    assert_int_equal(wi_core_init(&r->core, &cfg), 0);
+    r->tcp.core = &r->core;
+    wi_list_init(&r->tcp.pending);
+    wi_slab_init(&r->tcp.chunk_slab, r->core.mem, sizeof(struct wi_tcp_chunk), "chunks");
+    wi_slab_init(&r->tcp.ooo_slab, r->core.mem, sizeof(struct wi_tcp_ooo), "runs");
+    r->c.tcp = &r->tcp;
+    r->c.sk.core = &r->core;
+    r->c.state = WEIR_TCP_ESTABLISHED;
+    r->c.sack_ok = true;
+    r->c.advmss = 1460;
+    r->c.sk.opts.rcvbuf_bytes = 1 << 20;
+    r->start = r->c.rcv_nxt = r->c.rcv_wup = r->c.copied_seq = (struct wi_seq){start};
+    r->c.rcv_wnd_bytes = WINDOW;
+    wi_list_init(&r->c.pend_link);
+    wi_tcp_rcvq_init(&r->c);
+    wi_rng_init(&r->rng, seed);
+    return r;
+}
+
+static void rig_free(struct rig *r)
+{
+    wi_tcp_rcvq_purge(&r->c);
+    assert_null(wi_tcp_rcvq_check(&r->c));
+    assert_int_equal(r->c.rcvq.mem_bytes, 0);
+    wi_slab_fini(&r->tcp.chunk_slab);
+    wi_slab_fini(&r->tcp.ooo_slab);
+    wi_core_fini(&r->core);
+    assert_int_equal(outstanding, 0);
+    free(r);
+}
+
+/* A packet with stream bytes [lo, hi): some in the head, the rest in fragments of random size. */
+static struct weir_pkt *stream_pkt(struct rig *r, uint32_t lo, uint32_t hi)
+{
+    struct weir_pkt *p = weir_pkt_new(r->core.pool, 60);
+    uint32_t in_head = (uint32_t)wi_rng_below(&r->rng, 3) == 0 ? wi_min_u32(hi - lo, 50) : 0;
+    uint8_t *head = weir_pkt_put(p, in_head);
+
+    for (uint32_t i = 0; i < in_head; i++)
+        head[i] = byte_at(lo + i);
+    for (uint32_t at = lo + in_head; at < hi;) {
+        uint32_t n = wi_min_u32(hi - at, 200 + (uint32_t)wi_rng_below(&r->rng, 3000));
+        if (p->frag_n == WEIR_PKT_FRAGS - 1)
+            n = hi - at;
+        struct weir_block *b = weir_block_new(r->core.pool, n * (1 + (uint32_t)wi_rng_below(&r->rng, 6)));
+        for (uint32_t i = 0; i < n; i++)
+            b->data[i] = byte_at(at + i);
+        assert_int_equal(weir_pkt_append(p, b, 0, n), 0);
+        weir_block_unref(b);
+        at += n;
+    }
+    return p;
+}
+
+static enum weir_drop arrive(struct rig *r, uint32_t lo, uint32_t hi, uint16_t flags)
+{
+    struct weir_pkt *p = stream_pkt(r, lo, hi);
+    struct wi_tcp_seg seg = {.pkt = p,
+                             .seq = wi_seq_add(r->start, lo),
+                             .data_len = hi - lo,
+                             .gso_size = 1460,
+                             .h = {.flags = flags | WI_TH_ACK}};
+
+    seg.h.seq = seg.seq;
+    seg.end = wi_seq_add(r->start, hi + (flags & WI_TH_FIN ? 1 : 0));
+    enum weir_drop why = wi_tcp_rcvq_data(&r->c, &seg);
+    weir_pkt_unref(p);
+    const char *broken = wi_tcp_rcvq_check(&r->c);
+    if (broken)
+        fail_msg("%s after [%u, %u)", broken, lo, hi);
+    return why;
+}
+
+/* Read up to `max` bytes one way or another and hold them against the stream. */
+static void read_some(struct rig *r, uint32_t max)
+{
+    uint8_t buf[4096], again[4096];
+    uint32_t at = (uint32_t)wi_seq_diff(r->c.copied_seq, r->start), got = 0;
+    struct weir_iovec iov[2] = {{buf, max / 3}, {buf + max / 3, max - max / 3}};
+    struct weir_msg msg = {.iov = iov, .iov_n = 2};
+
+    if (wi_rng_below(&r->rng, 2)) {
+        struct weir_iovec one = {again, max};
+        struct weir_msg look = {.iov = &one, .iov_n = 1};
+        int64_t seen = wi_tcp_rcvq_read(&r->c, &look, WEIR_MSG_PEEK);
+        got = (uint32_t)wi_tcp_rcvq_read(&r->c, &msg, 0);
+        assert_int_equal(seen, got);
+        assert_memory_equal(buf, again, got);
+    } else {
+        struct weir_frag f[3];
+        size_t bytes;
+        int64_t n = wi_tcp_rcvq_read_frags(&r->c, f, 3, max, &bytes);
+        for (int64_t i = 0; i < n; i++) {
+            memcpy(buf + got, f[i].block->data + f[i].off, f[i].len);
+            got += f[i].len;
+            weir_block_unref(f[i].block);
+        }
+        assert_int_equal(got, bytes);
+    }
+    for (uint32_t i = 0; i < got; i++)
+        assert_int_equal(buf[i], byte_at(at + i));
+    assert_null(wi_tcp_rcvq_check(&r->c));
+}
+
+/* 9293: SHLD-31 (out-of-order data is kept). The start makes sequence numbers wrap in the middle. */
+static void test_random_arrival_order_gives_the_stream_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct rig *r = rig_new(UINT32_MAX - STREAM / 2, seed);
+
+        for (unsigned step = 0; step < 20000 && wi_seq_diff(r->c.copied_seq, r->start) < STREAM; step++) {
+            uint32_t edge = (uint32_t)wi_seq_diff(r->c.rcv_nxt, r->start);
+            uint32_t lo = edge + (uint32_t)wi_rng_below(&r->rng, 4000);
+            lo = wi_rng_below(&r->rng, 4) == 0 ? edge : lo > 1500 ? lo - 1500 : 0;
+            uint32_t hi = wi_min_u32(STREAM, lo + 1 + (uint32_t)wi_rng_below(&r->rng, 3000));
+            if (lo < hi)
+                (void)arrive(r, lo, hi, hi == STREAM ? WI_TH_FIN : 0);
+            if (wi_rng_below(&r->rng, 3) == 0)
+                read_some(r, 1 + (uint32_t)wi_rng_below(&r->rng, 4000));
+        }
+        assert_int_equal(wi_seq_diff(r->c.copied_seq, r->start), STREAM);
+        assert_int_equal(r->c.bytes_received, STREAM);
+        assert_true(wi_tcp_rcvq_fin_due(&r->c));
+        assert_false(wi_tcp_rcvq_has_ooo(&r->c));
+        rig_free(r);
+    }
+}
+
+/* RFC 2018 4: the first block holds the segment that triggered the ACK, the others the most recent before it. */
+static void test_sack_blocks_are_the_runs_latest_first(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(1000, 1);
+    struct wi_sack_block b[4];
+
+    arrive(r, 1000, 2000, 0);
+    arrive(r, 5000, 6000, 0);
+    arrive(r, 3000, 4000, 0);
+    arrive(r, 4000, 4500, 0); /* extends the last */
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 3);
+    assert_int_equal(b[0].lo.v, 4000);
+    assert_int_equal(b[0].hi.v, 5500);
+    assert_int_equal(b[1].lo.v, 6000);
+    assert_int_equal(b[2].lo.v, 2000);
+    arrive(r, 0, 1000, 0);
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 2);
+    assert_int_equal(r->c.rcv_nxt.v, 3000);
+    rig_free(r);
+}
+
+/* RFC 2883 4: a duplicate is told once, in the first block; of a partial one, what was there before. */
+static void test_dsack_names_the_duplicate_once(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+    struct wi_sack_block b[4];
+
+    arrive(r, 0, 1000, 0);
+    assert_int_equal(arrive(r, 200, 700, 0), WEIR_DROP_TCP_OLD_SEQ);
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 1);
+    assert_int_equal(b[0].lo.v, 200);
+    assert_int_equal(b[0].hi.v, 700);
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 0);
+    arrive(r, 2000, 3000, 0);
+    assert_int_equal(arrive(r, 2100, 2200, 0), WEIR_DROP_TCP_OOO_DUP);
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 2);
+    assert_int_equal(b[0].lo.v, 2100);
+    assert_int_equal(b[1].lo.v, 2000);
+    arrive(r, 500, 1500, 0);
+    assert_int_equal(wi_tcp_rcvq_sacks(&r->c, b, 4), 2);
+    assert_int_equal(b[0].lo.v, 500);
+    assert_int_equal(b[0].hi.v, 1000);
+    rig_free(r);
+}
+
+static void test_data_beyond_the_window_is_cut_or_refused(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+
+    r->c.rcv_wnd_bytes = 1000;
+    assert_int_equal(arrive(r, 1000, 1100, 0), WEIR_DROP_TCP_BEYOND_WND);
+    assert_int_equal(arrive(r, 500, 1500, WI_TH_FIN), WEIR_DROP_NONE);
+    assert_false(r->c.rcvq.has_fin); /* the FIN lay beyond, and was cut off with the rest */
+    assert_int_equal(arrive(r, 0, 600, 0), WEIR_DROP_NONE);
+    assert_int_equal(r->c.rcv_nxt.v, 1000);
+    assert_int_equal(arrive(r, 1000, 1001, 0), WEIR_DROP_TCP_ZERO_WND); /* a window probe */
+    rig_free(r);
+}
+
+/* attacks.tsv: a stream of one-byte segments must not pin a frame each. */
+static void test_crumbs_share_blocks(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+
+    for (uint32_t i = 0; i < 5000; i++)
+        arrive(r, i, i + 1, 0);
+    assert_int_equal(r->c.rcv_nxt.v, 5000);
+    assert_true(r->c.rcvq.mem_bytes < 8 * 5000);
+    while (wi_tcp_rcvq_readable(&r->c))
+        read_some(r, 1000);
+    rig_free(r);
+}
+
+/* attacks.tsv: holes without end cost bounded memory, and the data before the first hole still gets in. */
+static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+
+    r->c.sk.opts.rcvbuf_bytes = 64 * 1024;
+    r->c.sk.opts.rcvbuf_locked = true;
+    for (uint32_t i = 0; i < WINDOW / 4; i++)
+        arrive(r, 4 * i + 1, 4 * i + 2, 0);
+    assert_true(r->c.rcvq.mem_bytes <= 64 * 1024 + 1024);
+    assert_int_equal(arrive(r, 0, 1, 0), WEIR_DROP_NONE);
+    assert_int_equal(r->c.rcv_nxt.v, 2);
+    rig_free(r);
+}
+
+/* RFC 6093, Linux: the urgent byte is out of the stream, reading stops before it. */
+static void test_urgent_byte_is_skipped_and_read_apart(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+    struct weir_pkt *p = stream_pkt(r, 0, 100);
+    struct wi_tcp_seg seg = {.pkt = p, .data_len = 100, .end = {100}, .h = {.flags = WI_TH_ACK | WI_TH_URG, .urg = 51}};
+    uint8_t buf[200];
+    struct weir_iovec iov = {buf, sizeof buf};
+    struct weir_msg msg = {.iov = &iov, .iov_n = 1};
+
+    wi_tcp_urgent_input(&r->c, &seg);
+    assert_int_equal(wi_tcp_rcvq_data(&r->c, &seg), WEIR_DROP_NONE);
+    weir_pkt_unref(p);
+    assert_true(wi_tcp_urgent_pending(&r->c));
+    assert_int_equal(wi_tcp_rcvq_readable(&r->c), 50);
+    assert_int_equal(wi_tcp_urgent_read(&r->c, &msg, 0), 1);
+    assert_int_equal(buf[0], byte_at(50));
+    assert_int_equal(wi_tcp_urgent_read(&r->c, &msg, 0), -WEIR_EINVAL);
+    assert_int_equal(wi_tcp_rcvq_read(&r->c, &msg, 0), 50);
+    assert_true(wi_tcp_urgent_at_mark(&r->c));
+    assert_int_equal(wi_tcp_rcvq_readable(&r->c), 49);
+    assert_int_equal(wi_tcp_rcvq_read(&r->c, &msg, 0), 49);
+    assert_int_equal(buf[0], byte_at(51));
+    rig_free(r);
+}
+
+/* The n-th allocation fails, for every n: the segment is refused or taken in part, nothing breaks, nothing leaks. */
+static void test_allocation_failure_leaves_the_queue_whole(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < 40000; room += 512) {
+        struct rig *r = rig_new(0, 3);
+        struct weir_pkt *gap = stream_pkt(r, 3000, 9000), *all = stream_pkt(r, 0, 12000);
+        struct wi_tcp_seg a = {.pkt = gap, .seq = {3000}, .end = {9000}, .data_len = 6000, .h = {.flags = WI_TH_ACK}};
+        struct wi_tcp_seg b = {.pkt = all, .end = {12000}, .data_len = 12000, .h = {.flags = WI_TH_ACK}};
+
+        r->core.mem->limit = r->core.mem->used + room;
+        (void)wi_tcp_rcvq_data(&r->c, &a);
+        assert_null(wi_tcp_rcvq_check(&r->c));
+        (void)wi_tcp_rcvq_data(&r->c, &b);
+        assert_null(wi_tcp_rcvq_check(&r->c));
+        weir_pkt_unref(gap);
+        weir_pkt_unref(all);
+        rig_free(r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_arrival_order_gives_the_stream_once),
+        cmocka_unit_test(test_sack_blocks_are_the_runs_latest_first),
+        cmocka_unit_test(test_dsack_names_the_duplicate_once),
+        cmocka_unit_test(test_data_beyond_the_window_is_cut_or_refused),
+        cmocka_unit_test(test_crumbs_share_blocks),
+        cmocka_unit_test(test_flood_of_holes_is_bounded_and_in_order_data_wins),
+        cmocka_unit_test(test_urgent_byte_is_skipped_and_read_apart),
+        cmocka_unit_test(test_allocation_failure_leaves_the_queue_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
