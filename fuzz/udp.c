@@ -8,13 +8,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     bool is_v6 = fuzz_u8(&in) & 1;
     size_t l4_len = in.n + fuzz_u8(&in); /* a packet may be longer than its contiguous part */
 
-    struct wi_udp h;
-    if (wi_udp_parse(&h, in.p, in.n, l4_len, is_v6) != WEIR_DROP_NONE)
+    struct wi_wire_udp h;
+    if (wi_wire_udp_parse(&h, in.p, in.n, l4_len, is_v6) != WEIR_DROP_NONE)
         return 0;
     FUZZ_ASSERT(in.n >= WI_UDP_HDR && WI_UDP_HDR + (size_t)h.data_len <= l4_len);
 
     uint8_t out[WI_UDP_HDR];
-    wi_udp_put(out, &h);
+    wi_wire_udp_put(out, &h);
     for (size_t i = 0; i < sizeof out; i++)
         FUZZ_ASSERT(out[i] == in.p[i]);
     return 0;

@@ -4,7 +4,7 @@
 #include "wire/udp.h"
 #include "base/bytes.h"
 
-enum weir_drop wi_udp_parse(struct wi_udp *out, const uint8_t *p, size_t lin_len, size_t l4_len, bool is_v6)
+enum weir_drop wi_wire_udp_parse(struct wi_wire_udp *out, const uint8_t *p, size_t lin_len, size_t l4_len, bool is_v6)
 {
     if (lin_len < WI_UDP_HDR || l4_len < WI_UDP_HDR)
         return WEIR_DROP_UDP_SHORT;
@@ -13,7 +13,7 @@ enum weir_drop wi_udp_parse(struct wi_udp *out, const uint8_t *p, size_t lin_len
     if (len < WI_UDP_HDR || len > l4_len)
         return WEIR_DROP_UDP_LENGTH;
 
-    struct wi_udp h = {
+    struct wi_wire_udp h = {
         .src_port = wi_get16(p), .dst_port = wi_get16(p + 2), .csum = wi_get16(p + 6), .data_len = len - 8u};
     if (is_v6 && h.csum == 0)
         return WEIR_DROP_UDP_NO_CSUM;
@@ -24,7 +24,7 @@ enum weir_drop wi_udp_parse(struct wi_udp *out, const uint8_t *p, size_t lin_len
     return WEIR_DROP_NONE;
 }
 
-void wi_udp_put(uint8_t *p, const struct wi_udp *h)
+void wi_wire_udp_put(uint8_t *p, const struct wi_wire_udp *h)
 {
     wi_put16(p, h->src_port);
     wi_put16(p + 2, h->dst_port);

@@ -10,7 +10,7 @@
 #define WI_UDP_HDR      8
 #define WI_UDP_CSUM_OFF 6
 
-struct wi_udp {
+struct wi_wire_udp {
     uint16_t src_port;
     uint16_t dst_port;
     uint16_t csum;     /* as on the wire; 0: none was sent (IPv4) */
@@ -23,10 +23,10 @@ struct wi_udp {
  * the caller, over WI_UDP_HDR + data_len bytes. On a drop reason *out is left alone. UDP_SHORT, UDP_LENGTH,
  * UDP_NO_CSUM, UDP_PORT_ZERO.
  */
-enum weir_drop wi_udp_parse(struct wi_udp *out, const uint8_t *p, size_t lin_len, size_t l4_len, bool is_v6);
+enum weir_drop wi_wire_udp_parse(struct wi_wire_udp *out, const uint8_t *p, size_t lin_len, size_t l4_len, bool is_v6);
 
 /* Write WI_UDP_HDR bytes; csum is written as it stands. A computed checksum of 0 is sent as 0xffff: that is the
  * caller's to do. */
-void wi_udp_put(uint8_t *p, const struct wi_udp *);
+void wi_wire_udp_put(uint8_t *p, const struct wi_wire_udp *);
 
 #endif
