@@ -52,6 +52,7 @@
     X(IP_DST_MARTIAN, "destination address that must not appear on a wire")                                  \
     X(IP_SRC_OURS, "source address is our own, from outside")                                                \
     X(IP_NOT_OURS, "destination address is not ours")                                                        \
+    X(IP_LINK_GROUP, "unicast packet in a link-layer broadcast or multicast (RFC 1122 3.3.6)")              \
     X(IP_NOT_JOINED, "multicast group that nobody here has joined")                                          \
     X(IP_PROTO, "upper protocol that nobody here speaks")                                                    \
     X(IP_TTL, "time to live or hop limit is spent")                                                          \
