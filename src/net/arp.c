@@ -1,9 +1,9 @@
 /*
  * ARP's messages (RFC 826), as news for the neighbour machine, and the defence of our own addresses (RFC 5227 2.4).
  */
+#include "wire/arp.h"
 #include "base/str.h"
 #include "net/net_internal.h"
-#include "wire/arp.h"
 
 #define DEFEND_INTERVAL WEIR_SEC(10) /* RFC 5227 1.1 */
 
@@ -71,11 +71,11 @@ static enum weir_drop arp_judge(struct wi_netif *netif, const struct wi_arp *arp
     };
     bool is_known = !is_probe && wi_neigh_update(netif, &arp->sender, &news);
     if (arp->op == WI_ARP_REPLY)
-        return is_known ? WEIR_DROP_ARP_DONE : WEIR_DROP_ARP_UNSOLICITED;
+        return is_known ? WEIR_DROP_NONE : WEIR_DROP_ARP_UNSOLICITED;
     if (!is_for_us)
         return WEIR_DROP_ARP_NOT_OURS;
     arp_reply(netif, arp);
-    return WEIR_DROP_ARP_DONE;
+    return WEIR_DROP_NONE;
 }
 
 void wi_arp_input(struct wi_netif *netif, struct weir_pkt *pkt, const struct wi_eth *eth)
@@ -88,5 +88,6 @@ void wi_arp_input(struct wi_netif *netif, struct weir_pkt *pkt, const struct wi_
         why = WEIR_DROP_ETH_OWN_SRC;
     if (why == WEIR_DROP_NONE)
         why = arp_judge(netif, &arp, eth);
-    wi_drop(netif->net->core, why, pkt, netif->index);
+    if (why != WEIR_DROP_NONE)
+        wi_drop(netif->net->core, why, pkt, netif->index);
 }

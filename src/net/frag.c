@@ -1,6 +1,6 @@
 /*
- * Reassembly, IPv4 and IPv6 alike (RFC 791 3.2, RFC 8200 4.5). Bounded in bytes (ipfrag_high_thresh, the oldest datagram
- * goes first), in pieces and in time; each fragment costs O(log n) of its datagram's.
+ * Reassembly, IPv4 and IPv6 alike (RFC 791 3.2, RFC 8200 4.5). Bounded in bytes (ipfrag_high_thresh, the oldest
+ * datagram goes first), in pieces and in time; each fragment costs O(log n) of its datagram's.
  *
  * Any overlap ends the whole datagram, and what comes of it later goes too (RFC 5722); a fragment that repeats another
  * byte for byte is no overlap. Pieces are copied out of their packets, so that tiny fragments don't hold large buffers.
@@ -9,7 +9,7 @@
 #include "net/net_internal.h"
 
 #define FRAGS_INITIAL 8
-#define PIECES_MAX    2048 /* more than a 64 KiB datagram over any real link makes */
+#define PIECES_MAX    2048         /* more than a 64 KiB datagram over any real link makes */
 #define TIMEOUT_V6    WEIR_SEC(60) /* RFC 8200 4.5 */
 
 struct datagram {
@@ -21,13 +21,13 @@ struct datagram {
     uint32_t id;
     uint8_t proto; /* IPv4: part of the key */
     bool is_v6;
-    bool is_dead;     /* overlapped: waits for its time to run out, holding nothing */
-    bool saw_ce;      /* RFC 3168 5.3 */
+    bool is_dead; /* overlapped: waits for its time to run out, holding nothing */
+    bool saw_ce;  /* RFC 3168 5.3 */
     bool is_end_known;
-    uint32_t end;     /* valid when is_end_known: bytes in all */
+    uint32_t end; /* valid when is_end_known: bytes in all */
     uint32_t have;
     uint32_t piece_n;
-    size_t bytes;     /* what it holds of net->frag_bytes */
+    size_t bytes; /* what it holds of net->frag_bytes */
     struct wi_rb_root pieces;
     struct weir_pkt *first; /* the fragment with offset 0, for its header and for ICMP; NULL until it came */
     struct wi_ip first_ip;
@@ -322,8 +322,8 @@ void wi_frag_input(struct wi_net *net, struct weir_pkt *pkt, const struct wi_ip 
         why = datagram_add(d, pkt, ip);
     if (why == WEIR_DROP_NONE && d->is_end_known && d->have == d->end)
         datagram_complete(d);
-    else
-        wi_drop(net->core, why == WEIR_DROP_NONE ? WEIR_DROP_FRAG_WAIT : why, pkt, rx->netif->index);
+    else if (why != WEIR_DROP_NONE)
+        wi_drop(net->core, why, pkt, rx->netif->index);
 }
 
 int wi_frags_init(struct wi_net *net)
@@ -334,8 +334,7 @@ int wi_frags_init(struct wi_net *net)
 
 void wi_frags_flush_netif(struct wi_net *net, struct wi_netif *netif)
 {
-    wi_list_for_each_safe(d, &net->frag_age, struct datagram, age_link)
-    {
+    wi_list_for_each_safe (d, &net->frag_age, struct datagram, age_link) {
         if (d->rx.netif == netif)
             datagram_free(d);
     }

@@ -1,11 +1,10 @@
 /*
- * ICMP and ICMPv6: echo, the errors that we make (RFC 1122 3.2.2, RFC 4443 2.4) and those that reach us, which go to the
- * transport whose packet they quote. Redirects, quenches, masks and timestamps are not for this host.
+ * ICMP and ICMPv6: echo, the errors that we make (RFC 1122 3.2.2, RFC 4443 2.4) and those that reach us, which go to
+ * the transport whose packet they quote. Redirects, quenches, masks and timestamps are not for this host.
  */
+#include "base/checksum.h"
 #include "base/str.h"
 #include "net/net_internal.h"
-#include "wire/tcp.h"
-#include "wire/udp.h"
 
 /* As Linux: a host may save up six errors at the per-host rate (net/ipv4/route.c, XRLIM_BURST_FACTOR). */
 #define HOST_BURST 6
@@ -78,8 +77,7 @@ static void send_message(struct wi_net *net, struct weir_pkt *pkt, uint8_t *p, s
         return;
     }
     wi_icmp_seal(p, len, is_v6, &dst.src, to);
-    const struct wi_net_hdr hdr = {
-        .src = dst.src, .dst = *to, .proto = is_v6 ? WI_IP_ICMPV6 : WI_IP_ICMP, .tos = tos};
+    const struct wi_net_hdr hdr = {.src = dst.src, .dst = *to, .proto = is_v6 ? WI_IP_ICMPV6 : WI_IP_ICMP, .tos = tos};
     wi_count(net->core, WI_STAT_IcmpOutMsgs);
     (void)wi_net_output(net, &dst, &hdr, pkt);
 }
@@ -103,8 +101,7 @@ void wi_icmp_send_error(struct wi_net *net, const struct wi_icmp_owed *owed, con
         wi_count(net->core, WI_STAT_IcmpOutRateLimited);
         return;
     }
-    const struct wi_icmp icmp = {
-        .kind = owed->kind, .is_v6 = ip->is_v6, .code = owed->code, .pointer = owed->pointer};
+    const struct wi_icmp icmp = {.kind = owed->kind, .is_v6 = ip->is_v6, .code = owed->code, .pointer = owed->pointer};
     size_t quote = wi_icmp_quote_len(ip->is_v6, wi_min_size(ip->total_len, pkt->len - pkt->l3_off));
     uint8_t *p;
     struct weir_pkt *out = wi_msg_new(net, WI_ICMP_HDR + quote, &p);
@@ -142,9 +139,10 @@ static enum weir_drop echo(struct wi_net *net, const struct weir_pkt *pkt, const
                            const struct wi_icmp *request, const struct wi_rx *rx)
 {
     bool is_group = weir_addr_is_multicast(&ip->dst) || wi_net_is_broadcast(net, &ip->dst);
-    if (net->core->sysctl.icmp_echo_ignore_all ||
-        (is_group && !ip->is_v6 && net->core->sysctl.icmp_echo_ignore_broadcasts) || weir_addr_is_any(&ip->src))
-        return WEIR_DROP_ICMP_ECHO_IGNORED;
+    if (net->core->sysctl.icmp_echo_ignore_all || weir_addr_is_any(&ip->src))
+        return WEIR_DROP_FILTERED;
+    if (is_group && !ip->is_v6 && net->core->sysctl.icmp_echo_ignore_broadcasts)
+        return WEIR_DROP_ICMP_ECHO_BROADCAST;
     uint8_t *p;
     struct weir_pkt *out = wi_msg_new(net, ip->l4_len, &p);
     if (!out)
@@ -169,10 +167,10 @@ struct error_meaning {
 static struct error_meaning meaning_v4(const struct wi_icmp *icmp)
 {
     static const struct error_meaning unreach[] = {
-        [0] = {WEIR_ENETUNREACH, false}, [1] = {WEIR_EHOSTUNREACH, false}, [2] = {WEIR_ENOPROTOOPT, true},
-        [3] = {WEIR_ECONNREFUSED, true}, [4] = {WEIR_EMSGSIZE, false},     [5] = {WEIR_EOPNOTSUPP, false},
-        [6] = {WEIR_ENETUNREACH, true},  [7] = {WEIR_EHOSTDOWN, true},     [8] = {WEIR_EHOSTUNREACH, true},
-        [9] = {WEIR_ENETUNREACH, true},  [10] = {WEIR_EHOSTUNREACH, true}, [11] = {WEIR_ENETUNREACH, false},
+        [0] = {WEIR_ENETUNREACH, false},   [1] = {WEIR_EHOSTUNREACH, false}, [2] = {WEIR_ENOPROTOOPT, true},
+        [3] = {WEIR_ECONNREFUSED, true},   [4] = {WEIR_EMSGSIZE, false},     [5] = {WEIR_EOPNOTSUPP, false},
+        [6] = {WEIR_ENETUNREACH, true},    [7] = {WEIR_EHOSTDOWN, true},     [8] = {WEIR_EHOSTUNREACH, true},
+        [9] = {WEIR_ENETUNREACH, true},    [10] = {WEIR_EHOSTUNREACH, true}, [11] = {WEIR_ENETUNREACH, false},
         [12] = {WEIR_EHOSTUNREACH, false}, [13] = {WEIR_EHOSTUNREACH, true}, [14] = {WEIR_EHOSTUNREACH, true},
         [15] = {WEIR_EHOSTUNREACH, true},
     };
@@ -222,52 +220,41 @@ static uint32_t plateau_below(uint32_t len)
 }
 
 /* The path's MTU as a too-big message has it; 0: it makes no sense. */
-static uint32_t told_mtu(const struct wi_icmp *icmp, const uint8_t *inner_ip)
+static uint32_t told_mtu(const struct wi_icmp *icmp)
 {
     if (icmp->is_v6)
         return icmp->mtu >= WI_IPV6_MTU_MIN ? icmp->mtu : 0; /* RFC 8201 4 */
-    uint32_t total_len = wi_get16(inner_ip + 2);
     if (icmp->mtu >= WI_IPV4_MTU_MIN)
         return icmp->mtu;
-    return icmp->mtu == 0 ? plateau_below(total_len) : 0;
+    return icmp->mtu == 0 ? plateau_below(icmp->inner.ip.total_len) : 0;
 }
 
 static bool is_quote_ours(const struct wi_net *net, const struct wi_icmp_inner *inner, const struct wi_rx *rx)
 {
-    return wi_net_is_local(net, &inner->src) || (rx->netif->flags & WEIR_NETIF_ANY_ADDR);
+    return wi_net_is_local(net, &inner->ip.src) || (rx->netif->flags & WEIR_NETIF_ANY_ADDR);
 }
 
 static enum weir_drop error_input(struct wi_net *net, const struct wi_icmp *icmp, const uint8_t *msg,
                                   const struct wi_ip *ip, const struct wi_rx *rx)
 {
     const struct wi_icmp_inner *inner = &icmp->inner;
-    uint32_t l4_len = inner->len - (inner->l4_off - inner->off);
     if (!is_quote_ours(net, inner, rx))
         return WEIR_DROP_ICMP_INNER_NOT_OURS;
-    const struct wi_net_proto *proto = wi_net_proto_find(net, inner->proto);
+    const struct wi_net_proto *proto = wi_net_proto_find(net, inner->ip.proto);
     if (!proto || !proto->error)
         return WEIR_DROP_ICMP_NO_SOCKET;
-    if (l4_len < 8)
+    if (inner->ip.l4_len < 8 || inner->ip.frag_off)
         return WEIR_DROP_ICMP_INNER;
 
     struct error_meaning meaning = meaning_of(icmp);
-    struct wi_net_error err = {.err = meaning.err,
-                               .is_hard = meaning.is_hard,
-                               .type = icmp->type,
-                               .code = icmp->code,
-                               .offender = ip->src};
+    struct wi_net_error err = {
+        .err = meaning.err, .is_hard = meaning.is_hard, .type = icmp->type, .code = icmp->code, .offender = ip->src};
     if (icmp->kind == WI_ICMP_TOO_BIG) {
-        err.mtu = told_mtu(icmp, msg + inner->off);
+        err.mtu = told_mtu(icmp);
         if (!err.mtu)
             return WEIR_DROP_ICMP_MTU;
     }
-    const struct wi_ip quoted = {.src = inner->src,
-                                 .dst = inner->dst,
-                                 .is_v6 = icmp->is_v6,
-                                 .proto = inner->proto,
-                                 .l4_off = inner->l4_off - inner->off,
-                                 .l4_len = l4_len};
-    proto->error(proto->ctx, &err, &quoted, msg + inner->l4_off, l4_len);
+    proto->error(proto->ctx, &err, &inner->ip, msg + inner->l4_off, inner->ip.l4_len);
     return WEIR_DROP_NONE;
 }
 
@@ -278,7 +265,7 @@ static enum weir_drop icmp_judge(struct wi_net *net, struct weir_pkt *pkt, const
 {
     switch (icmp->kind) {
     case WI_ICMP_ECHO_REQUEST: return echo(net, pkt, ip, icmp, rx);
-    case WI_ICMP_ECHO_REPLY: return WEIR_DROP_ICMP_NO_SOCKET;
+    case WI_ICMP_ECHO_REPLY: return WEIR_DROP_ICMP_ECHO_REPLY;
     case WI_ICMP_ND: wi_nd_input(rx->netif, pkt, ip); return WEIR_DROP_NONE;
     case WI_ICMP_MLD: wi_mld_input(net, pkt, ip, rx); return WEIR_DROP_NONE;
     case WI_ICMP_UNREACH:
@@ -302,7 +289,7 @@ void wi_icmp_input(struct wi_net *net, struct weir_pkt *pkt, const struct wi_ip 
     size_t len, end = (size_t)pkt->l4_off + ip->l4_len;
     wi_count(net->core, WI_STAT_IcmpInMsgs);
     enum weir_drop why = csum_is_good(pkt, ip) ? WEIR_DROP_NONE : WEIR_DROP_ICMP_CSUM;
-    const uint8_t *p = wi_pkt_linear(pkt, wi_min_size(end, pkt->l4_off + WI_IP_CHAIN_MAX), &len);
+    const uint8_t *p = wi_pkt_linear(pkt, wi_min_size(end, pkt->l4_off + WI_NET_LINEAR), &len);
     len = wi_min_size(len, end);
     if (why == WEIR_DROP_NONE && len < pkt->l4_off)
         why = WEIR_DROP_ICMP_SHORT;

@@ -259,8 +259,7 @@ static bool is_better(const struct wi_ifaddr *a, const struct wi_ifaddr *b, cons
 static const struct wi_ifaddr *best_of(const struct wi_netif *netif, const struct wi_netif *out,
                                        const struct weir_addr *dst, const struct wi_ifaddr *best)
 {
-    wi_list_for_each(a, &netif->addrs, struct wi_ifaddr, netif_link)
-    {
+    wi_list_for_each (a, &netif->addrs, struct wi_ifaddr, netif_link) {
         if (weir_addr_is_v4(&a->addr) == weir_addr_is_v4(dst) && (!best || is_better(a, best, out, dst)))
             best = a;
     }
@@ -304,6 +303,6 @@ void wi_ifaddrs_fini(struct wi_net *net)
 
 void wi_ifaddrs_flush_netif(struct wi_net *net, struct wi_netif *netif)
 {
-    wi_list_for_each_safe(a, &netif->addrs, struct wi_ifaddr, netif_link)
+    wi_list_for_each_safe (a, &netif->addrs, struct wi_ifaddr, netif_link)
         ifaddr_remove(net, a);
 }

@@ -30,9 +30,9 @@ static enum weir_drop parse(struct weir_pkt *pkt, struct wi_ip *ip, bool check_c
     if (off >= len)
         return WEIR_DROP_IP_SHORT;
     enum weir_drop why = wi_ip_parse(ip, p + off, len - off, pkt->len - off, check_csum);
-    if (why == WEIR_DROP_NONE || len == pkt->len || len >= off + WI_IP_CHAIN_MAX)
+    if (why == WEIR_DROP_NONE || len == pkt->len || len >= off + WI_NET_LINEAR)
         return why;
-    p = wi_pkt_linear(pkt, off + WI_IP_CHAIN_MAX, &len);
+    p = wi_pkt_linear(pkt, off + WI_NET_LINEAR, &len);
     return off >= len ? WEIR_DROP_IP_SHORT : wi_ip_parse(ip, p + off, len - off, pkt->len - off, check_csum);
 }
 

@@ -1,18 +1,17 @@
 /*
  * Neighbour discovery's messages (RFC 4861 7.2) as news for the neighbour machine. Router advertisements are ra.c's.
  */
+#include "wire/nd.h"
 #include "base/str.h"
 #include "net/net_internal.h"
 #include "net/ra.h"
-#include "wire/nd.h"
 
 static struct weir_addr all_nodes(void)
 {
     return (struct weir_addr){{0xff, 0x02, [15] = 1}};
 }
 
-int wi_nd_send(struct wi_netif *netif, const struct wi_nd *nd, const struct weir_addr *src,
-               const struct weir_addr *dst)
+int wi_nd_send(struct wi_netif *netif, const struct wi_nd *nd, const struct weir_addr *src, const struct weir_addr *dst)
 {
     uint8_t buf[WI_ND_LEN_MAX], *p;
     size_t len = wi_nd_put(buf, nd);
@@ -31,8 +30,7 @@ int wi_nd_send(struct wi_netif *netif, const struct wi_nd *nd, const struct weir
     return wi_ip_send(netif, dst, &ip, pkt);
 }
 
-int wi_nd_solicit(struct wi_netif *netif, const struct weir_addr *target, const struct weir_addr *src,
-                  bool is_unicast)
+int wi_nd_solicit(struct wi_netif *netif, const struct weir_addr *target, const struct weir_addr *src, bool is_unicast)
 {
     struct wi_nd nd = {.type = WI_ND_NEIGH_SOLICIT, .target = *target};
     nd.has_ll = !weir_addr_is_any(src); /* RFC 4861 7.1.1 */
@@ -51,11 +49,8 @@ static bool is_ours_here(const struct wi_netif *netif, const struct weir_addr *a
 static void advertise(struct wi_netif *netif, const struct wi_ip *ip, const struct weir_addr *target)
 {
     bool is_probe = weir_addr_is_any(&ip->src);
-    struct wi_nd nd = {.type = WI_ND_NEIGH_ADVERT,
-                       .target = *target,
-                       .is_solicited = !is_probe,
-                       .is_override = true,
-                       .has_ll = true};
+    struct wi_nd nd = {
+        .type = WI_ND_NEIGH_ADVERT, .target = *target, .is_solicited = !is_probe, .is_override = true, .has_ll = true};
     memcpy(nd.ll, netif->mac, WI_ETH_ADDR_LEN);
     struct weir_addr dst = is_probe ? all_nodes() : ip->src;
     (void)wi_nd_send(netif, &nd, target, &dst);

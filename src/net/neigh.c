@@ -2,8 +2,8 @@
  * Neighbours: the state machine of RFC 4861 7.3, which runs ARP as well, with Linux's timers and tunables. Its messages
  * are made and read in arp.c and nd.c.
  *
- * The table is bounded: when it is full the oldest unresolved entry goes, then the oldest STALE one. A REACHABLE neighbour
- * is never put out by one that may not exist (RFC 6583).
+ * The table is bounded: when it is full the oldest unresolved entry goes, then the oldest STALE one. A REACHABLE
+ * neighbour is never put out by one that may not exist (RFC 6583).
  */
 #include "base/str.h"
 #include "net/net_internal.h"
@@ -130,7 +130,7 @@ static void tell_transport(struct wi_net *net, struct weir_pkt *pkt)
     const struct wi_net_error err = {.err = WEIR_EHOSTUNREACH, .is_local = true};
     struct wi_ip ip;
     size_t len;
-    const uint8_t *p = wi_pkt_linear(pkt, WI_IP_CHAIN_MAX, &len);
+    const uint8_t *p = wi_pkt_linear(pkt, WI_NET_LINEAR, &len);
     if (wi_ip_parse(&ip, p, len, pkt->len, false) != WEIR_DROP_NONE || ip.frag_off || ip.l4_off + 8 > len)
         return;
     const struct wi_net_proto *proto = wi_net_proto_find(net, ip.proto);
@@ -160,7 +160,7 @@ static struct weir_addr solicit_src(const struct wi_neigh *n)
     struct wi_ip ip;
     if (n->queue.head) {
         size_t len;
-        const uint8_t *p = wi_pkt_linear(n->queue.head, WI_IP_CHAIN_MAX, &len);
+        const uint8_t *p = wi_pkt_linear(n->queue.head, WI_NET_LINEAR, &len);
         if (wi_ip_parse(&ip, p, len, n->queue.head->len, false) == WEIR_DROP_NONE) {
             const struct wi_ifaddr *a = wi_ifaddr_find(n->netif->net, &ip.src);
             if (a && a->kind == WI_IFADDR_LOCAL && a->netif == n->netif)
@@ -426,6 +426,6 @@ void wi_neighs_fini(struct wi_net *net)
 void wi_neighs_flush_netif(struct wi_net *net, struct wi_netif *netif)
 {
     (void)net;
-    wi_list_for_each_safe(n, &netif->neighs, struct wi_neigh, netif_link)
+    wi_list_for_each_safe (n, &netif->neighs, struct wi_neigh, netif_link)
         neigh_free(n);
 }

@@ -24,6 +24,9 @@
 /* Room to leave before a transport header: Ethernet, IPv6, a fragment or hop-by-hop header. */
 #define WI_NET_HEADROOM 64
 
+/* What is asked for contiguous of a packet's start: more than headers of sane length take. */
+#define WI_NET_LINEAR 512
+
 /* ---- Queues of packets that are this layer's alone, linked by weir_pkt.next ---- */
 
 struct wi_pktq {
@@ -134,7 +137,8 @@ void wi_ifaddrs_flush_netif(struct wi_net *, struct wi_netif *);
 struct wi_ifaddr *wi_ifaddr_find(const struct wi_net *, const struct weir_addr *);
 
 /* RFC 6724 5: the best source towards dst out of netif. False: there is none of that family. */
-bool wi_ifaddr_select(const struct wi_net *, const struct wi_netif *, const struct weir_addr *dst, struct weir_addr *src);
+bool wi_ifaddr_select(const struct wi_net *, const struct wi_netif *, const struct weir_addr *dst,
+                      struct weir_addr *src);
 
 /* An address of netif to ask or answer with when talking to `peer` on its link; unspecified when there is none. */
 struct weir_addr wi_ifaddr_on_link(const struct wi_netif *, const struct weir_addr *peer);
@@ -207,16 +211,15 @@ void wi_arp_input(struct wi_netif *, struct weir_pkt *, const struct wi_eth *);
 int wi_arp_request(struct wi_netif *, const struct weir_addr *target, const struct weir_addr *src,
                    const uint8_t *mac_or_null);
 void wi_nd_input(struct wi_netif *, struct weir_pkt *, const struct wi_ip *);
-int wi_nd_solicit(struct wi_netif *, const struct weir_addr *target, const struct weir_addr *src,
-                  bool is_unicast);
+int wi_nd_solicit(struct wi_netif *, const struct weir_addr *target, const struct weir_addr *src, bool is_unicast);
 
 /* ---- Input and output (input.c, output.c) ---- */
 
 /* A received IP packet on its way up. */
 struct wi_rx {
     struct wi_netif *netif;
-    bool is_link_group;  /* came in a link-layer broadcast or multicast */
-    bool is_loop;        /* never left this host */
+    bool is_link_group; /* came in a link-layer broadcast or multicast */
+    bool is_loop;       /* never left this host */
     bool is_reassembled;
 };
 
@@ -304,9 +307,9 @@ struct wi_net {
     uint8_t key[16]; /* of every hash here */
     uint32_t generation;
 
-    struct wi_netif **netifs; /* by index */
+    struct wi_netif **netifs;       /* by index */
     uint32_t netif_cap, netif_next; /* indices are used again only when there are no others */
-    struct wi_list active; /* netifs with something in tx or loop */
+    struct wi_list active;          /* netifs with something in tx or loop */
     struct wi_timer flush_timer;
 
     struct wi_htable addrs, routes, neighs, frags, pmtus, groups;

@@ -1,10 +1,11 @@
 /*
- * Interfaces: their table, what waits for their drivers, the loop back to ourselves. Addresses, routes and neighbours of
- * an interface belong to files of their own.
+ * Interfaces: their table, what waits for their drivers, the loop back to ourselves. Addresses, routes and neighbours
+ * of an interface belong to files of their own.
  */
 #include "base/str.h"
 #include "base/text.h"
 #include "net/net_internal.h"
+#include "net/ra.h"
 
 #define NETIFS_INITIAL 8
 #define TX_QUEUE_PKTS  1000
@@ -110,6 +111,7 @@ static void netif_clear_queues(struct wi_netif *netif)
 
 static void netif_free(struct wi_net *net, struct wi_netif *netif)
 {
+    wi_ra_flush(netif);
     wi_frags_flush_netif(net, netif);
     wi_groups_flush_netif(net, netif);
     wi_neighs_flush_netif(net, netif);
@@ -141,6 +143,7 @@ int wi_net_netif_set_up(struct wi_net *net, int index, bool up)
     if (up) {
         wi_groups_netif_up(netif);
     } else {
+        wi_ra_flush(netif);
         wi_neighs_flush_netif(net, netif);
         netif_clear_queues(netif);
     }

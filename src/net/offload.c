@@ -83,7 +83,7 @@ bool wi_cut_begin(struct wi_cut *cut, const struct weir_pkt *pkt)
         return false;
     const uint8_t *head = pkt->room + pkt->head_off;
     uint32_t hdr_len = pkt->l4_off + (uint32_t)(head[pkt->l4_off + TCP_DATA_OFF_OFF] >> 4) * 4;
-    if (hdr_len < pkt->l4_off + WI_TCP_HDR_MIN || hdr_len > pkt->head_len)
+    if (hdr_len < (uint32_t)pkt->l4_off + WI_TCP_HDR_MIN || hdr_len > pkt->head_len)
         return false;
     cut->pkt = pkt;
     cut->hdr_len = hdr_len;
@@ -168,8 +168,7 @@ struct weir_pkt *wi_cut_make(const struct wi_cut *cut, struct weir_pool *pool, u
     out->l3_off = pkt->l3_off;
     out->l4_off = pkt->l4_off;
     uint32_t l4_len = out->len - out->l4_off;
-    wi_put16(hdr + pkt->l4_off + WI_TCP_CSUM_OFF,
-             wi_csum_fold(header_pseudo_csum(hdr + pkt->l3_off, l4_len)));
+    wi_put16(hdr + pkt->l4_off + WI_TCP_CSUM_OFF, wi_csum_fold(header_pseudo_csum(hdr + pkt->l3_off, l4_len)));
     out->flags = (uint8_t)((pkt->flags & WEIR_PKT_CORRUPT) | WEIR_PKT_CSUM_PARTIAL);
     (void)weir_pkt_checksum(out); /* wi_cut_begin has checked the headers */
     return out;

@@ -3,6 +3,7 @@
  */
 #include "base/str.h"
 #include "net/net_internal.h"
+#include "net/ra.h"
 #include "wire/tcp.h"
 
 /* RFC 6864: identification matters where a packet may be fragmented; there it counts up from a secret place, by source,
@@ -209,9 +210,17 @@ static struct weir_pkt *own(struct wi_net *net, struct weir_pkt *pkt)
     return clone;
 }
 
-static struct wi_ip_out header_of(const struct wi_net *net, const struct wi_net_hdr *hdr, const struct weir_pkt *pkt)
+static uint8_t default_ttl(const struct wi_net *net, const struct wi_dst *dst, bool is_v6)
 {
-    const struct wi_sysctl *sysctl = &net->core->sysctl;
+    const struct wi_netif *netif = wi_netif_get(net, dst->netif);
+    if (!is_v6)
+        return (uint8_t)net->core->sysctl.ip_default_ttl;
+    return netif && wi_ra_hop_limit(netif) ? wi_ra_hop_limit(netif) : (uint8_t)net->core->sysctl.ipv6_hop_limit;
+}
+
+static struct wi_ip_out header_of(const struct wi_net *net, const struct wi_dst *dst, const struct wi_net_hdr *hdr,
+                                  const struct weir_pkt *pkt)
+{
     struct wi_ip_out ip = {
         .src = hdr->src,
         .dst = hdr->dst,
@@ -224,7 +233,7 @@ static struct wi_ip_out header_of(const struct wi_net *net, const struct wi_net_
         .l4_len = pkt->len,
     };
     if (!ip.ttl)
-        ip.ttl = (uint8_t)(ip.is_v6 ? sysctl->ipv6_hop_limit : sysctl->ip_default_ttl);
+        ip.ttl = default_ttl(net, dst, ip.is_v6);
     if (ip.is_v6 && !ip.flow_label)
         ip.flow_label = flow_label_of(net, &ip, pkt);
     return ip;
@@ -237,7 +246,7 @@ int wi_net_output(struct wi_net *net, const struct wi_dst *dst, const struct wi_
     if (!pkt)
         return -WEIR_ENOBUFS;
 
-    struct wi_ip_out ip = header_of(net, hdr, pkt);
+    struct wi_ip_out ip = header_of(net, dst, hdr, pkt);
     uint32_t hdr_len = (uint32_t)wi_ip_out_len(&ip);
     uint32_t len_max = ip.is_v6 ? WI_IP_TOTAL_MAX + WI_IPV6_HDR : WI_IP_TOTAL_MAX;
     if (pkt->len + hdr_len > len_max)

@@ -96,7 +96,7 @@ int wi_pmtus_init(struct wi_net *net)
 
 void wi_pmtus_fini(struct wi_net *net)
 {
-    wi_list_for_each_safe(p, &net->pmtu_age, struct wi_pmtu, age_link)
+    wi_list_for_each_safe (p, &net->pmtu_age, struct wi_pmtu, age_link)
         pmtu_free(p);
     wi_htable_fini(&net->pmtus);
 }

@@ -4,6 +4,7 @@
  */
 #include "base/str.h"
 #include "net/net_internal.h"
+#include "net/ra.h"
 
 #define ROUTES_INITIAL 16
 
@@ -65,8 +66,7 @@ static bool route_equal(const struct wi_route *route, const struct weir_route *r
 
 static struct wi_route *route_in(const struct wi_route_node *node, const struct weir_route *r, bool is_from_addr)
 {
-    wi_list_for_each(route, &node->routes, struct wi_route, node_link)
-    {
+    wi_list_for_each (route, &node->routes, struct wi_route, node_link) {
         if (route_equal(route, r, is_from_addr))
             return route;
     }
@@ -76,8 +76,7 @@ static struct wi_route *route_in(const struct wi_route_node *node, const struct 
 static void node_add(struct wi_route_node *node, struct wi_route *route)
 {
     struct wi_list *before = &node->routes;
-    wi_list_for_each(other, &node->routes, struct wi_route, node_link)
-    {
+    wi_list_for_each (other, &node->routes, struct wi_route, node_link) {
         if (other->r.metric > route->r.metric) {
             before = &other->node_link;
             break;
@@ -171,8 +170,7 @@ static bool is_gateway_dead(const struct wi_netif *netif, const struct weir_rout
 static const struct wi_route *pick_route(const struct wi_net *net, const struct wi_route_node *node, int bound_if)
 {
     const struct wi_route *dead = NULL;
-    wi_list_for_each(route, &node->routes, struct wi_route, node_link)
-    {
+    wi_list_for_each (route, &node->routes, struct wi_route, node_link) {
         const struct wi_netif *netif = wi_netif_get(net, route->r.netif);
         if (!netif->is_up || (bound_if && bound_if != netif->index))
             continue;
@@ -241,6 +239,8 @@ static int route_remote(const struct wi_net *net, int bound_if, struct wi_dst *o
         out->initcwnd = route->r.initcwnd;
         *prefsrc = route->r.prefsrc;
     }
+    if (wi_ra_mtu(netif) && !weir_addr_is_v4(&out->dst))
+        out->mtu = wi_min_u32(out->mtu, wi_ra_mtu(netif));
     out->mtu = wi_pmtu_get(net, &out->dst, out->mtu);
     return 0;
 }
@@ -329,6 +329,6 @@ void wi_routes_fini(struct wi_net *net)
 
 void wi_routes_flush_netif(struct wi_net *net, struct wi_netif *netif)
 {
-    wi_list_for_each_safe(route, &netif->routes, struct wi_route, netif_link)
+    wi_list_for_each_safe (route, &netif->routes, struct wi_route, netif_link)
         route_free(net, route);
 }
