@@ -150,6 +150,19 @@ static int port_enter(struct wi_ports *ports, struct wi_sk *sk, struct wi_port *
     return 0;
 }
 
+static void count_bound_to_netif(struct wi_port *port)
+{
+    port->receiver_if_n = 0;
+    for (uint32_t i = 0; i < port->receiver_n; i++)
+        port->receiver_if_n += port->receivers[i]->opts.bound_if != 0;
+}
+
+void wi_ports_bound_if_changed(struct wi_sk *sk)
+{
+    if (sk->port)
+        count_bound_to_netif(sk->port);
+}
+
 static void receiver_remove(struct wi_port *port, const struct wi_sk *sk)
 {
     uint32_t i = port->receiver_n;
@@ -158,9 +171,7 @@ static void receiver_remove(struct wi_port *port, const struct wi_sk *sk)
     WI_ASSERT(i > 0);
     memmove(&port->receivers[i - 1], &port->receivers[i], (port->receiver_n - i) * sizeof(struct wi_sk *));
     port->receiver_n--;
-    port->receiver_if_n = 0;
-    for (i = 0; i < port->receiver_n; i++)
-        port->receiver_if_n += port->receivers[i]->opts.bound_if != 0;
+    count_bound_to_netif(port);
 }
 
 static void port_leave(struct wi_ports *ports, struct wi_sk *sk)

@@ -81,6 +81,9 @@ int wi_ports_may_listen(const struct wi_ports *, const struct wi_sk *);
 int wi_ports_hold(struct wi_ports *, struct wi_sk *, const struct weir_addr *addr);
 int wi_ports_receive(struct wi_ports *, struct wi_sk *, const struct weir_addr *addr);
 
+/* opts.bound_if of a socket that may be bound has changed. */
+void wi_ports_bound_if_changed(struct wi_sk *);
+
 /* Let go of the port; fine when there is none. local.port becomes 0. */
 void wi_ports_release(struct wi_ports *, struct wi_sk *);
 

@@ -5,6 +5,7 @@
  */
 #include "base/pkt.h"
 #include "base/str.h"
+#include "net/ports.h"
 #include "sock/sock.h"
 
 #define ECN_BITS   3u   /* of the TOS octet; TCP's own affair (RFC 3168) */
@@ -183,6 +184,7 @@ static int set_device(const struct access *a, const void *value, uint32_t len)
     if (netif < 0)
         return netif;
     a->sk->opts.bound_if = netif;
+    wi_ports_bound_if_changed(a->sk);
     return 0;
 }
 
