@@ -154,6 +154,7 @@ enum weir_msg_has {
     WEIR_HAS_TTL = 1 << 1,
     WEIR_HAS_TOS = 1 << 2,
     WEIR_HAS_ERR = 1 << 3, /* MSG_ERRQUEUE: err, err_type, err_code, err_info, offender */
+    WEIR_HAS_INQ = 1 << 4, /* TCP_INQ: inq, the bytes that are left to read */
 };
 
 struct weir_msg {
@@ -171,6 +172,7 @@ struct weir_msg {
     uint8_t err_type, err_code, err_origin; /* origin: 1 local, 2 ICMP, 3 ICMPv6 */
     uint32_t err_info;
     struct weir_sockaddr offender;
+    uint32_t inq;
 };
 
 /*

@@ -75,7 +75,7 @@ static const struct tunable tunables[] = {
     V4(tcp_abort_on_overflow, 0, 0, 1, "1: reset connections that the accept queue has no room for"),
     V4(tcp_adv_win_scale, 1, -31, 31, "share of the receive buffer that is overhead"),
     V4(tcp_base_mss, 1024, 48, 65535, "where path MTU probing starts after a black hole (RFC 4821 7.2)"),
-    V4(tcp_challenge_ack_limit, INT_MAX, 0, INT_MAX, "challenge ACKs a second, all connections together (RFC 5961 7); each has a limit of its own besides"),
+    V4(tcp_challenge_ack_limit, INT_MAX, 0, INT_MAX, "challenge ACKs a second of one connection (RFC 5961 7); tcp_invalid_ratelimit bounds them too"),
     V4(tcp_comp_sack_nr, 44, 0, 255, "SACKs that may be compressed into one"),
     V4(tcp_dsack, 1, 0, 1, "1: report duplicates (RFC 2883)"),
     V4(tcp_early_retrans, 3, 0, 4, "3: tail loss probes; 0: none (RFC 8985 7)"),

@@ -425,6 +425,27 @@ void wi_ports_release(struct wi_ports *ports, struct wi_sk *sk)
     sk->local.port = 0;
 }
 
+uint8_t wi_ports_leave_place(struct wi_ports *ports, struct wi_sk *sk)
+{
+    WI_ASSERT(sk->port && sk->port_is_held);
+    uint8_t reuse = sk->port_reuse;
+    struct wi_port *port = sk->port;
+    port->holder_n[reuse]++;
+    port->number->sock_n++;
+    port_leave(ports, sk);
+    sk->local.port = 0;
+    return reuse;
+}
+
+void wi_ports_vacate(struct wi_ports *ports, const struct weir_addr *addr, uint16_t number, uint8_t reuse)
+{
+    struct wi_port *port = port_find(ports, number, addr);
+    WI_ASSERT(port && port->holder_n[reuse]);
+    port->holder_n[reuse]--;
+    port->number->sock_n--;
+    port_put(ports, port);
+}
+
 /* ---- Lookup ---- */
 
 static bool receiver_matches(const struct wi_ports *ports, const struct wi_sk *sk, const struct wi_ports_key *key)

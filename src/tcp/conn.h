@@ -285,9 +285,9 @@ struct wi_tcp_conn {
     uint32_t keepidle_s, keepintvl_s; /* 0: the tunable's */
     uint8_t keepcnt, syn_retries;     /* 0: the tunable's */
     int32_t linger2_s;                /* TCP_LINGER2; 0: the tunable's, negative: none */
-    int32_t defer_accept_s;
-    uint32_t window_clamp_bytes;  /* TCP_WINDOW_CLAMP, 0: none */
-    uint32_t notsent_lowat_bytes; /* UINT32_MAX: the tunable's */
+    uint8_t defer_accept_n;           /* TCP_DEFER_ACCEPT as SYN-ACK timeouts to wait for data; 0: none */
+    uint32_t window_clamp_bytes;      /* TCP_WINDOW_CLAMP, 0: none */
+    uint32_t notsent_lowat_bytes;     /* UINT32_MAX: the tunable's */
     bool nodelay, cork;
     bool want_inq; /* TCP_INQ */
 
