@@ -3,8 +3,8 @@
  * prototypes below are grouped by the file that owns them.
  *
  * Names are RFC 9293's (snd_una, rcv_nxt), units are in the names. Counts of segments are what Linux counts: a
- * super-segment of n MSS counts n. Input, timers and API calls never transmit: they note what is owed (wi_tcp_owe), and
- * wi_tcp_flush lets output decide.
+ * super-segment of n MSS counts n. Input, timers and API calls don't transmit: they note what is owed (wi_tcp_owe), and
+ * wi_tcp_flush lets output decide. (Window and keepalive probes leave from their timers.)
  */
 #ifndef WI_TCP_CONN_H
 #define WI_TCP_CONN_H
@@ -35,6 +35,7 @@
 #define WI_TCP_PAWS_24DAYS    WEIR_SEC(24 * 24 * 3600) /* RFC 7323 5.5: then ts_recent is outdated */
 #define WI_TCP_SSTHRESH_INF   0x7fffffffu
 #define WI_TCP_CC_STATE_WORDS 14
+#define WI_TCP_REC_CHUNKS     16 /* so that a record fits a packet's WEIR_PKT_FRAGS */
 
 struct wi_tcp_listener; /* listen.c */
 struct wi_tcp_request;  /* listen.c */
@@ -47,7 +48,7 @@ enum wi_tcp_owed {
     WI_TCP_OWE_ACK = 1 << 1,  /* an ACK, unless data that goes out carries it */
     WI_TCP_OWE_RST = 1 << 2,  /* a reset at snd_nxt; the connection is CLOSED already */
     WI_TCP_OWE_FREE = 1 << 3, /* CLOSED and without owner: free it */
-    WI_TCP_OWE_DUP = 1 << 4,  /* an ACK with the sequence number of what was acknowledged: keepalive, window probe */
+    WI_TCP_OWE_SYN = 1 << 4,  /* the SYN again, with an ACK: simultaneous open */
 };
 
 /* ---- Send queue (sndq.c) ---- */
@@ -77,15 +78,17 @@ struct wi_tcp_rec {
     struct wi_rb_node node;     /* wi_tcp_sndq.sent; valid while was_sent */
     struct wi_tcp_chunk *chunk; /* where its first byte lies; NULL while it has no payload */
     struct wi_seq seq, end;
-    weir_ns sent_at;    /* last transmission; valid while was_sent */
-    weir_ns first_at;   /* when the flight that this transmission belongs to began (delivery rate) */
-    weir_ns deliv_at;   /* wi_tcp_conn.delivered_at when it was sent (delivery rate) */
-    uint32_t delivered; /* wi_tcp_conn.delivered when it was sent */
-    uint16_t segs;      /* segments that it counts for; 0 until first sent */
-    uint16_t mss;       /* of its last transmission: gso_size */
-    uint16_t flags;     /* WI_TH_SYN, FIN, PSH of its last segment */
-    uint8_t marks;      /* enum wi_tcp_rec_mark */
-    uint8_t rexmit_n;   /* transmissions beyond the first, held at 255 */
+    weir_ns sent_at;       /* last transmission; valid while was_sent */
+    weir_ns first_sent_at; /* first transmission */
+    weir_ns first_at;      /* when the flight that this transmission belongs to began (delivery rate) */
+    weir_ns deliv_at;      /* wi_tcp_conn.delivered_at when it was sent (delivery rate) */
+    uint32_t delivered;    /* wi_tcp_conn.delivered when it was sent */
+    uint16_t segs;         /* segments that it counts for; 0 until first sent */
+    uint16_t mss;          /* of its last transmission: gso_size */
+    uint16_t flags;        /* WI_TH_SYN, FIN, PSH of its last segment */
+    uint8_t marks;         /* enum wi_tcp_rec_mark */
+    uint8_t rexmit_n;      /* transmissions beyond the first, held at 255 */
+    uint8_t chunk_n;       /* chunks that it touches, at most WI_TCP_REC_CHUNKS */
     bool was_sent;
     bool is_eor; /* MSG_EOR: nothing may be appended */
 };
@@ -160,22 +163,29 @@ struct wi_tcp_loss {
     uint32_t retrans_out;       /* marked RETRANS */
     uint32_t reordering;        /* DupThresh in segments, adaptive (tcp_reordering at first) */
     struct wi_seq high_seq;     /* snd_nxt when Recovery, Loss or CWR began */
-    struct wi_seq high_sacked;  /* end of the highest SACKed record; valid while sacked_out and SACK */
+    struct wi_seq high_sacked;  /* start of the highest SACKed record; valid while sacked_out and SACK */
     struct wi_seq retrans_hint; /* where the search for the next LOST record begins; >= snd_una */
     struct wi_seq undo_una;     /* snd_una when cwnd was reduced; valid while undo_on */
     bool undo_on;
     bool is_limited;                     /* the last new data went by limited transmit (RFC 3042) */
+    uint32_t newly_lost;                 /* segments marked lost by the ACK that is being processed */
     uint32_t undo_retrans;               /* retransmissions not yet shown spurious */
     uint32_t prior_cwnd, prior_ssthresh; /* segments, before the reduction */
     uint32_t prr_delivered, prr_out;     /* segments, RFC 9937 */
     uint8_t dupacks;                     /* in a row */
     uint8_t retransmits;                 /* RTOs in a row: tcpi_retransmits */
     bool frto;                           /* F-RTO is deciding (RFC 5682) */
+    bool frto_new;                       /* its step 2b: the next flush sends new data first */
+    bool want_rexmit;                    /* the next flush sends again what is marked lost */
+    bool is_reneging;                    /* the peer gave up what it had SACKed */
     weir_ns retrans_stamp;               /* first retransmission of the episode; 0: none */
     /* RACK (RFC 8985) */
     weir_ns rack_sent_at; /* of the most recently sent record that was delivered; 0: none */
     struct wi_seq rack_end;
     uint32_t rack_rtt_us;
+    struct wi_seq lost_upto;                          /* loss marking by SACK has dealt with everything below */
+    struct wi_sack_block sack_cache[WI_TCP_SACK_MAX]; /* the blocks of the last ACK: not walked again */
+    uint8_t sack_cache_n;
     bool rack_advanced, rack_reo_seen, rack_dsack_seen;
     uint8_t rack_reo_steps, rack_reo_persist;
     struct wi_seq rack_dsack_round;
@@ -193,6 +203,7 @@ struct wi_tcp_conn {
     struct wi_tcp *tcp;
     enum weir_tcp_state state; /* written by state.c alone */
     uint8_t owed;              /* enum wi_tcp_owed */
+    uint8_t dup_acks_owed;     /* out-of-order segments since rcv_nxt moved: each deserves its ACK (RFC 5681 4.2) */
     enum weir_why ack_why;     /* why the owed ACK is sent; the first reason stays */
     enum weir_why rst_why;
     struct wi_list all_link;  /* wi_tcp.all */
@@ -239,12 +250,14 @@ struct wi_tcp_conn {
     uint16_t user_mss;  /* TCP_MAXSEG, 0: none */
     uint16_t advmss;    /* what our SYN says */
     uint16_t snd_mss;   /* payload bytes of a full segment now: options and path MTU taken off */
+    bool mtu_fell;      /* a packet was refused as too large: see to it at the next output */
     uint32_t pmtu;      /* that snd_mss was made for */
 
     /* Timestamps (RFC 7323) */
     uint32_t ts_recent;   /* valid when ts_recent_at != 0 */
     weir_ns ts_recent_at; /* when it was taken over */
     uint32_t ts_off;      /* added to our clock, this connection's */
+    uint32_t last_tsecr;  /* TSecr of the last ACK, 0: none */
     uint32_t ts_retrans;  /* TSval of the first retransmission of the episode, 0: none (Eifel) */
 
     struct wi_tcp_sndq sndq;
@@ -258,6 +271,7 @@ struct wi_tcp_conn {
     struct wi_seq max_packets_seq; /* end of the round that max_packets_out was taken in */
     weir_ns cwnd_stamp;
     bool is_cwnd_limited;
+    uint64_t pacing_bps; /* bytes a second: bounds super-segments to about 1 ms; UINT64_MAX before the first sample */
     uint64_t cc_state[WI_TCP_CC_STATE_WORDS]; /* the controller's own */
 
     /* ACK policy (ackpol.c) */
@@ -289,6 +303,8 @@ struct wi_tcp_conn {
     uint32_t window_clamp_bytes;      /* TCP_WINDOW_CLAMP, 0: none */
     uint32_t notsent_lowat_bytes;     /* UINT32_MAX: the tunable's */
     bool nodelay, cork;
+    bool more;     /* the last write had MSG_MORE: this flush sends full segments only */
+    bool push_now; /* TCP_NODELAY or TCP_CORK changed: this flush holds nothing back */
     bool want_inq; /* TCP_INQ */
 
     /* RFC 5961 7: challenge ACKs of this connection */
@@ -303,6 +319,10 @@ struct wi_tcp_conn {
     uint32_t delivered, delivered_ce; /* segments: Linux's tp->delivered */
     uint32_t dsack_dups, reord_seen, rcv_ooopack;
     uint16_t total_rto;
+    int end_err;             /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
+    weir_ns synack_rtt_from; /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
+    uint8_t synack_rexmit_n;
+    struct wi_seq rst_seq; /* of the RST that is owed */
 };
 
 /* ---- TCP of a stack ---- */
@@ -504,7 +524,7 @@ bool wi_tcp_rcvq_fin_due(const struct wi_tcp_conn *);
 
 /* SACK blocks for the next ACK, a DSACK first (and then forgotten). Returns how many, at most max. */
 unsigned wi_tcp_rcvq_sacks(struct wi_tcp_conn *, struct wi_sack_block *, unsigned max);
-bool wi_tcp_rcvq_has_sacks(const struct wi_tcp_conn *);
+unsigned wi_tcp_rcvq_sack_count(const struct wi_tcp_conn *, unsigned max); /* what it would return */
 bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *);
 void wi_tcp_rcvq_init(struct wi_tcp_conn *);
 void wi_tcp_rcvq_purge(struct wi_tcp_conn *);

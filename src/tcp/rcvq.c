@@ -176,9 +176,10 @@ unsigned wi_tcp_rcvq_sacks(struct wi_tcp_conn *c, struct wi_sack_block *out, uns
     return n;
 }
 
-bool wi_tcp_rcvq_has_sacks(const struct wi_tcp_conn *c)
+unsigned wi_tcp_rcvq_sack_count(const struct wi_tcp_conn *c, unsigned max)
 {
-    return c->rcvq.has_dsack || c->rcvq.sack_n > 0;
+    unsigned n = (unsigned)c->rcvq.has_dsack + c->rcvq.sack_n;
+    return n < max ? n : max;
 }
 
 bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *c)

@@ -1,0 +1,150 @@
+/*
+ * When to acknowledge: RFC 9293 3.8.6.3, RFC 5681 4.2, with Linux's quick ACKs at the start and after a pause, and its
+ * estimate of how long the peer's next segment takes.
+ */
+#include "tcp/send.h"
+
+#define QUICK_MAX 16u /* Linux's TCP_MAX_QUICKACKS */
+
+static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
+{
+    uint32_t mss = c->rcv_mss_est ? c->rcv_mss_est : WI_TCP_MSS_DEFAULT_V4;
+    return c->rcv_wnd_bytes / (2 * mss);
+}
+
+static void raise_quick(struct wi_tcp_conn *c, unsigned max)
+{
+    uint32_t n = ack_window_segs(c);
+    n = n ? n : 2;
+    n = n < max ? n : max;
+    if (n > c->quick_acks)
+        c->quick_acks = (uint8_t)n;
+}
+
+void wi_tcp_quickack_enter(struct wi_tcp_conn *c, unsigned max)
+{
+    raise_quick(c, max);
+    c->is_pingpong = false;
+    c->ato = WI_TCP_DELACK_MIN;
+}
+
+static bool in_quickack(const struct wi_tcp_conn *c)
+{
+    return !c->quickack_off && c->quick_acks > 0 && !c->is_pingpong;
+}
+
+/* The peer's segment size as its segments show it; what is no multiple of it (a tail) does not lower it. */
+static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    uint32_t len = s->gso_size ? s->gso_size : s->data_len;
+    uint32_t max = c->advmss ? c->advmss : WI_TCP_MSS_DEFAULT_V4;
+    if (len >= c->rcv_mss_est)
+        c->rcv_mss_est = len < max ? len : max;
+}
+
+void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_order)
+{
+    weir_ns now = c->sk.core->now;
+    c->is_ack_sched = true;
+    c->data_segs_in += s->gso_size ? (s->h.data_len + s->gso_size - 1) / s->gso_size : 1;
+    if (!in_order)
+        return;
+    measure_mss(c, s);
+    if (c->ato == 0) {
+        raise_quick(c, QUICK_MAX); /* the first data: the peer is in slow start */
+        c->ato = WI_TCP_DELACK_MIN;
+    } else {
+        weir_ns gap = now - c->last_rcv_at;
+        if (gap <= WI_TCP_DELACK_MIN / 2)
+            c->ato = c->ato / 2 + WI_TCP_DELACK_MIN / 2;
+        else if (gap < c->ato)
+            c->ato = c->ato / 2 + gap < c->rtt.rto ? c->ato / 2 + gap : c->rtt.rto;
+        else if (gap > c->rtt.rto)
+            raise_quick(c, QUICK_MAX); /* a pause: the peer may have fallen back to slow start */
+    }
+    c->last_rcv_at = now;
+}
+
+void wi_tcp_data_sent(struct wi_tcp_conn *c)
+{
+    /* An answer soon after a question: ACKs may wait for the next answer (Linux's pingpong mode). */
+    if (c->last_rcv_at && c->sk.core->now - c->last_rcv_at < (c->ato ? c->ato : WI_TCP_DELACK_MIN))
+        c->is_pingpong = true;
+}
+
+void wi_tcp_ack_sent(struct wi_tcp_conn *c)
+{
+    if (c->quick_acks > 0 && c->is_ack_sched) {
+        c->quick_acks--;
+        if (c->quick_acks == 0)
+            c->ato = WI_TCP_DELACK_MIN; /* leaving quick ACKs: begin with a short delay */
+    }
+    c->is_ack_sched = false;
+    c->owed &= (uint8_t)~WI_TCP_OWE_ACK;
+    wi_tcp_stop_delack(c);
+}
+
+static void send_delayed(struct wi_tcp_conn *c)
+{
+    weir_ns ato = c->ato, now = c->sk.core->now;
+    if (ato > WI_TCP_DELACK_MIN) {
+        weir_ns max = WEIR_MS(500);
+        if (c->is_pingpong)
+            max = WI_TCP_DELACK_MAX;
+        if (c->rtt.srtt_us8) {
+            weir_ns rtt = WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 3));
+            rtt = rtt > WI_TCP_DELACK_MIN ? rtt : WI_TCP_DELACK_MIN;
+            max = rtt < max ? rtt : max;
+        }
+        ato = ato < max ? ato : max;
+    }
+    ato = ato < WI_TCP_DELACK_MAX ? ato : WI_TCP_DELACK_MAX;
+    ato = ato > WI_TCP_DELACK_MIN ? ato : WI_TCP_DELACK_MIN;
+    if (wi_timer_armed(&c->timer_delack)) {
+        if (c->timer_delack.due <= now + ato)
+            return;
+    }
+    wi_tcp_arm_delack(c, ato);
+}
+
+/* More than one full segment is unacknowledged (RFC 9293 MUST-58's "every second"), and saying so helps: the reader
+ * takes it, or the window would move. */
+static bool is_second_segment(const struct wi_tcp_conn *c)
+{
+    uint32_t since = (uint32_t)wi_seq_diff(c->rcv_nxt, c->rcv_wup);
+    if (since <= c->rcv_mss_est)
+        return false;
+    uint32_t waiting = (uint32_t)wi_seq_diff(c->rcv_nxt, c->copied_seq);
+    return waiting < c->sk.opts.rcvlowat || wi_tcp_window_select(c) >= c->rcv_wnd_bytes;
+}
+
+void wi_tcp_ack_check(struct wi_tcp_conn *c)
+{
+    if (!c->is_ack_sched || (c->owed & WI_TCP_OWE_ACK))
+        return;
+    if (is_second_segment(c) || in_quickack(c)) {
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+        return;
+    }
+    if (wi_tcp_rcvq_has_ooo(c)) {
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP); /* RFC 5681 4.2: a gap, or one that fills */
+        return;
+    }
+    send_delayed(c);
+}
+
+void wi_tcp_delack_fire(struct wi_tcp_conn *c)
+{
+    if (!c->is_ack_sched)
+        return;
+    if (!c->is_pingpong) {
+        /* It was in vain to wait for an answer to ride on: wait longer next time. */
+        weir_ns twice = c->ato * 2;
+        c->ato = twice < c->rtt.rto ? twice : c->rtt.rto;
+    } else {
+        c->is_pingpong = false;
+        c->ato = WI_TCP_DELACK_MIN;
+    }
+    wi_count(c->sk.core, WI_STAT_DelayedACKs);
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK_DELAYED);
+}

@@ -1,0 +1,105 @@
+/*
+ * Reno's congestion avoidance (RFC 5681 3.1), the table of controllers, and what they share.
+ */
+#include "tcp/send.h"
+
+#include "base/str.h"
+
+uint32_t wi_tcp_cc_slow_start(struct wi_tcp_conn *c, uint32_t acked)
+{
+    uint32_t cwnd = c->cwnd + acked;
+    cwnd = cwnd < c->ssthresh ? cwnd : c->ssthresh;
+    acked -= cwnd - c->cwnd;
+    c->cwnd = cwnd;
+    return acked;
+}
+
+void wi_tcp_cc_additive(struct wi_tcp_conn *c, uint32_t w, uint32_t acked)
+{
+    if (c->cwnd_cnt >= w) { /* w has shrunk meanwhile: what was saved up is worth one */
+        c->cwnd_cnt = 0;
+        c->cwnd++;
+    }
+    c->cwnd_cnt += acked;
+    if (c->cwnd_cnt >= w) {
+        uint32_t more = c->cwnd_cnt / w;
+        c->cwnd_cnt -= more * w;
+        c->cwnd += more;
+    }
+}
+
+static void reno_init(struct wi_tcp_conn *c)
+{
+    c->cwnd_cnt = 0;
+}
+
+static uint32_t reno_ssthresh(struct wi_tcp_conn *c)
+{
+    return c->cwnd > 4 ? c->cwnd >> 1 : 2;
+}
+
+static void reno_avoid(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
+{
+    uint32_t acked = a->acked;
+    if (!wi_tcp_is_cwnd_limited(c))
+        return;
+    if (wi_tcp_in_slow_start(c)) {
+        acked = wi_tcp_cc_slow_start(c, acked);
+        if (acked == 0)
+            return;
+    }
+    wi_tcp_cc_additive(c, c->cwnd, acked);
+}
+
+static uint32_t reno_undo(struct wi_tcp_conn *c)
+{
+    return c->cwnd > c->loss.prior_cwnd ? c->cwnd : c->loss.prior_cwnd;
+}
+
+const struct wi_tcp_cc wi_tcp_cc_reno = {
+    .name = "reno",
+    .init = reno_init,
+    .ssthresh = reno_ssthresh,
+    .avoid = reno_avoid,
+    .undo = reno_undo,
+};
+
+/* ---- The table ---- */
+
+static const struct wi_tcp_cc *const controllers[] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno};
+
+const struct wi_tcp_cc *wi_tcp_cc_at(unsigned i)
+{
+    return i < WI_ARRAY_LEN(controllers) ? controllers[i] : NULL;
+}
+
+static bool is_same_name(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+const struct wi_tcp_cc *wi_tcp_cc_find(const char *name)
+{
+    for (unsigned i = 0; i < WI_ARRAY_LEN(controllers); i++) {
+        if (is_same_name(controllers[i]->name, name))
+            return controllers[i];
+    }
+    return NULL;
+}
+
+int wi_tcp_cc_set(struct wi_tcp_conn *c, const char *name)
+{
+    const struct wi_tcp_cc *cc = wi_tcp_cc_find(name);
+    if (!cc)
+        return -WEIR_ENOENT;
+    if (cc == c->cc)
+        return 0;
+    c->cc = cc;
+    memset(c->cc_state, 0, sizeof c->cc_state);
+    cc->init(c);
+    return 0;
+}

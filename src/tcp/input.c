@@ -1,0 +1,378 @@
+/*
+ * Segment arrival in the synchronised states: RFC 9293 3.10.7.4, a function for each of its checks, called in its
+ * order. SYN-SENT is input_syn.c's; LISTEN, TIME-WAIT and CLOSED never get here. Nothing is sent from here: what is
+ * owed is noted.
+ */
+#include "tcp/send.h"
+
+#define PURE (WI_TH_FIN | WI_TH_SYN | WI_TH_RST | WI_TH_ACK | WI_TH_URG)
+
+void wi_tcp_seg_trim_front(struct wi_tcp_seg *s, uint32_t n)
+{
+    if (n > 0 && (s->h.flags & WI_TH_SYN)) {
+        s->h.flags &= (uint16_t)~WI_TH_SYN;
+        s->seq = wi_seq_add(s->seq, 1);
+        n--;
+    }
+    uint32_t bytes = n < s->data_len ? n : s->data_len;
+    s->seq = wi_seq_add(s->seq, n);
+    s->data_off += bytes;
+    s->data_len -= bytes;
+    if (n > bytes)
+        s->h.flags &= (uint16_t)~WI_TH_FIN;
+}
+
+void wi_tcp_seg_trim_back(struct wi_tcp_seg *s, uint32_t n)
+{
+    uint32_t keep = (s->h.flags & WI_TH_SYN ? 1u : 0u) + s->data_len;
+    uint32_t all = (uint32_t)wi_seq_diff(s->end, s->seq);
+    if (n >= all)
+        return;
+    s->h.flags &= (uint16_t)~WI_TH_FIN;
+    s->end = wi_seq_add(s->seq, n);
+    if (n < keep)
+        s->data_len -= keep - n;
+}
+
+/* ---- Timestamps ---- */
+
+bool wi_tcp_paws_rejects(const struct wi_tcp_conn *c, const struct wi_wire_tcp *h)
+{
+    if (!c->ts_ok || !h->has_ts || c->ts_recent_at == 0)
+        return false;
+    if (!wi_seq_lt((struct wi_seq){h->tsval}, (struct wi_seq){c->ts_recent}))
+        return false;
+    return c->sk.core->now - c->ts_recent_at < WI_TCP_PAWS_24DAYS; /* RFC 7323 5.5 */
+}
+
+/* RFC 7323 4.3: only from a segment that spans what was last acknowledged. */
+void wi_tcp_ts_recent_update(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (!c->ts_ok || !s->h.has_ts || wi_seq_gt(s->h.seq, c->rcv_wup) || wi_tcp_paws_rejects(c, &s->h))
+        return;
+    c->ts_recent = s->h.tsval;
+    c->ts_recent_at = c->sk.core->now ? c->sk.core->now : 1;
+}
+
+/* ---- First check: sequence number ---- */
+
+static void owe_challenge(struct wi_tcp_conn *c)
+{
+    if (wi_tcp_challenge_allowed(c))
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_CHALLENGE);
+}
+
+/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless such an ACK went a moment ago. */
+static void owe_out_of_window_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (s->data_len > 0 || (s->h.flags & (WI_TH_SYN | WI_TH_FIN)) || wi_tcp_oow_ack_allowed(c))
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+}
+
+static void reset_by_peer(struct wi_tcp_conn *c)
+{
+    int err = WEIR_ECONNRESET;
+    if (c->state == WEIR_TCP_SYN_RCVD && c->is_active)
+        err = WEIR_ECONNREFUSED; /* RFC 9293 3.10.7.4, second check */
+    else if (c->state == WEIR_TCP_CLOSE_WAIT)
+        err = WEIR_EPIPE; /* as Linux: the peer had already closed */
+    wi_tcp_done(c, err, WEIR_WHY_NONE, "reset by the peer");
+}
+
+/* An RST in answer to our FIN may bear the number that the peer's FIN had: then it is meant. Linux's tcp_reset_check.
+ */
+static bool is_reset_of_fin(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    return wi_seq_eq(s->seq, wi_seq_sub(c->rcv_nxt, 1)) &&
+           (c->state == WEIR_TCP_CLOSE_WAIT || c->state == WEIR_TCP_LAST_ACK || c->state == WEIR_TCP_CLOSING);
+}
+
+/* The test of RFC 9293 3.4, table 6, as Linux has it: something of the segment may be new. */
+static enum weir_drop place_in_window(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (wi_seq_lt(s->end, c->rcv_wup))
+        return WEIR_DROP_TCP_OLD_SEQ;
+    if (wi_seq_gt(s->seq, wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c))))
+        return WEIR_DROP_TCP_BEYOND_WND;
+    return WEIR_DROP_NONE;
+}
+
+static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    bool is_rst = s->h.flags & WI_TH_RST;
+    if (!is_rst && wi_tcp_paws_rejects(c, &s->h)) { /* RFC 7323 5.3 R1; an RST is let through */
+        wi_count(c->sk.core, WI_STAT_PAWSEstab);
+        owe_out_of_window_ack(c, s);
+        return WEIR_DROP_TCP_PAWS;
+    }
+    enum weir_drop why = place_in_window(c, s);
+    if (why == WEIR_DROP_NONE)
+        return why;
+    if (is_rst) {
+        if (!is_reset_of_fin(c, s))
+            return WEIR_DROP_TCP_OUT_OF_WND_RST;
+        reset_by_peer(c);
+        return WEIR_DROP_TCP_RST;
+    }
+    if (s->h.flags & WI_TH_SYN) {
+        owe_challenge(c);
+        return WEIR_DROP_TCP_SYN_CHALLENGE;
+    }
+    owe_out_of_window_ack(c, s);
+    return why;
+}
+
+/* ---- Second check: RST ---- */
+
+static enum weir_drop check_rst(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (!(s->h.flags & WI_TH_RST))
+        return WEIR_DROP_NONE;
+    if (wi_seq_eq(s->seq, c->rcv_nxt) || is_reset_of_fin(c, s)) {
+        reset_by_peer(c);
+        return WEIR_DROP_TCP_RST;
+    }
+    owe_challenge(c); /* RFC 5961 3.2: a guess, or a peer that the challenge will set right */
+    return WEIR_DROP_TCP_RST_CHALLENGE;
+}
+
+/* ---- Fourth check: SYN ---- */
+
+/* Both opened at once, and the peer's SYN comes again with its ACK: what is new in it is the ACK alone. */
+static bool is_crossing_syn_ack(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    return c->state == WEIR_TCP_SYN_RCVD && (s->h.flags & WI_TH_ACK) &&
+           wi_seq_eq(wi_seq_add(s->h.seq, 1), c->rcv_nxt) && wi_seq_eq(s->h.ack, c->snd_nxt);
+}
+
+static enum weir_drop check_syn(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    if (!(s->h.flags & WI_TH_SYN))
+        return WEIR_DROP_NONE;
+    if (is_crossing_syn_ack(c, s)) {
+        wi_tcp_seg_trim_front(s, 1);
+        return WEIR_DROP_NONE;
+    }
+    wi_count(c->sk.core, WI_STAT_TCPSYNChallenge);
+    owe_challenge(c); /* RFC 5961 4.2, for every synchronised state */
+    return WEIR_DROP_TCP_SYN_CHALLENGE;
+}
+
+/* ---- Fifth check: ACK ---- */
+
+void wi_tcp_finish_established(struct wi_tcp_conn *c)
+{
+    wi_tcp_mss_sync(c, c->dst.mtu);
+    wi_tcp_cwnd_init(c);
+    wi_tcp_loss_init(c);
+    wi_tcp_window_established(c);
+    wi_tcp_sndbuf_expand(c);
+    c->cc->init(c);
+    wi_tcp_keepalive_update(c);
+}
+
+static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (wi_seq_leq(s->h.ack, c->iss) || wi_seq_gt(s->h.ack, c->snd_nxt)) {
+        wi_tcp_reset_reply(c->tcp, s, WEIR_WHY_RST_ACK);
+        return WEIR_DROP_TCP_ACK_UNSENT;
+    }
+    wi_tcp_set_state(c, WEIR_TCP_ESTABLISHED, "ACK of SYN received");
+    c->snd_wnd_bytes = (uint32_t)s->h.wnd << c->snd_wscale;
+    if (c->snd_wnd_bytes > c->snd_wnd_max_bytes)
+        c->snd_wnd_max_bytes = c->snd_wnd_bytes;
+    c->snd_wl1 = s->h.seq;
+    if (c->synack_rtt_from)
+        wi_tcp_rtt_sample(c, (uint32_t)((c->sk.core->now - c->synack_rtt_from) / 1000));
+    enum weir_drop why = wi_tcp_ack(c, s);
+    wi_tcp_finish_established(c);
+    wi_tcp_pacing_update(c);
+    wi_sk_ready(&c->sk, WEIR_POLLOUT);
+    return why;
+}
+
+/* Our FIN is acknowledged, when everything is. */
+static void on_fin_acked(struct wi_tcp_conn *c)
+{
+    if (!c->fin_queued || !wi_seq_eq(c->snd_una, c->write_seq))
+        return;
+    switch (c->state) {
+    case WEIR_TCP_FIN_WAIT_1:
+        wi_tcp_set_state(c, WEIR_TCP_FIN_WAIT_2, "ACK of FIN received");
+        if (c->state == WEIR_TCP_FIN_WAIT_2)
+            wi_sk_ready(&c->sk, WEIR_POLLOUT);
+        return;
+    case WEIR_TCP_CLOSING: wi_tcp_set_state(c, WEIR_TCP_TIME_WAIT, "ACK of FIN received"); return;
+    case WEIR_TCP_LAST_ACK: wi_tcp_done(c, 0, WEIR_WHY_NONE, "ACK of FIN received"); return;
+    case WEIR_TCP_CLOSED:
+    case WEIR_TCP_LISTEN:
+    case WEIR_TCP_SYN_SENT:
+    case WEIR_TCP_SYN_RCVD:
+    case WEIR_TCP_ESTABLISHED:
+    case WEIR_TCP_FIN_WAIT_2:
+    case WEIR_TCP_CLOSE_WAIT:
+    case WEIR_TCP_TIME_WAIT:
+    case WEIR_TCP_STATE_N: return;
+    }
+}
+
+static enum weir_drop check_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (!(s->h.flags & WI_TH_ACK))
+        return WEIR_DROP_TCP_NO_ACK;
+    enum weir_drop why = c->state == WEIR_TCP_SYN_RCVD ? establish(c, s) : wi_tcp_ack(c, s);
+    if (why == WEIR_DROP_NONE)
+        on_fin_acked(c);
+    return why;
+}
+
+/* ---- Seventh check: text; eighth: FIN ---- */
+
+/* RFC 3168 6.1.2, 6.1.3: a mark is echoed until the sender says that it has reacted. */
+static void note_ecn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (!c->ecn_ok || s->data_len == 0)
+        return;
+    if (s->h.flags & WI_TH_CWR)
+        c->ecn_demand_cwr = false;
+    if (s->ip->ecn == WI_ECN_CE) {
+        if (!c->ecn_demand_cwr)
+            wi_tcp_quickack_enter(c, 2);
+        c->ecn_demand_cwr = true;
+        c->ecn_seen = true;
+    }
+}
+
+static bool takes_text(enum weir_tcp_state s)
+{
+    return s == WEIR_TCP_ESTABLISHED || s == WEIR_TCP_FIN_WAIT_1 || s == WEIR_TCP_FIN_WAIT_2;
+}
+
+/* Nobody is left to read it: RFC 1122 4.2.2.13, RFC 9293 3.6.1: a reset says so. */
+static bool is_unwanted(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    bool is_fin_wait = c->state == WEIR_TCP_FIN_WAIT_1 || c->state == WEIR_TCP_FIN_WAIT_2;
+    struct wi_seq data_end = wi_seq_add(s->seq, s->data_len);
+    return is_fin_wait && (c->shut & 1) && s->data_len > 0 && wi_seq_gt(data_end, c->rcv_nxt);
+}
+
+static void consume_fin(struct wi_tcp_conn *c)
+{
+    c->rcv_nxt = wi_seq_add(c->rcv_nxt, 1);
+    c->has_rcvd_fin = true;
+    c->shut |= 1;
+    switch (c->state) {
+    case WEIR_TCP_SYN_RCVD:
+    case WEIR_TCP_ESTABLISHED:
+        wi_tcp_set_state(c, WEIR_TCP_CLOSE_WAIT, "FIN received");
+        c->is_pingpong = true; /* our own FIN may carry the ACK soon */
+        c->is_ack_sched = true;
+        break;
+    case WEIR_TCP_FIN_WAIT_1:
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+        wi_tcp_set_state(c, WEIR_TCP_CLOSING, "FIN received");
+        break;
+    case WEIR_TCP_FIN_WAIT_2:
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+        wi_tcp_set_state(c, WEIR_TCP_TIME_WAIT, "FIN received");
+        break;
+    case WEIR_TCP_CLOSE_WAIT:
+    case WEIR_TCP_CLOSING:
+    case WEIR_TCP_LAST_ACK:
+    case WEIR_TCP_CLOSED:
+    case WEIR_TCP_LISTEN:
+    case WEIR_TCP_SYN_SENT:
+    case WEIR_TCP_TIME_WAIT:
+    case WEIR_TCP_STATE_N: WI_UNREACHABLE("a FIN is consumed once, and text() asks for the state");
+    }
+    wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDHUP | (c->shut == 3 ? WEIR_POLLHUP : 0));
+}
+
+static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    bool has_text = s->data_len > 0 || (s->h.flags & WI_TH_FIN);
+    if (!has_text)
+        return WEIR_DROP_NONE;
+    if (is_unwanted(c, s)) {
+        wi_count(c->sk.core, WI_STAT_TCPAbortOnData);
+        wi_tcp_done(c, WEIR_ECONNRESET, WEIR_WHY_RST_UNREAD, "data after close");
+        return WEIR_DROP_TCP_CLOSED_DATA;
+    }
+    if (!takes_text(c->state)) {
+        owe_out_of_window_ack(c, s); /* a repeat of what came before the FIN */
+        return WEIR_DROP_TCP_OLD_SEQ;
+    }
+    note_ecn(c, s);
+    struct wi_seq before = c->rcv_nxt;
+    bool is_in_order = wi_seq_leq(s->seq, c->rcv_nxt);
+    struct wi_tcp_seg whole = *s;
+    enum weir_drop why = wi_tcp_rcvq_data(c, s);
+    if (!wi_seq_eq(before, c->rcv_nxt))
+        c->dup_acks_owed = 0;
+    if (why == WEIR_DROP_NONE)
+        wi_tcp_ack_data(c, &whole, is_in_order);
+    if (wi_tcp_rcvq_fin_due(c))
+        consume_fin(c);
+    return why;
+}
+
+/* ---- The driver ---- */
+
+/* Van Jacobson's header prediction: nothing but the next data, or nothing but an ACK. */
+static bool is_predicted(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    return c->state == WEIR_TCP_ESTABLISHED && (s->h.flags & PURE) == WI_TH_ACK && wi_seq_eq(s->seq, c->rcv_nxt) &&
+           wi_seq_geq(s->h.ack, c->snd_una) && wi_seq_leq(s->h.ack, c->snd_nxt) &&
+           s->data_len <= wi_tcp_window_left(c) && !wi_tcp_paws_rejects(c, &s->h);
+}
+
+static enum weir_drop check_all(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    enum weir_drop why = check_sequence(c, s);
+    if (why == WEIR_DROP_NONE)
+        why = check_rst(c, s);
+    /* Third check, security: RFC 9293 3.10.7.4 leaves it to hosts that have compartments. */
+    if (why == WEIR_DROP_NONE)
+        why = check_syn(c, s);
+    if (why == WEIR_DROP_NONE)
+        why = check_ack(c, s);
+    if (why != WEIR_DROP_NONE || c->state == WEIR_TCP_CLOSED || c->is_shell)
+        return why;
+    wi_tcp_urgent_input(c, s); /* sixth */
+    return text(c, s);
+}
+
+static void note_arrival(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    c->segs_in += s->gso_size && s->data_len > s->gso_size ? (s->data_len + s->gso_size - 1) / s->gso_size : 1;
+    c->last_ack_in_at = c->sk.core->now;
+    wi_tcp_event_seg_in(c, s);
+}
+
+enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    note_arrival(c, s);
+    if (c->state == WEIR_TCP_CLOSED || c->state == WEIR_TCP_LISTEN || c->is_shell)
+        return WEIR_DROP_TCP_ABORTED;
+    enum weir_drop why;
+    if (c->state == WEIR_TCP_SYN_SENT) {
+        why = wi_tcp_input_syn_sent(c, s);
+    } else if (is_predicted(c, s)) {
+        why = wi_tcp_ack(c, s);
+        if (why == WEIR_DROP_NONE && s->data_len > 0)
+            why = text(c, s);
+    } else {
+        why = check_all(c, s);
+    }
+    if (c->state != WEIR_TCP_CLOSED && c->state != WEIR_TCP_SYN_SENT) {
+        wi_tcp_window_rcv_rtt(c, s);
+        wi_tcp_ack_check(c);
+    }
+    return why;
+}
+
+enum weir_drop wi_tcp_input_text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
+{
+    wi_tcp_urgent_input(c, s);
+    return text(c, s);
+}

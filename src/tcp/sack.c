@@ -1,0 +1,223 @@
+/*
+ * The scoreboard: SACK blocks (RFC 2018, DSACK RFC 2883) into marks on the records, and loss by RFC 6675's rule.
+ *
+ * Each block is found by the tree in O(log n), and only what the last ACK's blocks did not already say is walked.
+ */
+#include "tcp/send.h"
+
+/* ---- DSACK ---- */
+
+/* Does the first block report a duplicate (RFC 2883 4)? What was retransmitted for nothing is counted down. */
+static bool take_dsack(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struct wi_tcp_ackinfo *a)
+{
+    const struct wi_sack_block *b = &h->sacks[0];
+    bool is_dup = wi_seq_lt(b->lo, h->ack) ||
+                  (h->sack_n > 1 && wi_seq_leq(b->hi, h->sacks[1].hi) && wi_seq_geq(b->lo, h->sacks[1].lo));
+    if (!is_dup || !wi_seq_lt(b->lo, b->hi))
+        return false;
+
+    uint32_t bytes = (uint32_t)wi_seq_diff(b->hi, b->lo);
+    uint32_t segs = (bytes + c->snd_mss - 1) / c->snd_mss;
+    if (bytes > c->snd_wnd_max_bytes + c->snd_mss)
+        return false; /* more than could ever have been sent at once */
+    wi_count(c->sk.core, WI_STAT_TCPDSACKRecv);
+    c->dsack_dups += segs;
+    a->dsack = true;
+    struct wi_tcp_loss *l = &c->loss;
+    l->rack_dsack_seen = true;
+    if (l->undo_on && l->undo_retrans > 0 && wi_seq_leq(b->hi, a->prior_una) && wi_seq_gt(b->hi, l->undo_una))
+        l->undo_retrans -= segs < l->undo_retrans ? segs : l->undo_retrans;
+    return true;
+}
+
+/* ---- Marking ---- */
+
+static void note_order(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, struct wi_tcp_ackinfo *a)
+{
+    struct wi_seq fack = c->loss.sacked_out ? c->loss.high_sacked : c->snd_una;
+    if (wi_seq_lt(r->seq, fack) && (!a->has_reord || wi_seq_lt(r->seq, a->reord))) {
+        a->reord = r->seq;
+        a->has_reord = true;
+    }
+    if (wi_seq_leq(r->end, c->loss.high_seq))
+        a->orig_acked = true;
+    if (a->first_sack_at == WEIR_NEVER)
+        a->first_sack_at = r->sent_at;
+    a->last_sack_at = r->sent_at;
+}
+
+static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_ackinfo *a)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    if (r->marks & WI_TCP_REC_SACKED)
+        return;
+    wi_tcp_rack_advance(c, r);
+    if (!(r->marks & (WI_TCP_REC_RETRANS | WI_TCP_REC_EVER)))
+        note_order(c, r, a);
+    if (r->marks & WI_TCP_REC_LOST)
+        l->lost_out -= r->segs;
+    if (r->marks & WI_TCP_REC_RETRANS)
+        l->retrans_out -= r->segs;
+    r->marks &= (uint8_t) ~(WI_TCP_REC_LOST | WI_TCP_REC_RETRANS);
+    if (l->sacked_out == 0 || wi_seq_gt(r->seq, l->high_sacked))
+        l->high_sacked = r->seq;
+    r->marks |= WI_TCP_REC_SACKED;
+    l->sacked_out += r->segs;
+    c->delivered += r->segs;
+    a->data_sacked = true;
+}
+
+/* A block covers part of a super-segment: cut it at the MSS boundary that is nearest inside the block. False: no whole
+ * segment of it is covered. */
+static bool cut_to_block(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_seq lo, struct wi_seq hi)
+{
+    uint32_t mss = r->mss, len = wi_tcp_rec_len(r);
+    if (r->segs <= 1 || mss == 0)
+        return false;
+    if (wi_seq_gt(lo, r->seq)) {
+        uint32_t at = (uint32_t)wi_seq_diff(lo, r->seq);
+        at = (at + mss - 1) / mss * mss;
+        return at < len && wi_tcp_rec_split(c, r, at, mss) == 0; /* its second half is looked at next */
+    }
+    uint32_t at = (uint32_t)wi_seq_diff(hi, r->seq) / mss * mss;
+    return at > 0 && at < len && wi_tcp_rec_split(c, r, at, mss) == 0;
+}
+
+static void walk(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi, struct wi_tcp_ackinfo *a)
+{
+    if (!wi_seq_lt(lo, hi))
+        return;
+    struct wi_tcp_rec *r = wi_tcp_rec_find(c, lo);
+    for (; r && wi_seq_lt(r->seq, hi); r = wi_tcp_rec_next_sent(c, r)) {
+        bool is_whole = wi_seq_leq(lo, r->seq) && wi_seq_geq(hi, r->end);
+        if (!is_whole && !(r->marks & WI_TCP_REC_SACKED)) {
+            if (!cut_to_block(c, r, lo, hi))
+                continue;
+            is_whole = wi_seq_leq(lo, r->seq) && wi_seq_geq(hi, r->end);
+        }
+        if (is_whole)
+            mark_sacked(c, r, a);
+    }
+}
+
+/* Walk what the last ACK's blocks did not cover. */
+static void walk_news(struct wi_tcp_conn *c, struct wi_sack_block b, struct wi_tcp_ackinfo *a)
+{
+    for (unsigned i = 0; i < c->loss.sack_cache_n; i++) {
+        struct wi_sack_block k = c->loss.sack_cache[i];
+        if (wi_seq_leq(b.lo, k.lo) && wi_seq_leq(k.hi, b.hi)) {
+            walk(c, b.lo, k.lo, a);
+            walk(c, k.hi, b.hi, a);
+            return;
+        }
+    }
+    walk(c, b.lo, b.hi, a);
+}
+
+/* ---- Input ---- */
+
+/* What may be believed, clipped to what is outstanding, in order of sequence. */
+static unsigned take_blocks(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, unsigned first,
+                            struct wi_sack_block out[WI_TCP_SACK_MAX])
+{
+    unsigned n = 0;
+    for (unsigned i = first; i < h->sack_n; i++) {
+        struct wi_sack_block b = h->sacks[i];
+        if (!wi_seq_lt(b.lo, b.hi) || wi_seq_gt(b.hi, c->snd_nxt)) {
+            c->sk.core->stats.drop[WEIR_DROP_TCP_SACK_BAD]++;
+            continue;
+        }
+        if (wi_seq_leq(b.hi, c->snd_una))
+            continue;
+        b.lo = wi_seq_max(b.lo, c->snd_una);
+        unsigned at = n++;
+        for (; at > 0 && wi_seq_gt(out[at - 1].lo, b.lo); at--)
+            out[at] = out[at - 1];
+        out[at] = b;
+    }
+    return n;
+}
+
+void wi_tcp_sack_input(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struct wi_tcp_ackinfo *a)
+{
+    struct wi_sack_block blocks[WI_TCP_SACK_MAX];
+    unsigned first = take_dsack(c, h, a) ? 1 : 0;
+    unsigned n = take_blocks(c, h, first, blocks);
+    for (unsigned i = 0; i < n; i++)
+        walk_news(c, blocks[i], a);
+    for (unsigned i = 0; i < n; i++)
+        c->loss.sack_cache[i] = blocks[i];
+    c->loss.sack_cache_n = (uint8_t)n;
+    if (a->has_reord && c->loss.ca != WI_TCP_CA_LOSS)
+        wi_tcp_note_reordering(c, a->reord);
+    a->has_reord = false;
+}
+
+void wi_tcp_sack_forget(struct wi_tcp_conn *c)
+{
+    for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r))
+        r->marks &= (uint8_t)~WI_TCP_REC_SACKED;
+    c->loss.sacked_out = 0;
+    c->loss.sack_cache_n = 0;
+}
+
+/* ---- Loss ---- */
+
+/*
+ * RFC 6675 4, IsLost: DupThresh segments above have been SACKed. Seen from above: go down until that many were counted;
+ * everything below that is not SACKed is lost. `lost_upto` remembers how far down that was done, so the walk is paid
+ * once for each record.
+ */
+void wi_tcp_sack_mark_lost(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    if (l->sacked_out < l->reordering)
+        return;
+    struct wi_tcp_rec *r = wi_tcp_rec_find(c, l->high_sacked);
+    uint32_t above = 0;
+    for (; r && above < l->reordering; r = wi_tcp_rec_prev(c, r))
+        above += r->marks & WI_TCP_REC_SACKED ? r->segs : 0;
+    if (!r)
+        return;
+    struct wi_seq upto = r->end;
+    for (; r && wi_seq_gt(r->end, l->lost_upto); r = wi_tcp_rec_prev(c, r)) {
+        if (!(r->marks & (WI_TCP_REC_SACKED | WI_TCP_REC_LOST)))
+            wi_tcp_mark_lost(c, r);
+    }
+    if (wi_seq_gt(upto, l->lost_upto))
+        l->lost_upto = upto;
+}
+
+/* ---- Without SACK ---- */
+
+/* The hole that the dupacks are about can't have left: dupacks count for at most the rest. */
+static void limit_reno_sacked(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    uint32_t holes = l->lost_out ? l->lost_out : 1;
+    holes = holes < l->packets_out ? holes : l->packets_out;
+    if (l->sacked_out + holes > l->packets_out)
+        l->sacked_out = l->packets_out - holes;
+}
+
+void wi_tcp_reno_dupack(struct wi_tcp_conn *c, uint32_t n)
+{
+    uint32_t prior = c->loss.sacked_out;
+    c->loss.sacked_out += n;
+    limit_reno_sacked(c);
+    if (c->loss.sacked_out > prior)
+        c->delivered += c->loss.sacked_out - prior;
+}
+
+void wi_tcp_reno_acked(struct wi_tcp_conn *c, uint32_t acked)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    c->delivered += acked > l->sacked_out + 1 ? acked - l->sacked_out : 1;
+    l->sacked_out = acked > l->sacked_out ? 0 : l->sacked_out - (acked - 1);
+    limit_reno_sacked(c);
+}
+
+void wi_tcp_reno_reset(struct wi_tcp_conn *c)
+{
+    c->loss.sacked_out = 0;
+}

@@ -1,0 +1,288 @@
+/*
+ * What the files of the sending half share among themselves: queue records, transmission, ACK processing, loss
+ * recovery, RTT, timers.
+ */
+#ifndef WI_TCP_SEND_H
+#define WI_TCP_SEND_H
+
+#include "tcp/conn.h"
+
+/* ---- sndq.c ---- */
+
+static inline struct wi_tcp_rec *wi_tcp_rec_first(const struct wi_tcp_conn *c)
+{
+    return wi_list_first(&c->sndq.recs, struct wi_tcp_rec, link);
+}
+
+static inline struct wi_tcp_rec *wi_tcp_rec_last(const struct wi_tcp_conn *c)
+{
+    return wi_list_last(&c->sndq.recs, struct wi_tcp_rec, link);
+}
+
+static inline struct wi_tcp_rec *wi_tcp_rec_next(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    return wi_list_next(r, &c->sndq.recs, struct wi_tcp_rec, link);
+}
+
+static inline struct wi_tcp_rec *wi_tcp_rec_prev(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    return wi_list_prev(r, &c->sndq.recs, struct wi_tcp_rec, link);
+}
+
+/* The next one that has been sent, NULL: none. */
+static inline struct wi_tcp_rec *wi_tcp_rec_next_sent(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    struct wi_tcp_rec *next = wi_tcp_rec_next(c, r);
+    return next && next->was_sent ? next : NULL;
+}
+
+/* The oldest unacknowledged record, NULL: nothing is outstanding. */
+static inline struct wi_tcp_rec *wi_tcp_rec_head_sent(const struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rec *r = wi_tcp_rec_first(c);
+    return r && r->was_sent ? r : NULL;
+}
+
+/* Payload bytes. */
+static inline uint32_t wi_tcp_rec_len(const struct wi_tcp_rec *r)
+{
+    return (uint32_t)wi_seq_diff(r->end, r->seq) - ((r->flags & WI_TH_SYN) != 0) - ((r->flags & WI_TH_FIN) != 0);
+}
+
+/* How many segments of `mss` bytes it takes: at least 1. */
+static inline uint16_t wi_tcp_rec_count(const struct wi_tcp_rec *r, uint32_t mss)
+{
+    uint32_t len = wi_tcp_rec_len(r);
+    return (uint16_t)(len <= mss ? 1 : (len + mss - 1) / mss);
+}
+
+/* The sent record that holds `seq`, or the first one behind it; NULL: none. O(log n). */
+struct wi_tcp_rec *wi_tcp_rec_find(const struct wi_tcp_conn *, struct wi_seq);
+
+/* Enter the SYN. 0 or -ENOBUFS. */
+int wi_tcp_sndq_syn(struct wi_tcp_conn *);
+
+/* Queue the FIN: on the last unsent record, or on one of its own. 0 or -ENOBUFS. */
+int wi_tcp_sndq_fin(struct wi_tcp_conn *);
+
+/* Cut a record behind `len` payload bytes; counters of loss follow, each part counted in segments of `mss`. 0, -ENOBUFS
+ * (nothing changed). */
+int wi_tcp_rec_split(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t len, uint32_t mss);
+
+/* Forget the first `len` payload bytes: they are acknowledged. Counters are the caller's. */
+void wi_tcp_rec_trim_front(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t len);
+
+/* Fill an unsent record up to `len` payload bytes from the one behind it, as far as that goes. */
+void wi_tcp_rec_grow(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t len);
+
+/* Count a sent record in segments of `mss` from now on. */
+void wi_tcp_rec_recount(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t mss);
+
+/* It has been sent: into the tree, and out of it (acknowledged: freed with the chunks before the new head). */
+void wi_tcp_rec_set_sent(struct wi_tcp_conn *, struct wi_tcp_rec *);
+void wi_tcp_rec_free(struct wi_tcp_conn *, struct wi_tcp_rec *);
+void wi_tcp_sndq_free_chunks(struct wi_tcp_conn *);
+
+/* Views of payload [off, off + len) of a record, appended to a packet. False: too many pieces. */
+bool wi_tcp_rec_view(const struct wi_tcp_conn *, const struct wi_tcp_rec *, uint32_t off, uint32_t len,
+                     struct weir_pkt *);
+
+/* The size that records grow to: whole segments, up to 64 KiB and half the peer's window. */
+uint32_t wi_tcp_size_goal(const struct wi_tcp_conn *, uint32_t mss);
+
+/* Grow the automatic send buffer with the congestion window. */
+void wi_tcp_sndbuf_expand(struct wi_tcp_conn *);
+
+/* ---- mss.c ---- */
+
+/* The peer's SYN named this MSS, 0: none. RFC 9293 MUST-15, with a floor against tiny ones. */
+void wi_tcp_take_peer_mss(struct wi_tcp_conn *, uint32_t mss);
+
+/* Payload of a full segment at this moment: without the SACK blocks that the next segment carries. */
+uint32_t wi_tcp_mss_now(const struct wi_tcp_conn *);
+
+/* Not above half of the largest window that the peer ever offered. */
+uint32_t wi_tcp_bound_to_half_wnd(const struct wi_tcp_conn *, uint32_t bytes);
+
+/* The path's MTU fell: cut and send again what is too large. */
+void wi_tcp_mtu_reduced(struct wi_tcp_conn *, uint32_t mtu);
+
+/* ---- segment.c: building and handing over ---- */
+
+/* Send a record, or send it again. 0, -ENOBUFS (no memory for the packet: nothing happened), others as wi_net_output.
+ */
+int wi_tcp_transmit(struct wi_tcp_conn *, struct wi_tcp_rec *, enum weir_why);
+
+/* An ACK without payload; `seq` is snd_nxt, or below it for probes. 0 or -ENOBUFS. */
+int wi_tcp_send_ack(struct wi_tcp_conn *, struct wi_seq seq, enum weir_why);
+void wi_tcp_send_rst(struct wi_tcp_conn *, enum weir_why);
+
+/* ---- output.c ---- */
+
+struct wi_seq wi_tcp_wnd_end(const struct wi_tcp_conn *); /* snd_una + snd_wnd */
+
+/* Send as much new data as windows, Nagle and TSO deferral let. True: there is data, nothing is outstanding and nothing
+ * could be sent: the window must be probed. `probe`: one segment, whatever cwnd says (tail loss probe). */
+bool wi_tcp_write_xmit(struct wi_tcp_conn *, uint32_t mss, bool hold_partial, bool probe);
+
+/* Retransmit one record, at most `segs` segments of it. 0, -EAGAIN (the window has shrunk before it), -ENOBUFS. */
+int wi_tcp_retransmit(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t segs, enum weir_why);
+
+/* Send the window probe that is due: a segment if one fits, else a byte below snd_una. 0 or an error of transmission;
+ * >0: a probe without data went out. */
+int wi_tcp_write_wakeup(struct wi_tcp_conn *, enum weir_why);
+
+/* Segments a super-segment may have: about a millisecond at the pacing rate. */
+uint32_t wi_tcp_tso_segs(const struct wi_tcp_conn *, uint32_t mss);
+
+/* ---- ack.c ---- */
+
+/* What one ACK did; passed along the steps of ACK processing. */
+struct wi_tcp_ackinfo {
+    struct wi_seq prior_una, prior_fack; /* before it: snd_una, and the start of the highest SACKed record */
+    uint32_t prior_packets, prior_in_flight, prior_delivered; /* segments */
+    uint32_t newly_lost;                                      /* segments marked lost by this ACK */
+    uint32_t acked_segs;                                      /* cumulatively acknowledged */
+    weir_ns first_ack_at, last_ack_at;   /* when the first and the last of them, never retransmitted, were sent */
+    weir_ns first_sack_at, last_sack_at; /* the same of what was SACKed; WEIR_NEVER: none */
+    int64_t ack_rtt_us, sack_rtt_us, ca_rtt_us; /* -1: none */
+    struct wi_seq reord;                        /* lowest number, never retransmitted, that was delivered late */
+    bool has_reord;
+    bool has_data; /* the segment takes sequence space or carries payload */
+    bool wnd_updated, una_advanced, data_acked, syn_acked;
+    bool retrans_acked; /* something that was sent twice */
+    bool orig_acked;    /* something at or below high_seq that was sent once: F-RTO's evidence */
+    bool data_sacked, dsack, ecn_echo, sack_reneging;
+    bool set_timer; /* the RTO is to be armed anew */
+};
+
+/* Step 5 for synchronised states: the ACK field, SACK, window, congestion. NONE, or why the segment must go no further
+ * (an ACK or challenge is then noted). */
+enum weir_drop wi_tcp_ack(struct wi_tcp_conn *, const struct wi_tcp_seg *);
+
+/* ---- sack.c ---- */
+
+/* Read the segment's SACK option into the scoreboard. */
+void wi_tcp_sack_input(struct wi_tcp_conn *, const struct wi_wire_tcp *, struct wi_tcp_ackinfo *);
+
+/* Forget what the peer SACKed (an RTO's doubt, reneging). */
+void wi_tcp_sack_forget(struct wi_tcp_conn *);
+
+/* Mark what DupThresh SACKed segments above say is lost: RFC 6675 4. */
+void wi_tcp_sack_mark_lost(struct wi_tcp_conn *);
+
+/* Dupacks of a peer without SACK count as segments that left; what is acknowledged takes them back; and none. */
+void wi_tcp_reno_dupack(struct wi_tcp_conn *, uint32_t n);
+void wi_tcp_reno_acked(struct wi_tcp_conn *, uint32_t acked);
+void wi_tcp_reno_reset(struct wi_tcp_conn *);
+
+/* ---- recovery.c ---- */
+
+/* Segments in the network, by the scoreboard: RFC 6675's pipe. */
+static inline uint32_t wi_tcp_in_flight(const struct wi_tcp_conn *c)
+{
+    return c->loss.packets_out - c->loss.sacked_out - c->loss.lost_out + c->loss.retrans_out;
+}
+
+static inline bool wi_tcp_in_slow_start(const struct wi_tcp_conn *c)
+{
+    return c->cwnd < c->ssthresh;
+}
+
+static inline bool wi_tcp_in_cwnd_reduction(const struct wi_tcp_conn *c)
+{
+    return c->loss.ca == WI_TCP_CA_CWR || c->loss.ca == WI_TCP_CA_RECOVERY;
+}
+
+void wi_tcp_loss_init(struct wi_tcp_conn *);
+
+/* After the scoreboard is up to date: decide about loss, and what cwnd becomes. */
+void wi_tcp_recovery_ack(struct wi_tcp_conn *, struct wi_tcp_ackinfo *);
+
+/* The retransmission timer fired: everything outstanding is taken for lost. RFC 5681 3.1, 6298 5. */
+void wi_tcp_enter_loss(struct wi_tcp_conn *);
+
+/* Reduce once for a reason other than loss. */
+void wi_tcp_enter_cwr(struct wi_tcp_conn *);
+
+/* Everything too large for a new path MTU is lost, without a reduction. */
+void wi_tcp_simple_retransmit(struct wi_tcp_conn *, uint32_t mss);
+
+/* Send again what is marked lost, as cwnd allows. */
+void wi_tcp_xmit_lost(struct wi_tcp_conn *);
+
+/* Delivery out of order was seen, from this number on: DupThresh grows. */
+void wi_tcp_note_reordering(struct wi_tcp_conn *, struct wi_seq low);
+
+/* This record was delivered: is it the one sent last of those (RFC 8985 6.2 step 2)? */
+void wi_tcp_rack_advance(struct wi_tcp_conn *, const struct wi_tcp_rec *);
+
+void wi_tcp_mark_lost(struct wi_tcp_conn *, struct wi_tcp_rec *);
+
+/* A record was sent again: marks and counters. */
+void wi_tcp_note_retransmitted(struct wi_tcp_conn *, struct wi_tcp_rec *);
+
+/* cwnd or ssthresh changed: tell. */
+void wi_tcp_event_cwnd(const struct wi_tcp_conn *, uint32_t cwnd_before, const char *cause);
+
+/* ---- cwnd.c ---- */
+
+void wi_tcp_cwnd_init(struct wi_tcp_conn *);                      /* the first window, once the options are known */
+void wi_tcp_cwnd_validate(struct wi_tcp_conn *, bool is_limited); /* RFC 7661's question: is it used? */
+void wi_tcp_cwnd_after_idle(struct wi_tcp_conn *);                /* RFC 5681 4.1 */
+uint32_t wi_tcp_current_ssthresh(const struct wi_tcp_conn *);     /* to come back to */
+void wi_tcp_pacing_update(struct wi_tcp_conn *);
+bool wi_tcp_is_cwnd_limited(const struct wi_tcp_conn *);
+
+/* ---- rtt.c ---- */
+
+void wi_tcp_rtt_init(struct wi_tcp_conn *);
+void wi_tcp_rtt_sample(struct wi_tcp_conn *, uint32_t us); /* RFC 6298 2; RTO follows, back-off is over */
+
+/* Of an ACK: from records never retransmitted, else from the echoed timestamp (RFC 7323 4). */
+bool wi_tcp_rtt_ack(struct wi_tcp_conn *, const struct wi_wire_tcp *, struct wi_tcp_ackinfo *);
+void wi_tcp_rtt_backoff(struct wi_tcp_conn *);
+weir_ns wi_tcp_rto_min(const struct wi_tcp_conn *);
+weir_ns wi_tcp_rto_max(const struct wi_tcp_conn *);
+
+/* ---- timers.c ---- */
+
+void wi_tcp_arm_rtx(struct wi_tcp_conn *, enum weir_timer, weir_ns delay);
+void wi_tcp_rearm_rto(struct wi_tcp_conn *); /* RFC 6298 5.1-5.3, as seen from the oldest record */
+void wi_tcp_stop_rtx(struct wi_tcp_conn *);
+void wi_tcp_arm_probe(struct wi_tcp_conn *); /* a persist timer, unless something else will wake us */
+void wi_tcp_arm_delack(struct wi_tcp_conn *, weir_ns delay);
+void wi_tcp_stop_delack(struct wi_tcp_conn *);
+void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *);
+void wi_tcp_event_timer(const struct wi_tcp_conn *, enum weir_timer);
+
+/* ---- ackpol.c ---- */
+
+void wi_tcp_ack_data(struct wi_tcp_conn *, const struct wi_tcp_seg *, bool in_order);
+void wi_tcp_ack_check(struct wi_tcp_conn *); /* after input: an ACK now, or the delayed-ACK timer */
+void wi_tcp_delack_fire(struct wi_tcp_conn *);
+void wi_tcp_data_sent(struct wi_tcp_conn *); /* the application answers: interactive */
+
+/* ---- input.c and its parts ---- */
+
+enum weir_drop wi_tcp_input_syn_sent(struct wi_tcp_conn *, struct wi_tcp_seg *);
+void wi_tcp_ts_recent_update(struct wi_tcp_conn *, const struct wi_tcp_seg *);
+
+/* The options are known and the state is ESTABLISHED: sizes, windows, timers for it. */
+void wi_tcp_finish_established(struct wi_tcp_conn *);
+
+/* Sixth to eighth check for what came beside a SYN-ACK. */
+enum weir_drop wi_tcp_input_text(struct wi_tcp_conn *, struct wi_tcp_seg *);
+
+/* ---- event.c ---- */
+
+/* Tell of a segment that goes out; returns the event's serial for the packet, 0 when nobody listens. */
+uint64_t wi_tcp_event_seg_out(const struct wi_tcp_conn *, const struct wi_wire_tcp *, const struct weir_pkt *,
+                              enum weir_why);
+uint64_t wi_tcp_event_bare_out(struct wi_tcp *, const struct wi_tcp_bare *, const struct weir_pkt *);
+void wi_tcp_event_rexmit(const struct wi_tcp_conn *, const struct wi_tcp_rec *, enum weir_why);
+void wi_tcp_event_rtt(const struct wi_tcp_conn *, weir_ns sample);
+void wi_tcp_event_state(const struct wi_tcp_conn *, enum weir_tcp_state from, enum weir_tcp_state to,
+                        const char *cause);
+
+#endif

@@ -1,0 +1,604 @@
+/*
+ * The send queue: bytes in reference-counted blocks (chunks), and records of what one transmission covers. A packet
+ * views the chunks; so does its retransmission. Records are cut at write time as Linux cuts its buffers, because that
+ * is what decides where PSH and segment boundaries fall.
+ *
+ * Free room of a block behind the bytes that are queued is filled by later writes, also while packets in flight view
+ * what is before it: those bytes never change.
+ */
+#include "tcp/send.h"
+
+#include "base/str.h"
+
+#define BLOCK_MIN  2048u
+#define BLOCK_MAX  16384u
+#define COPY_BELOW 256u /* a lent view smaller than this costs more to keep than to copy */
+
+/* What a record or a chunk is charged beside its bytes. */
+#define CHARGE_REC   ((uint32_t)sizeof(struct wi_tcp_rec))
+#define CHARGE_CHUNK ((uint32_t)sizeof(struct wi_tcp_chunk))
+
+static int cmp_rec_seq(const void *key, const struct wi_rb_node *node)
+{
+    const struct wi_seq *seq = key;
+    const struct wi_tcp_rec *r = WI_CONTAINER_OF(node, const struct wi_tcp_rec, node);
+    return wi_seq_geq(*seq, r->end) ? 1 : wi_seq_lt(*seq, r->seq) ? -1 : 0;
+}
+
+static int cmp_recs(const struct wi_rb_node *a, const struct wi_rb_node *b)
+{
+    int32_t d = wi_seq_diff(WI_CONTAINER_OF(a, const struct wi_tcp_rec, node)->seq,
+                            WI_CONTAINER_OF(b, const struct wi_tcp_rec, node)->seq);
+    return d < 0 ? -1 : d > 0;
+}
+
+struct wi_tcp_rec *wi_tcp_rec_find(const struct wi_tcp_conn *c, struct wi_seq seq)
+{
+    struct wi_rb_node *n = wi_rb_lower_bound(&c->sndq.sent, &seq, cmp_rec_seq);
+    return n ? WI_CONTAINER_OF(n, struct wi_tcp_rec, node) : NULL;
+}
+
+/* ---- Records ---- */
+
+static struct wi_tcp_rec *rec_new(struct wi_tcp_conn *c, struct wi_seq seq)
+{
+    struct wi_tcp_rec *r = wi_slab_alloc(&c->tcp->rec_slab);
+    if (!r)
+        return NULL;
+    wi_list_init(&r->link);
+    r->seq = r->end = seq;
+    c->sndq.mem_bytes += CHARGE_REC;
+    return r;
+}
+
+static struct wi_tcp_rec *rec_append(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rec *r = rec_new(c, c->write_seq);
+    if (!r)
+        return NULL;
+    wi_list_add_tail(&c->sndq.recs, &r->link);
+    if (!c->sndq.send_head)
+        c->sndq.send_head = r;
+    return r;
+}
+
+void wi_tcp_rec_free(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
+{
+    if (c->sndq.send_head == r)
+        c->sndq.send_head = wi_tcp_rec_next(c, r);
+    if (r->was_sent)
+        wi_rb_erase(&c->sndq.sent, &r->node);
+    wi_list_del(&r->link);
+    c->sndq.mem_bytes -= CHARGE_REC;
+    wi_slab_free(&c->tcp->rec_slab, r);
+}
+
+void wi_tcp_rec_set_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
+{
+    WI_ASSERT(c->sndq.send_head == r && !r->was_sent);
+    c->sndq.send_head = wi_tcp_rec_next(c, r);
+    r->was_sent = true;
+    (void)wi_rb_insert(&c->sndq.sent, &r->node, cmp_recs);
+}
+
+/* ---- Chunks ---- */
+
+static struct wi_tcp_chunk *chunk_next(const struct wi_tcp_conn *c, const struct wi_tcp_chunk *k)
+{
+    return wi_list_next(k, &c->sndq.chunks, struct wi_tcp_chunk, link);
+}
+
+static uint32_t chunk_charge(const struct wi_tcp_chunk *k)
+{
+    return CHARGE_CHUNK + (k->is_ours ? k->block->cap : k->len);
+}
+
+static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
+{
+    c->sndq.mem_bytes -= chunk_charge(k);
+    wi_list_del(&k->link);
+    weir_block_unref(k->block);
+    wi_slab_free(&c->tcp->chunk_slab, k);
+}
+
+/* Takes over the caller's reference on `block` when it succeeds. */
+static struct wi_tcp_chunk *chunk_append(struct wi_tcp_conn *c, struct weir_block *block, uint32_t off, uint32_t len,
+                                         bool is_ours)
+{
+    struct wi_tcp_chunk *k = wi_slab_alloc(&c->tcp->chunk_slab);
+    if (!k)
+        return NULL;
+    *k = (struct wi_tcp_chunk){.block = block, .off = off, .len = len, .seq = c->write_seq, .is_ours = is_ours};
+    wi_list_init(&k->link);
+    wi_list_add_tail(&c->sndq.chunks, &k->link);
+    c->sndq.mem_bytes += chunk_charge(k);
+    return k;
+}
+
+void wi_tcp_sndq_free_chunks(struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_rec *head = wi_tcp_rec_first(c);
+    struct wi_seq limit = head ? head->seq : c->write_seq;
+    wi_list_for_each_safe (k, &c->sndq.chunks, struct wi_tcp_chunk, link) {
+        if (wi_seq_gt(wi_seq_add(k->seq, k->len), limit))
+            return;
+        chunk_free(c, k);
+    }
+}
+
+void wi_tcp_sndq_purge(struct wi_tcp_conn *c)
+{
+    wi_list_for_each_safe (r, &c->sndq.recs, struct wi_tcp_rec, link) {
+        wi_tcp_rec_free(c, r);
+    }
+    wi_list_for_each_safe (k, &c->sndq.chunks, struct wi_tcp_chunk, link) {
+        chunk_free(c, k);
+    }
+    WI_ASSERT(c->sndq.mem_bytes == 0);
+}
+
+/* ---- Cutting, joining, trimming ---- */
+
+/* The chunk that holds `seq`, which is not before `k`. */
+static struct wi_tcp_chunk *chunk_at(const struct wi_tcp_conn *c, struct wi_tcp_chunk *k, struct wi_seq seq)
+{
+    while (k && wi_seq_geq(seq, wi_seq_add(k->seq, k->len)))
+        k = chunk_next(c, k);
+    return k;
+}
+
+static uint8_t count_chunks(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    uint8_t n = 0;
+    struct wi_seq end = wi_seq_add(r->seq, wi_tcp_rec_len(r));
+    for (const struct wi_tcp_chunk *k = r->chunk; k && wi_seq_lt(k->seq, end); k = chunk_next(c, k))
+        n++;
+    return n;
+}
+
+/* A sent record's weight changes by `delta` segments: every counter that it is part of follows. */
+static void adjust_counters(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32_t was, uint32_t is)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    l->packets_out += is - was;
+    if (r->marks & WI_TCP_REC_SACKED)
+        l->sacked_out += is - was;
+    if (r->marks & WI_TCP_REC_LOST)
+        l->lost_out += is - was;
+    if (r->marks & WI_TCP_REC_RETRANS)
+        l->retrans_out += is - was;
+}
+
+int wi_tcp_rec_split(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len, uint32_t mss)
+{
+    WI_ASSERT(len > 0 && len < wi_tcp_rec_len(r) && !(r->flags & WI_TH_SYN));
+    struct wi_tcp_rec *tail = rec_new(c, wi_seq_add(r->seq, len));
+    if (!tail)
+        return -WEIR_ENOBUFS;
+
+    struct wi_list link = tail->link;
+    struct wi_seq seq = tail->seq;
+    *tail = *r;
+    tail->link = link;
+    tail->seq = seq;
+    wi_list_init(&tail->link);
+    wi_list_insert_between(&tail->link, &r->link, r->link.next);
+
+    tail->chunk = chunk_at(c, r->chunk, seq);
+    r->end = seq;
+    r->flags &= (uint16_t) ~(WI_TH_PSH | WI_TH_FIN);
+    r->is_eor = false;
+    r->chunk_n = count_chunks(c, r);
+    tail->chunk_n = count_chunks(c, tail);
+    if (!r->was_sent)
+        return 0;
+
+    uint32_t was = r->segs;
+    r->segs = wi_tcp_rec_count(r, mss);
+    tail->segs = wi_tcp_rec_count(tail, mss);
+    adjust_counters(c, r, was, (uint32_t)r->segs + tail->segs);
+    (void)wi_rb_insert(&c->sndq.sent, &tail->node, cmp_recs);
+    return 0;
+}
+
+void wi_tcp_rec_trim_front(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
+{
+    WI_ASSERT(len < wi_tcp_rec_len(r) || (len == wi_tcp_rec_len(r) && (r->flags & WI_TH_FIN)));
+    r->seq = wi_seq_add(r->seq, len);
+    r->chunk = wi_tcp_rec_len(r) ? chunk_at(c, r->chunk, r->seq) : NULL;
+    r->chunk_n = count_chunks(c, r);
+}
+
+void wi_tcp_rec_recount(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t mss)
+{
+    uint32_t was = r->segs;
+    r->segs = wi_tcp_rec_count(r, mss);
+    r->mss = (uint16_t)mss;
+    if (r->was_sent)
+        adjust_counters(c, r, was, r->segs);
+}
+
+void wi_tcp_rec_grow(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
+{
+    struct wi_tcp_rec *next = wi_tcp_rec_next(c, r);
+    if (!next || r->was_sent || r->is_eor || (r->flags & (WI_TH_SYN | WI_TH_FIN)) ||
+        r->chunk_n + next->chunk_n > WI_TCP_REC_CHUNKS)
+        return;
+    uint32_t missing = len - wi_tcp_rec_len(r);
+    if (wi_tcp_rec_len(next) > missing && wi_tcp_rec_split(c, next, missing, len) < 0)
+        return;
+    r->end = next->end;
+    r->flags |= next->flags;
+    r->is_eor = next->is_eor;
+    wi_tcp_rec_free(c, next);
+    r->chunk_n = count_chunks(c, r);
+}
+
+bool wi_tcp_rec_view(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32_t off, uint32_t len,
+                     struct weir_pkt *pkt)
+{
+    struct wi_seq at = wi_seq_add(r->seq, off);
+    for (const struct wi_tcp_chunk *k = chunk_at(c, r->chunk, at); len > 0; k = chunk_next(c, k)) {
+        WI_ASSERT(k != NULL);
+        uint32_t skip = (uint32_t)wi_seq_diff(at, k->seq);
+        uint32_t n = k->len - skip < len ? k->len - skip : len;
+        if (weir_pkt_append(pkt, k->block, k->off + skip, n) < 0)
+            return false;
+        at = wi_seq_add(at, n);
+        len -= n;
+    }
+    return true;
+}
+
+/* ---- Writing ---- */
+
+uint32_t wi_tcp_size_goal(const struct wi_tcp_conn *c, uint32_t mss)
+{
+    /* 64 KiB with room for the headers, as Linux's sk_gso_max_size. */
+    uint32_t bytes = wi_tcp_bound_to_half_wnd(c, 65536 - 1 - 320);
+    uint32_t goal = bytes / mss * mss;
+    return goal > mss ? goal : mss;
+}
+
+static bool has_room(const struct wi_tcp_conn *c)
+{
+    return c->sndq.mem_bytes < c->sk.opts.sndbuf_bytes;
+}
+
+/* The peer should hear of data without more delay once half of its window is filled: Linux's forced_push. */
+static bool is_push_forced(const struct wi_tcp_conn *c)
+{
+    return wi_seq_gt(c->write_seq, wi_seq_add(c->pushed_seq, c->snd_wnd_max_bytes >> 1));
+}
+
+static void mark_push(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
+{
+    r->flags |= WI_TH_PSH;
+    c->pushed_seq = c->write_seq;
+}
+
+/* The last record, when more may be appended to it. */
+static struct wi_tcp_rec *open_rec(const struct wi_tcp_conn *c, uint32_t goal)
+{
+    struct wi_tcp_rec *r = c->sndq.send_head ? wi_tcp_rec_last(c) : NULL;
+    if (!r || r->is_eor || (r->flags & (WI_TH_SYN | WI_TH_FIN)) || wi_tcp_rec_len(r) >= goal)
+        return NULL;
+    return r;
+}
+
+static void rec_grew(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_chunk *k, uint32_t n)
+{
+    if (!r->chunk)
+        r->chunk = k;
+    /* The chunk is new to the record when it begins with these bytes, or the record does. */
+    if (wi_seq_eq(k->seq, r->end) || wi_seq_eq(r->seq, r->end))
+        r->chunk_n++;
+    r->end = wi_seq_add(r->end, n);
+    c->write_seq = r->end;
+}
+
+/* The last chunk, when its block has free room behind it. */
+static struct wi_tcp_chunk *open_chunk(const struct wi_tcp_conn *c, uint32_t *room)
+{
+    struct wi_tcp_chunk *k = wi_list_last(&c->sndq.chunks, struct wi_tcp_chunk, link);
+    if (!k || !k->is_ours || !wi_seq_eq(wi_seq_add(k->seq, k->len), c->write_seq))
+        return NULL;
+    *room = k->block->cap - k->off - k->len;
+    return *room ? k : NULL;
+}
+
+static struct wi_tcp_chunk *chunk_for_copy(struct wi_tcp_conn *c, uint32_t want)
+{
+    uint32_t cap = BLOCK_MIN;
+    while (cap < want && cap < BLOCK_MAX)
+        cap *= 2;
+    struct weir_block *b = weir_block_new(c->sk.core->pool, cap);
+    if (!b)
+        return NULL;
+    struct wi_tcp_chunk *k = chunk_append(c, b, 0, 0, true);
+    if (!k)
+        weir_block_unref(b);
+    return k;
+}
+
+/* Copy up to `len` bytes to the end of record `r`. Returns how many, 0: no memory or too many pieces. */
+static uint32_t copy_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const uint8_t *p, uint32_t len)
+{
+    uint32_t room = 0;
+    struct wi_tcp_chunk *k = open_chunk(c, &room);
+    bool is_new_to_rec = !k || wi_seq_eq(r->seq, r->end);
+    if (is_new_to_rec && r->chunk_n >= WI_TCP_REC_CHUNKS)
+        return 0;
+    if (!k) {
+        k = chunk_for_copy(c, len);
+        if (!k)
+            return 0;
+        room = k->block->cap;
+    }
+    uint32_t n = len < room ? len : room;
+    memcpy(k->block->data + k->off + k->len, p, n);
+    rec_grew(c, r, k, n);
+    k->len += n;
+    return n;
+}
+
+/* The same by reference. */
+static uint32_t view_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const struct weir_frag *f, uint32_t off,
+                        uint32_t len)
+{
+    if (len < COPY_BELOW)
+        return copy_in(c, r, f->block->data + f->off + off, len);
+    if (r->chunk_n >= WI_TCP_REC_CHUNKS)
+        return 0;
+    struct wi_tcp_chunk *k = chunk_append(c, f->block, f->off + off, len, false);
+    if (!k)
+        return 0;
+    (void)weir_block_ref(f->block);
+    rec_grew(c, r, k, len);
+    return len;
+}
+
+/* A write under way. */
+struct write {
+    uint32_t mss, goal;
+    int flags;
+    uint64_t taken;
+    bool is_out_of_memory;
+};
+
+/* The record for the next bytes, NULL: no memory, or the buffer is full. */
+static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
+{
+    struct wi_tcp_rec *r = open_rec(c, w->goal);
+    if (r && w->taken == 0)
+        r->flags &= (uint16_t)~WI_TH_PSH;
+    if (r && r->chunk_n < WI_TCP_REC_CHUNKS)
+        return r;
+    r = rec_append(c);
+    w->is_out_of_memory = !r;
+    return r;
+}
+
+/* Queue a run of bytes: copied from `p`, or viewed in `f`. Returns how many were taken. */
+static uint64_t write_run(struct wi_tcp_conn *c, struct write *w, const uint8_t *p, const struct weir_frag *f,
+                          uint64_t len)
+{
+    uint64_t done = 0;
+    while (done < len && has_room(c)) {
+        struct wi_tcp_rec *r = rec_for_write(c, w);
+        if (!r)
+            break;
+        uint32_t space = w->goal - wi_tcp_rec_len(r);
+        uint32_t want = len - done < space ? (uint32_t)(len - done) : space;
+        uint32_t n = p ? copy_in(c, r, p + done, want) : view_in(c, r, f, (uint32_t)done, want);
+        if (n == 0) {
+            if (wi_seq_eq(r->seq, r->end))
+                wi_tcp_rec_free(c, r);
+            else if (r->chunk_n >= WI_TCP_REC_CHUNKS)
+                continue; /* this record is full of pieces: the next one takes the rest */
+            w->is_out_of_memory = true;
+            break;
+        }
+        done += n;
+        w->taken += n;
+        if (wi_tcp_rec_len(r) >= w->goal && !(w->flags & WEIR_MSG_OOB) && is_push_forced(c))
+            mark_push(c, r);
+    }
+    return done;
+}
+
+static struct write write_begin(const struct wi_tcp_conn *c, int flags)
+{
+    uint32_t mss = wi_tcp_mss_now(c);
+    return (struct write){.mss = mss, .goal = (flags & WEIR_MSG_OOB) ? mss : wi_tcp_size_goal(c, mss), .flags = flags};
+}
+
+/* What Linux's tcp_push does: PSH on the last record, the urgent pointer, and off it goes. */
+static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
+{
+    if (w->taken == 0)
+        return w->is_out_of_memory && wi_list_empty(&c->sndq.recs) ? -WEIR_ENOBUFS : -WEIR_EAGAIN;
+
+    struct wi_tcp_rec *last = wi_tcp_rec_last(c);
+    if (!(w->flags & WEIR_MSG_MORE) || is_push_forced(c))
+        mark_push(c, last);
+    if (w->flags & WEIR_MSG_EOR)
+        last->is_eor = true;
+    if (w->flags & WEIR_MSG_OOB) {
+        c->snd_up = c->write_seq;
+        c->urg_snd_on = true;
+    }
+    c->more = (w->flags & WEIR_MSG_MORE) != 0;
+    wi_tcp_owe(c, WI_TCP_OWE_SEND);
+    return (int64_t)w->taken;
+}
+
+int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, size_t n, int flags)
+{
+    struct write w = write_begin(c, flags);
+    for (size_t i = 0; i < n; i++) {
+        if (write_run(c, &w, iov[i].base, NULL, iov[i].len) < iov[i].len)
+            break;
+    }
+    return write_end(c, &w);
+}
+
+int64_t wi_tcp_sndq_write_frags(struct wi_tcp_conn *c, const struct weir_frag *frags, unsigned n, int flags)
+{
+    struct write w = write_begin(c, flags);
+    for (unsigned i = 0; i < n; i++) {
+        if (write_run(c, &w, NULL, &frags[i], frags[i].len) < frags[i].len)
+            break;
+    }
+    return write_end(c, &w);
+}
+
+int wi_tcp_sndq_syn(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rec *r = rec_append(c);
+    if (!r)
+        return -WEIR_ENOBUFS;
+    r->flags = WI_TH_SYN;
+    r->end = c->write_seq = wi_seq_add(c->write_seq, 1);
+    return 0;
+}
+
+int wi_tcp_sndq_fin(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rec *r = c->sndq.send_head ? wi_tcp_rec_last(c) : NULL;
+    if (!r || (r->flags & WI_TH_SYN))
+        r = rec_append(c);
+    if (!r)
+        return -WEIR_ENOBUFS;
+    r->flags |= WI_TH_FIN;
+    r->end = c->write_seq = wi_seq_add(c->write_seq, 1);
+    c->fin_queued = true;
+    return 0;
+}
+
+/* ---- Room ---- */
+
+bool wi_tcp_sndq_writable(const struct wi_tcp_conn *c)
+{
+    uint32_t used = c->sndq.mem_bytes, cap = c->sk.opts.sndbuf_bytes;
+    if (used >= cap || cap - used < used >> 1)
+        return false;
+    int64_t lowat =
+        c->notsent_lowat_bytes != UINT32_MAX ? c->notsent_lowat_bytes : c->sk.core->sysctl.tcp_notsent_lowat;
+    return lowat >= UINT32_MAX || wi_tcp_sndq_unsent_bytes(c) < lowat;
+}
+
+void wi_tcp_sndbuf_expand(struct wi_tcp_conn *c)
+{
+    if (c->sk.opts.sndbuf_locked)
+        return;
+    /* Linux's tcp_sndbuf_expand: twice the window, each segment charged with its overhead and never less than the
+     * initial window or the reordering that we have to stand. */
+    uint32_t segs = c->cwnd > WI_TCP_INIT_CWND ? c->cwnd : WI_TCP_INIT_CWND;
+    if (segs < c->loss.reordering + 1)
+        segs = c->loss.reordering + 1;
+    uint64_t per_seg = (uint64_t)(c->mss_clamp > c->snd_mss ? c->mss_clamp : c->snd_mss) + 1024;
+    uint64_t want = 2 * segs * per_seg;
+    uint64_t max = (uint64_t)c->sk.core->sysctl.tcp_wmem.max;
+    if (want > max)
+        want = max;
+    if (want > c->sk.opts.sndbuf_bytes)
+        c->sk.opts.sndbuf_bytes = (uint32_t)want;
+}
+
+uint32_t wi_tcp_sndq_unacked_bytes(const struct wi_tcp_conn *c)
+{
+    uint32_t n = (uint32_t)wi_seq_diff(c->write_seq, c->snd_una);
+    const struct wi_tcp_rec *head = wi_tcp_rec_first(c);
+    n -= head && (head->flags & WI_TH_SYN);
+    if (c->fin_queued && n > 0)
+        n--;
+    return n;
+}
+
+uint32_t wi_tcp_sndq_unsent_bytes(const struct wi_tcp_conn *c)
+{
+    uint32_t n = (uint32_t)wi_seq_diff(c->write_seq, c->snd_nxt);
+    const struct wi_tcp_rec *head = c->sndq.send_head;
+    n -= head && (head->flags & WI_TH_SYN);
+    return c->fin_queued && n > 0 ? n - 1 : n;
+}
+
+/* ---- Invariants ---- */
+
+static const char *check_rec(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r, struct wi_seq at, bool unsent)
+{
+    if (!wi_seq_eq(r->seq, at))
+        return "send queue: records do not follow each other";
+    if (wi_seq_leq(r->end, r->seq))
+        return "send queue: an empty record";
+    if (r->was_sent == unsent)
+        return "send queue: a sent record behind an unsent one";
+    if (r->was_sent && wi_tcp_rec_find(c, r->seq) != r)
+        return "send queue: a sent record is not in the tree";
+    if (r->chunk_n != count_chunks(c, r) || r->chunk_n > WI_TCP_REC_CHUNKS)
+        return "send queue: a record's count of chunks";
+    uint32_t len = wi_tcp_rec_len(r);
+    if (len > 0 &&
+        (!r->chunk || wi_seq_lt(r->seq, r->chunk->seq) || wi_seq_geq(r->seq, wi_seq_add(r->chunk->seq, r->chunk->len))))
+        return "send queue: a record does not begin in its chunk";
+    if (r->marks & WI_TCP_REC_SACKED && r->marks & (WI_TCP_REC_LOST | WI_TCP_REC_RETRANS))
+        return "scoreboard: a SACKed record counts as lost or retransmitted";
+    return NULL;
+}
+
+static const char *check_counters(const struct wi_tcp_conn *c)
+{
+    uint32_t packets = 0, sacked = 0, lost = 0, retrans = 0;
+    wi_list_for_each (r, &c->sndq.recs, struct wi_tcp_rec, link) {
+        if (!r->was_sent)
+            break;
+        packets += r->segs;
+        sacked += r->marks & WI_TCP_REC_SACKED ? r->segs : 0;
+        lost += r->marks & WI_TCP_REC_LOST ? r->segs : 0;
+        retrans += r->marks & WI_TCP_REC_RETRANS ? r->segs : 0;
+    }
+    if (packets != c->loss.packets_out)
+        return "scoreboard: packets_out";
+    if (c->sack_ok && sacked != c->loss.sacked_out)
+        return "scoreboard: sacked_out";
+    if (lost != c->loss.lost_out)
+        return "scoreboard: lost_out";
+    if (retrans != c->loss.retrans_out)
+        return "scoreboard: retrans_out";
+    if (c->loss.sacked_out + c->loss.lost_out > c->loss.packets_out)
+        return "scoreboard: more left the network than was sent";
+    return NULL;
+}
+
+static const char *check_memory(const struct wi_tcp_conn *c)
+{
+    uint32_t mem = 0;
+    wi_list_for_each (r, &c->sndq.recs, struct wi_tcp_rec, link) {
+        mem += CHARGE_REC;
+    }
+    wi_list_for_each (k, &c->sndq.chunks, struct wi_tcp_chunk, link) {
+        mem += chunk_charge(k);
+        if (k->off + k->len > k->block->cap)
+            return "send queue: a chunk beyond its block";
+    }
+    return mem == c->sndq.mem_bytes ? NULL : "send queue: memory charged";
+}
+
+const char *wi_tcp_sndq_check(const struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_rec *first = wi_tcp_rec_first(c);
+    struct wi_seq at = first ? first->seq : c->write_seq;
+    bool unsent = false;
+    wi_list_for_each (r, &c->sndq.recs, struct wi_tcp_rec, link) {
+        unsent = unsent || r == c->sndq.send_head;
+        const char *bad = check_rec(c, r, at, unsent);
+        if (bad)
+            return bad;
+        at = r->end;
+    }
+    if (!wi_seq_eq(at, c->write_seq))
+        return "send queue: does not end at write_seq";
+    const char *bad = check_counters(c);
+    return bad ? bad : check_memory(c);
+}

@@ -1,0 +1,319 @@
+/*
+ * A connection's timers: retransmission (RFC 6298 5, RFC 1122 4.2.3.5's R1 and R2), persist (RFC 9293 3.8.6.1),
+ * delayed ACK, keepalive (RFC 9293 3.8.4), FIN-WAIT-2, user timeout (RFC 5482). Timers note what is owed; the flush
+ * after the advance sends it.
+ */
+#include "tcp/send.h"
+
+#define PROBE_MIN_NS      WEIR_MS(200)
+#define ORPHAN_PROBES_MAX 8u /* without an owner, Linux's default for tcp_orphan_retries 0 */
+
+/* ---- Arming ---- */
+
+void wi_tcp_arm_rtx(struct wi_tcp_conn *c, enum weir_timer kind, weir_ns delay)
+{
+    weir_ns max = wi_tcp_rto_max(c);
+    c->rtx_kind = kind;
+    wi_timer_arm(&c->sk.core->wheel, &c->timer_rtx, c->sk.core->now + (delay < max ? delay : max));
+}
+
+void wi_tcp_stop_rtx(struct wi_tcp_conn *c)
+{
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
+}
+
+void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+    if (!head) {
+        wi_tcp_stop_rtx(c); /* RFC 6298 5.2 */
+        return;
+    }
+    wi_tcp_arm_rtx(c, WEIR_TIMER_RTO, c->rtt.rto);
+}
+
+static weir_ns probe_delay(const struct wi_tcp_conn *c)
+{
+    weir_ns base = c->rtt.rto > PROBE_MIN_NS ? c->rtt.rto : PROBE_MIN_NS, max = wi_tcp_rto_max(c);
+    unsigned shift = c->probe_backoff < 20 ? c->probe_backoff : 20;
+    return base << shift < max ? base << shift : max;
+}
+
+void wi_tcp_arm_probe(struct wi_tcp_conn *c)
+{
+    if (c->loss.packets_out == 0 && !wi_timer_armed(&c->timer_rtx))
+        wi_tcp_arm_rtx(c, WEIR_TIMER_PERSIST, probe_delay(c));
+}
+
+void wi_tcp_arm_delack(struct wi_tcp_conn *c, weir_ns delay)
+{
+    wi_timer_arm(&c->sk.core->wheel, &c->timer_delack, c->sk.core->now + delay);
+}
+
+void wi_tcp_stop_delack(struct wi_tcp_conn *c)
+{
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
+}
+
+/* ---- Giving up ---- */
+
+static void give_up(struct wi_tcp_conn *c, const char *cause, enum weir_why reset)
+{
+    wi_count(c->sk.core, WI_STAT_TCPAbortOnTimeout);
+    wi_tcp_done(c, c->sk.err_soft ? c->sk.err_soft : WEIR_ETIMEDOUT, reset, cause);
+}
+
+/* How long `n` timeouts take when the first is `base`: doubling up to the maximum (Linux's tcp_model_timeout). */
+static weir_ns model_timeout(const struct wi_tcp_conn *c, unsigned n, weir_ns base)
+{
+    weir_ns max = wi_tcp_rto_max(c), total = 0, one = base;
+    for (unsigned i = 0; i <= n && i < 256; i++) {
+        total += one;
+        one = one * 2 < max ? one * 2 : max;
+    }
+    return total;
+}
+
+static unsigned orphan_retries(const struct wi_tcp_conn *c)
+{
+    int64_t n = c->sk.core->sysctl.tcp_orphan_retries;
+    if (c->sk.err_soft)
+        return 0; /* the path is known to be broken */
+    return n > 0 ? (unsigned)n : ORPHAN_PROBES_MAX;
+}
+
+/* Have `retries` timeouts passed? Counted in time, so that a short RTO does not end a connection early: RFC 1122
+ * 4.2.3.5, Linux's retransmits_timed_out. */
+static bool is_timed_out(const struct wi_tcp_conn *c, unsigned retries, weir_ns limit)
+{
+    if (c->loss.retransmits == 0)
+        return false;
+    weir_ns since = c->loss.retrans_stamp;
+    if (since == 0) {
+        const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+        since = head ? head->first_sent_at : c->sk.core->now;
+    }
+    if (limit == 0)
+        limit = model_timeout(c, retries, wi_tcp_rto_min(c));
+    return c->sk.core->now - since >= limit;
+}
+
+/* An RTO has fired: is it time to give up? RFC 9293 3.8.3: R2, at least 3 minutes for a SYN's, 100 s for data. */
+static bool write_timed_out(struct wi_tcp_conn *c)
+{
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+    if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD) {
+        unsigned max = c->syn_retries ? c->syn_retries : (unsigned)s->tcp_syn_retries;
+        weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
+        return c->loss.retransmits >= max || (user && c->sk.core->now - c->opened_at >= user);
+    }
+    unsigned max = (unsigned)s->tcp_retries2;
+    if (!c->sk.owner && c->is_orphan) {
+        max = orphan_retries(c);
+        if (c->loss.retransmits >= max && c->rtt.rto >= wi_tcp_rto_max(c))
+            return true;
+    }
+    return is_timed_out(c, max, WEIR_MS((weir_ns)c->user_timeout_ms));
+}
+
+/* ---- Firing ---- */
+
+/* The window closed while data was in flight: probe with the oldest segment, for ever while the peer answers (RFC 9293
+ * 3.8.6.1, MUST-36, MUST-37). */
+static bool rto_in_zero_window(struct wi_tcp_conn *c, struct wi_tcp_rec *head)
+{
+    if (c->snd_wnd_bytes != 0 || !c->sk.owner || (head->flags & WI_TH_SYN) || c->state < WEIR_TCP_ESTABLISHED)
+        return false;
+    weir_ns silent = c->sk.core->now - c->last_ack_in_at;
+    if (silent > wi_tcp_rto_max(c) * 2 && is_timed_out(c, (unsigned)c->sk.core->sysctl.tcp_retries2, 0)) {
+        give_up(c, "the peer is silent at zero window", WEIR_WHY_NONE);
+        return true;
+    }
+    wi_tcp_enter_loss(c);
+    c->loss.want_rexmit = true;
+    return true;
+}
+
+static void after_rto(struct wi_tcp_conn *c)
+{
+    wi_tcp_rtt_backoff(c);
+    wi_tcp_rearm_rto(c);
+}
+
+static void rto_fire(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+    if (!head)
+        return;
+    if (rto_in_zero_window(c, head)) {
+        if (c->state != WEIR_TCP_CLOSED)
+            after_rto(c);
+        return;
+    }
+    if (write_timed_out(c)) {
+        bool in_handshake = c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD;
+        give_up(c, in_handshake ? "no answer to SYN" : "too many retransmissions",
+                in_handshake ? WEIR_WHY_NONE : WEIR_WHY_RST_TIMEOUT);
+        return;
+    }
+    wi_count(c->sk.core, WI_STAT_TCPTimeouts);
+    c->total_rto++;
+    if (head->flags & WI_TH_SYN)
+        wi_tcp_mark_lost(c, head); /* no window to reduce yet: finish_established sets the first one */
+    else
+        wi_tcp_enter_loss(c);
+    if (c->loss.retransmits < UINT8_MAX)
+        c->loss.retransmits++;
+    c->loss.want_rexmit = true;
+    after_rto(c);
+}
+
+/* The window is closed and nothing is outstanding: probe it. */
+static void persist_fire(struct wi_tcp_conn *c)
+{
+    if (c->loss.packets_out || !c->sndq.send_head) {
+        c->probes_out = 0;
+        c->probe_since = 0;
+        return;
+    }
+    weir_ns now = c->sk.core->now, user = WEIR_MS((weir_ns)c->user_timeout_ms);
+    unsigned max = (unsigned)c->sk.core->sysctl.tcp_retries2;
+    if (c->probe_since == 0)
+        c->probe_since = now;
+    else if (user && now - c->probe_since >= user)
+        max = 0;
+    if (!c->sk.owner)
+        max = orphan_retries(c);
+    if (c->probes_out >= max) {
+        give_up(c, "zero-window probes unanswered", WEIR_WHY_RST_TIMEOUT);
+        return;
+    }
+    wi_count(c->sk.core, WI_STAT_TCPZeroWindowProbes);
+    int sent = wi_tcp_write_wakeup(c, WEIR_WHY_PROBE_WINDOW);
+    if (c->loss.packets_out || !c->sndq.send_head)
+        return;
+    if (sent >= 0) {
+        if (c->probe_backoff < 20)
+            c->probe_backoff++;
+        c->probes_out++;
+    }
+    wi_tcp_arm_rtx(c, WEIR_TIMER_PERSIST, sent >= 0 ? probe_delay(c) : WEIR_MS(500));
+}
+
+static void on_rtx(struct wi_timer *t, weir_ns now)
+{
+    (void)now;
+    struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_rtx);
+    wi_tcp_event_timer(c, c->rtx_kind);
+    if (c->rtx_kind == WEIR_TIMER_RTO)
+        rto_fire(c);
+    else
+        persist_fire(c);
+    wi_tcp_owe(c, WI_TCP_OWE_SEND);
+}
+
+static void on_delack(struct wi_timer *t, weir_ns now)
+{
+    (void)now;
+    struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_delack);
+    wi_tcp_event_timer(c, WEIR_TIMER_DELACK);
+    wi_tcp_delack_fire(c);
+}
+
+/* ---- Keepalive, FIN-WAIT-2 ---- */
+
+static weir_ns keep_idle(const struct wi_tcp_conn *c)
+{
+    return WEIR_SEC((weir_ns)(c->keepidle_s ? c->keepidle_s : (uint32_t)c->sk.core->sysctl.tcp_keepalive_time));
+}
+
+static weir_ns keep_interval(const struct wi_tcp_conn *c)
+{
+    return WEIR_SEC((weir_ns)(c->keepintvl_s ? c->keepintvl_s : (uint32_t)c->sk.core->sysctl.tcp_keepalive_intvl));
+}
+
+static bool keeps_alive(const struct wi_tcp_conn *c)
+{
+    return c->sk.opts.keepalive && !c->is_shell &&
+           (c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT || c->state == WEIR_TCP_FIN_WAIT_1 ||
+            c->state == WEIR_TCP_FIN_WAIT_2);
+}
+
+static void arm_keep(struct wi_tcp_conn *c, weir_ns due)
+{
+    wi_timer_arm(&c->sk.core->wheel, &c->timer_keep, due);
+}
+
+void wi_tcp_keepalive_update(struct wi_tcp_conn *c)
+{
+    if (!c->sk.owner && c->state == WEIR_TCP_FIN_WAIT_2)
+        return; /* the timer bounds FIN-WAIT-2 */
+    if (keeps_alive(c))
+        arm_keep(c, c->last_ack_in_at + keep_idle(c));
+    else
+        wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
+}
+
+void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *c)
+{
+    if (c->sk.owner)
+        return; /* half-closed by its owner: it may read for as long as it wants */
+    if (c->linger2_s < 0) {
+        wi_tcp_done(c, 0, WEIR_WHY_RST_ABORT, "TCP_LINGER2 below 0");
+        return;
+    }
+    int64_t s = c->linger2_s ? c->linger2_s : c->sk.core->sysctl.tcp_fin_timeout;
+    arm_keep(c, c->sk.core->now + WEIR_SEC((weir_ns)s));
+}
+
+/* RFC 9293 3.8.4: nothing was heard for the idle time; probe at intervals, give up after the count. */
+static void keepalive_fire(struct wi_tcp_conn *c)
+{
+    weir_ns now = c->sk.core->now, idle = keep_idle(c), due = c->last_ack_in_at + idle;
+    if (c->loss.packets_out || c->sndq.send_head) {
+        arm_keep(c, now + idle); /* data outstanding is a probe already */
+        return;
+    }
+    if (due > now) {
+        arm_keep(c, due);
+        return;
+    }
+    unsigned max = c->keepcnt ? c->keepcnt : (unsigned)c->sk.core->sysctl.tcp_keepalive_probes;
+    weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
+    bool is_over = user ? now - c->last_ack_in_at >= user && c->probes_out > 0 : c->probes_out >= max;
+    if (is_over) {
+        give_up(c, "keepalive probes unanswered", WEIR_WHY_RST_TIMEOUT);
+        return;
+    }
+    wi_count(c->sk.core, WI_STAT_TCPKeepAlive);
+    if (wi_tcp_write_wakeup(c, WEIR_WHY_PROBE_KEEPALIVE) >= 0)
+        c->probes_out++;
+    arm_keep(c, now + keep_interval(c));
+}
+
+static void on_keep(struct wi_timer *t, weir_ns now)
+{
+    (void)now;
+    struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_keep);
+    if (c->state == WEIR_TCP_FIN_WAIT_2 && !c->sk.owner) {
+        wi_tcp_event_timer(c, WEIR_TIMER_FIN_WAIT_2);
+        wi_tcp_done(c, 0, WEIR_WHY_NONE, "FIN-WAIT-2 timed out");
+    } else if (keeps_alive(c)) {
+        wi_tcp_event_timer(c, WEIR_TIMER_KEEPALIVE);
+        keepalive_fire(c);
+    }
+}
+
+void wi_tcp_timers_init(struct wi_tcp_conn *c)
+{
+    wi_timer_init(&c->timer_rtx, on_rtx);
+    wi_timer_init(&c->timer_delack, on_delack);
+    wi_timer_init(&c->timer_keep, on_keep);
+}
+
+void wi_tcp_timers_stop(struct wi_tcp_conn *c)
+{
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
+}
