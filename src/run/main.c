@@ -58,13 +58,11 @@ static int begin(struct wir_run *r)
     TAILQ_INIT(&r->flows);
     r->now = wir_clock();
     raise_limits(r);
-    r->watch = wir_watch_new(r->opts);
-    if (!r->watch)
-        return -EIO;
-    int err = wir_inbound_bind(r);
-    if (err < 0)
-        return err;
-    err = wir_topology_new(r);
+    int err = wir_watch_open(&r->watch, r->opts);
+    if (err == 0)
+        err = wir_inbound_bind(r);
+    if (err == 0)
+        err = wir_topology_new(r);
     if (err < 0)
         return err;
     err = wir_gateway_start(r);

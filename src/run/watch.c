@@ -69,20 +69,21 @@ static int open_trace(struct wir_watch *w, uint64_t epoch_ns)
     return w->json ? 0 : -1;
 }
 
-struct wir_watch *wir_watch_new(const struct wir_run_opts *opts)
+int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
 {
     struct wir_watch *w = calloc(1, sizeof *w);
+    *out = w;
     if (!w)
-        return NULL;
+        return -ENOMEM;
     w->opts = opts;
     w->sides[WIO_NEAR] = (struct side){.watch = w, .side = WIO_NEAR, .name = "program"};
     w->sides[WIO_FAR] = (struct side){.watch = w, .side = WIO_FAR, .name = "gateway"};
     w->summary = wir_summary_new();
     if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0)
-        return NULL; /* the process ends */
+        return -EIO;
     if (opts->wants_story)
         w->story = wtr_story_new(opts->link.type, 0);
-    return w;
+    return 0;
 }
 
 static void on_event(void *ctx, const struct weir_event *ev)

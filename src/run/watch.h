@@ -9,8 +9,8 @@
 
 struct wir_watch;
 
-/* Open the files. NULL after one line on stderr. */
-struct wir_watch *wir_watch_new(const struct wir_run_opts *);
+/* Open the files. 0, or -errno after one line on stderr; *out is set either way, and the process is to end. */
+int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *);
 
 /* Have a stack's events come here: fill the configuration that it is to be made with. */
 void wir_watch_hook(struct wir_watch *, enum wio_side, struct weir_config *);

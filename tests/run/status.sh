@@ -1,0 +1,52 @@
+# Exit statuses and errors, each one line.
+. "$TESTS/lib.sh"
+need python3
+one_line()
+{
+    equal "lines of: $(cat err)" "$(wc -l <err)" 1
+}
+run -- true
+equal true $? 0
+run -- sh -c 'exit 7'
+equal 'exit 7' $? 7
+run -- sh -c 'kill -TERM $$'
+equal SIGTERM $? 143
+run -- sh -c 'kill -KILL $$'
+equal SIGKILL $? 137
+run -- no-such-program 2>err
+equal 'no such program' $? 127
+one_line
+run -- "$TESTS/lib.sh" 2>err
+equal 'not executable' $? 126
+one_line
+run --link 'delay=40mss' -- true 2>err
+equal 'bad --link' $? 125
+one_line
+grep -q 40mss err || fail "the bad word isn't named: $(cat err)"
+run --profile nonesuch -- true 2>err
+equal 'bad --profile' $? 125
+one_line
+run --pcap /nonexistent/x.pcapng -- true 2>err
+equal 'bad --pcap' $? 125
+one_line
+run --trace /nonexistent/x -- true 2>err
+equal 'bad --trace' $? 125
+one_line
+run -p 80 -- true 2>err
+equal 'bad -p' $? 125
+one_line
+p=$(free_port)
+python3 -c "
+import socket, time
+s = socket.socket(); s.bind(('127.0.0.1', $p)); s.listen(); time.sleep(20)" &
+server=$!
+until_true 5 listens "$p"
+run -p "127.0.0.1:$p:80" -- touch started 2>err
+equal 'port in use' $? 125
+one_line
+[ ! -e started ] || fail "the program was started all the same"
+kill $server
+"$WEIR" rnu 2>err
+equal 'a mistyped command' $? 2
+grep -q "'run'" err || fail "no suggestion: $(cat err)"
+"$WEIR" run --help | grep -q -- --link || fail "weir run --help"
