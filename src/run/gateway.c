@@ -15,7 +15,7 @@
 #include "run/gateway.h"
 
 #define BACKLOG     4096
-#define HOST_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define HOST_EVENTS (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Addresses ---- */
 

@@ -37,7 +37,7 @@ int wir_loop_watch(struct wir_run *r, int fd, uint32_t events, struct wir_os_sou
 
 int wir_loop_watch_net(struct wir_host *host, weir_fd fd, struct wir_net_source *source)
 {
-    struct weir_epoll_event ev = {.events = WEIR_POLLIN | WEIR_POLLOUT | WEIR_POLLRDHUP | WEIR_EPOLLET,
+    struct weir_epoll_event ev = {.events = WEIR_POLLIN | WEIR_POLLPRI | WEIR_POLLOUT | WEIR_POLLRDHUP | WEIR_EPOLLET,
                                   .data = (uint64_t)(uintptr_t)source};
     return weir_epoll_ctl(host->stack, host->epoll, WEIR_EPOLL_CTL_ADD, fd, &ev);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -121,15 +122,29 @@ static bool up_read(struct wir_pump *p)
         up_eof(p);
         return false;
     }
-    if (n < (ssize_t)BLOCK_BYTES && !p->os_rdhup)
+    if (n < (ssize_t)BLOCK_BYTES && !p->os_rdhup && !p->os_pri)
         p->os_in = false; /* drained: the next byte makes a new edge */
     up_take(p, scratch, (uint32_t)n);
     return true;
 }
 
+/* The urgent byte has its place in the stream: it is carried over once what stands before it has been. */
+static void up_urgent(struct wir_pump *p)
+{
+    int at_mark = 0;
+    char byte;
+    if (!p->os_pri || p->up.block || p->net_err || ioctl(p->fd, SIOCATMARK, &at_mark) < 0 || !at_mark)
+        return;
+    p->os_pri = false;
+    if (recv(p->fd, &byte, 1, MSG_DONTWAIT | MSG_OOB) == 1)
+        weir_send(p->host->stack, p->net, &byte, 1, WEIR_MSG_OOB);
+    p->os_in = true;
+}
+
 static void move_up(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running && !p->net_err; i++) {
+        up_urgent(p);
         if (p->up.block && (!p->net_out || !up_flush(p)))
             return;
         if (!p->os_in || p->os_eof || !up_read(p))
@@ -236,9 +251,22 @@ static bool down_fetch(struct wir_pump *p)
     return true;
 }
 
+static void down_urgent(struct wir_pump *p)
+{
+    int at_mark = 0;
+    char byte;
+    if (!p->net_pri || p->down_n || weir_ioctl(p->host->stack, p->net, WEIR_SIOCATMARK, &at_mark) < 0 || !at_mark)
+        return;
+    p->net_pri = false;
+    if (weir_recv(p->host->stack, p->net, &byte, 1, WEIR_MSG_OOB) == 1)
+        send(p->fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_OOB);
+    p->net_in = true;
+}
+
 static void move_down(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running; i++) {
+        down_urgent(p);
         if (p->down_n && (!(p->os_out || p->os_deaf) || !down_flush(p)))
             return;
         if (!p->net_in || p->net_eof || !down_fetch(p))
@@ -282,7 +310,9 @@ static void task_work(struct wir_task *task)
 static void os_ready(struct wir_os_source *source, uint32_t events)
 {
     struct wir_pump *p = (struct wir_pump *)((char *)source - offsetof(struct wir_pump, os_source));
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (events & EPOLLPRI)
+        p->os_pri = true;
+    if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         p->os_in = true;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         p->os_out = true;
@@ -296,6 +326,8 @@ static void os_ready(struct wir_os_source *source, uint32_t events)
 static void net_ready(struct wir_net_source *source, uint32_t events)
 {
     struct wir_pump *p = (struct wir_pump *)((char *)source - offsetof(struct wir_pump, net_source));
+    if (events & WEIR_POLLPRI)
+        p->net_pri = p->net_in = true;
     if (events & (WEIR_POLLIN | WEIR_POLLRDHUP | WEIR_POLLHUP | WEIR_POLLERR))
         p->net_in = true;
     if (events & (WEIR_POLLOUT | WEIR_POLLERR | WEIR_POLLHUP))

@@ -29,6 +29,7 @@ struct wir_pump {
 
     bool is_running;
     bool is_mirror;        /* the program may still hold it after both directions have ended: wait for the close */
+    bool os_pri, net_pri;  /* an urgent byte waits to be carried over */
     bool os_in, os_out;    /* worth trying */
     bool os_rdhup, os_hup; /* the kernel said so; what was written before is still to be read */
     bool net_in, net_out;

@@ -17,7 +17,7 @@
 #include "run/sock.h"
 
 #define MIRROR_BYTES (2 << 20) /* asked for in each direction; the kernel cuts it to net.core.wmem_max */
-#define OS_EVENTS    (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define OS_EVENTS    (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Table ---- */
 

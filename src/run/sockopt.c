@@ -17,8 +17,8 @@
 /* Options that work on the mirror itself. */
 static bool is_mirrors(int level, int name)
 {
-    return level == SOL_SOCKET &&
-           (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT || name == SO_PEEK_OFF);
+    return level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT ||
+                                   name == SO_PEEK_OFF || name == SO_OOBINLINE);
 }
 
 /* Options that are not for programs: weir's own, and pretending to other addresses. */

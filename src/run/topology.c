@@ -9,8 +9,9 @@
 #include "run/run.h"
 #include "run/watch.h"
 
-#define MEM_LIMIT ((size_t)2 << 30) /* of each host: packets under way on a long fat link, and every socket's buffers  \
-                                     */
+#define MEM_LIMIT                                                                                                      \
+    ((size_t)2 << 30) /* of each host: packets under way on a long fat link, and every socket's buffers                \
+                       */
 #define V4_BITS 15
 #define V6_BITS 48
 
