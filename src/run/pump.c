@@ -144,9 +144,9 @@ static void up_urgent(struct wir_pump *p)
 static void move_up(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running && !p->net_err; i++) {
-        up_urgent(p);
         if (p->up.block && (!p->net_out || !up_flush(p)))
             return;
+        up_urgent(p);
         if (!p->os_in || p->os_eof || !up_read(p))
             return;
     }
@@ -266,9 +266,9 @@ static void down_urgent(struct wir_pump *p)
 static void move_down(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running; i++) {
-        down_urgent(p);
         if (p->down_n && (!(p->os_out || p->os_deaf) || !down_flush(p)))
             return;
+        down_urgent(p);
         if (!p->net_in || p->net_eof || !down_fetch(p))
             return;
     }
