@@ -322,7 +322,6 @@ struct wi_tcp_conn {
     int end_err;             /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
     weir_ns synack_rtt_from; /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
     uint8_t synack_rexmit_n;
-    struct wi_seq rst_seq; /* of the RST that is owed */
 };
 
 /* ---- TCP of a stack ---- */
@@ -356,7 +355,10 @@ static inline struct wi_tcp_conn *wi_tcp_conn_of(struct wi_sk *sk)
 int wi_tcp_init(struct wi_tcp *, struct wi_core *, struct wi_net *); /* 0 or -ENOMEM */
 void wi_tcp_fini(struct wi_tcp *);                                   /* frees every connection, silently */
 
-/* A CLOSED connection with default options, or NULL. */
+/* Make it a CLOSED connection with default options, whatever it was; it owns nothing then but its place in `all`. */
+void wi_tcp_conn_init(struct wi_tcp_conn *, struct wi_tcp *, int family);
+
+/* Such a one, new, or NULL. */
 struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *, int family);
 struct wi_sk *wi_tcp_sk_new(struct wi_tcp *, int family);
 

@@ -245,7 +245,7 @@ int wi_tcp_send_ack(struct wi_tcp_conn *c, struct wi_seq seq, enum weir_why why)
 
 void wi_tcp_send_rst(struct wi_tcp_conn *c, enum weir_why why)
 {
-    struct wi_wire_tcp h = header_for(c, c->rst_seq, WI_TH_RST | WI_TH_ACK);
+    struct wi_wire_tcp h = header_for(c, c->snd_nxt, WI_TH_RST | WI_TH_ACK);
     if (c->ts_ok)
         put_timestamps(c, &h); /* RFC 7323 3.2 */
     h.wnd = 0;

@@ -208,7 +208,6 @@ void wi_tcp_done(struct wi_tcp_conn *c, int err, enum weir_why reset, const char
         return;
     if (reset != WEIR_WHY_NONE && !c->is_shell && c->state != WEIR_TCP_LISTEN) {
         c->rst_why = reset;
-        c->rst_seq = c->snd_nxt;
         wi_tcp_owe(c, WI_TCP_OWE_RST);
     }
     c->owed &= (uint8_t) ~(WI_TCP_OWE_SEND | WI_TCP_OWE_ACK);

@@ -44,13 +44,10 @@ void wi_tcp_fini(struct wi_tcp *t)
     wi_slab_fini(&t->conn_slab);
 }
 
-struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
+void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
 {
-    struct wi_tcp_conn *c = wi_slab_alloc(&t->conn_slab);
-    if (!c)
-        return NULL;
     const struct wi_sysctl *s = &t->core->sysctl;
-    c->tcp = t;
+    *c = (struct wi_tcp_conn){.tcp = t};
     wi_sk_init(&c->sk, t->core, t->net, &wi_tcp_sk_ops, family, WEIR_SOCK_STREAM, WEIR_IPPROTO_TCP);
     c->sk.opts.sndbuf_bytes = (uint32_t)s->tcp_wmem.dflt;
     c->sk.opts.rcvbuf_bytes = (uint32_t)s->tcp_rmem.dflt;
@@ -69,7 +66,14 @@ struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
     c->pacing_bps = UINT64_MAX;
     c->mss_clamp = c->snd_mss = WI_TCP_MSS_DEFAULT_V4;
     if (wi_tcp_cc_set(c, s->tcp_congestion_control) < 0)
-        c->cc = &wi_tcp_cc_reno;
+        (void)wi_tcp_cc_set(c, wi_tcp_cc_reno.name);
+}
+
+struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
+{
+    struct wi_tcp_conn *c = wi_slab_alloc(&t->conn_slab);
+    if (c)
+        wi_tcp_conn_init(c, t, family);
     return c;
 }
 
