@@ -324,32 +324,56 @@ static enum weir_drop on_overflow(struct wi_tcp *tcp, struct wi_tcp_request *req
     return on_reset(tcp, req, "accept's queue is full", WEIR_DROP_TCP_ACCEPT_QUEUE_FULL);
 }
 
+/* What comes for a request is told here, unless it goes on to the connection that the request becomes. */
+static void tell(struct wi_tcp *tcp, const struct wi_tcp_request *req, const struct wi_tcp_seg *seg)
+{
+    wi_tcp_event_stray_in(tcp, seg, req->syn.id, req->syn.iss, req->syn.irs);
+}
+
+/* The child that a request becomes; NULL and *why: not now. */
+static struct wi_tcp_conn *child_for(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_seg *seg,
+                                     enum weir_drop *why)
+{
+    struct wi_tcp_conn *l = req->listener;
+    if (req->held)
+        return req->held->child;
+    if (wi_tcp_accept_queue_is_full(l->listener)) {
+        tell(tcp, req, seg);
+        *why = on_overflow(tcp, req, seg);
+        return NULL;
+    }
+    struct wi_tcp_conn *child = wi_tcp_child_new(l, &req->tuple, req->netif, req->syn.id);
+    if (child) {
+        wi_tcp_child_enqueue(l->listener, child);
+        return child;
+    }
+    tell(tcp, req, seg);
+    wi_count(tcp->core, WI_STAT_ListenDrops);
+    req->is_acked = true;
+    *why = WEIR_DROP_NO_MEMORY;
+    return NULL;
+}
+
 /* The ACK of our SYN: a connection at last. */
 static enum weir_drop on_ack(struct wi_tcp *tcp, struct wi_tcp_request *req, struct wi_tcp_seg *seg)
 {
-    struct wi_tcp_conn *l = req->listener, *from = options_of(req), *child = req->held ? req->held->child : NULL;
-    if (req->timeout_n < from->defer_accept_n && wi_seq_eq(seg->end, wi_seq_add(req->syn.irs, 1))) {
+    struct wi_tcp_conn *l = req->held ? NULL : req->listener;
+    enum weir_drop why = WEIR_DROP_TCP_DEFER_ACCEPT;
+    if (seg->h.flags & WI_TH_SYN) /* its sequence number lies before the window */
+        wi_tcp_seg_trim_front(seg, 1);
+    if (req->timeout_n < options_of(req)->defer_accept_n && wi_seq_eq(seg->end, wi_seq_add(req->syn.irs, 1))) {
+        tell(tcp, req, seg);
         req->is_acked = true;
-        return WEIR_DROP_TCP_DEFER_ACCEPT;
+        return why;
     }
-    if (!child && wi_tcp_accept_queue_is_full(l->listener))
-        return on_overflow(tcp, req, seg);
-
+    struct wi_tcp_conn *child = child_for(tcp, req, seg, &why);
+    if (!child)
+        return why;
     struct wi_tcp_syn syn = req->syn;
     syn.snd_wnd_bytes = (uint32_t)seg->h.wnd << syn.snd_wscale;
-    bool is_new = !child;
-    if (is_new) {
-        child = wi_tcp_child_new(l, &req->tuple, req->netif, syn.id);
-        if (!child) {
-            wi_count(tcp->core, WI_STAT_ListenDrops);
-            req->is_acked = true;
-            return WEIR_DROP_NO_MEMORY;
-        }
-        wi_tcp_child_enqueue(l->listener, child);
-    }
     wi_tcp_request_drop(tcp, req);
-    enum weir_drop why = wi_tcp_child_establish(child, &syn, seg);
-    if (is_new)
+    why = wi_tcp_child_establish(child, &syn, seg);
+    if (l)
         wi_sk_ready(&l->sk, WEIR_POLLIN | WEIR_POLLRDNORM);
     return why;
 }
@@ -401,32 +425,42 @@ static enum weir_drop on_rst(struct wi_tcp *tcp, struct wi_tcp_request *req, con
     return WEIR_DROP_TCP_RST_CHALLENGE;
 }
 
+static bool acks_our_syn(const struct wi_tcp_request *req, const struct wi_wire_tcp *h)
+{
+    return h->flags & WI_TH_ACK && wi_seq_eq(h->ack, wi_seq_add(req->syn.iss, 1));
+}
+
+static enum weir_drop on_other(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_seg *seg,
+                               bool is_old, bool is_placed)
+{
+    uint16_t flags = seg->h.flags & (WI_TH_SYN | WI_TH_ACK | WI_TH_RST | WI_TH_FIN);
+    tell(tcp, req, seg);
+    if (flags == WI_TH_SYN && wi_seq_eq(seg->seq, req->syn.irs) && !is_old)
+        return on_same_syn(tcp, req, seg);
+    if (req->held && !req->syn.synack_at)
+        return on_segment_while_held(req, seg);
+    if (flags & WI_TH_ACK && !(flags & WI_TH_RST) && !acks_our_syn(req, &seg->h))
+        return on_foreign_ack(tcp, seg);
+    if (!is_placed)
+        return on_strange(tcp, req, seg, is_old);
+    if (flags & WI_TH_RST)
+        return on_rst(tcp, req, seg);
+    if (flags & WI_TH_SYN) /* fourth check: opened passively, back to LISTEN */
+        return on_reset(tcp, req, "another SYN received", WEIR_DROP_TCP_SYN_CHALLENGE);
+    return WEIR_DROP_TCP_NO_ACK;
+}
+
 enum weir_drop wi_tcp_request_input(struct wi_tcp *tcp, struct wi_tcp_request *req, struct wi_tcp_seg *seg)
 {
     const struct wi_wire_tcp *h = &seg->h;
-    const struct wi_tcp_syn *syn = &req->syn;
-    uint16_t flags = h->flags & (WI_TH_SYN | WI_TH_ACK | WI_TH_RST | WI_TH_FIN);
-    bool is_rst = flags & WI_TH_RST;
-    bool is_old = syn->ts_ok && h->has_ts && !is_rst && (int32_t)(h->tsval - syn->ts_recent) < 0;
-
-    wi_tcp_event_stray_in(tcp, seg, syn->id, syn->iss, syn->irs);
-    if (flags == WI_TH_SYN && wi_seq_eq(seg->seq, syn->irs) && !is_old)
-        return on_same_syn(tcp, req, seg);
-    if (req->held && !syn->synack_at)
-        return on_segment_while_held(req, seg);
-    if (flags & WI_TH_ACK && !is_rst && !wi_seq_eq(h->ack, wi_seq_add(syn->iss, 1)))
-        return on_foreign_ack(tcp, seg);
-    if (is_old || !in_window(req, seg) || (!is_rst && !ts_echo_is_ours(req, h)))
-        return on_strange(tcp, req, seg, is_old);
-    if (is_rst)
-        return on_rst(tcp, req, seg);
-    if (flags & WI_TH_SYN && !wi_seq_eq(seg->seq, syn->irs)) /* fourth check: opened passively, back to LISTEN */
-        return on_reset(tcp, req, "another SYN received", WEIR_DROP_TCP_SYN_CHALLENGE);
-    if (!(flags & WI_TH_ACK))
-        return WEIR_DROP_TCP_NO_ACK;
-    if (flags & WI_TH_SYN) /* its sequence number lies before the window */
-        wi_tcp_seg_trim_front(seg, 1);
-    return on_ack(tcp, req, seg);
+    bool is_rst = h->flags & WI_TH_RST;
+    bool is_old = req->syn.ts_ok && h->has_ts && !is_rst && (int32_t)(h->tsval - req->syn.ts_recent) < 0;
+    bool is_placed = !is_old && in_window(req, seg) && (is_rst || ts_echo_is_ours(req, h));
+    bool is_new_syn = h->flags & WI_TH_SYN && !wi_seq_eq(seg->seq, req->syn.irs);
+    bool is_answered = req->syn.synack_at != 0;
+    if (is_answered && is_placed && !is_rst && !is_new_syn && acks_our_syn(req, h))
+        return on_ack(tcp, req, seg);
+    return on_other(tcp, req, seg, is_old, is_placed);
 }
 
 /* RFC 1122 4.2.3.9: nothing is lost by forgetting a half-open connection that can't be completed; the quoted number

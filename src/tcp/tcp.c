@@ -18,6 +18,7 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
 static void conn_free(struct wi_tcp_conn *c)
 {
     wi_tcp_timers_stop(c);
+    wi_tcp_listen_forget(c);
     if (c->state == WEIR_TCP_LISTEN)
         wi_tcp_listen_stop(c);
     wi_tcp_demux_remove(c);
@@ -26,7 +27,6 @@ static void conn_free(struct wi_tcp_conn *c)
     wi_ports_release(&c->tcp->ports, &c->sk);
     wi_list_del(&c->pend_link);
     wi_list_del(&c->all_link);
-    wi_list_del(&c->queue_link);
     wi_slab_free(&c->tcp->conn_slab, c);
 }
 
