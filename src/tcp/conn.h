@@ -371,6 +371,9 @@ void wi_tcp_owe_ack(struct wi_tcp_conn *, enum weir_why);
 /* Send what is owed, free what is dead. */
 void wi_tcp_flush(struct wi_tcp *);
 
+/* The invariants of every connection: NULL, or the first that is broken. */
+const char *wi_tcp_check_all(const struct wi_tcp *);
+
 /* ---- state.c (A) ---- */
 
 /* The one writer of `state`. An edge that is not in the table is an assertion. Does what belongs to the state: timers,
