@@ -10,6 +10,7 @@
 
 #define NEIGHS_INITIAL 16
 #define FAILED_HOLD    WEIR_SEC(1)   /* no new attempt for so long: RFC 1122 2.3.2.1, a request a second */
+#define OWN_HDR_MAX    128           /* IP and transport headers of what we send */
 #define STALE_KEEP     WEIR_SEC(600) /* an entry that nobody has used */
 
 static bool neigh_equal(const struct wi_hnode *node, const void *key)
@@ -124,18 +125,23 @@ static void neigh_free(struct wi_neigh *n)
 
 /* ---- Failure ---- */
 
+/* The headers of a packet of ours, read from a copy: gathering them in place would cost the headroom. */
+static bool read_own(const struct weir_pkt *pkt, struct wi_ip *ip, uint8_t copy[OWN_HDR_MAX])
+{
+    return wi_ip_skim(ip, copy, weir_pkt_copy(pkt, 0, copy, OWN_HDR_MAX));
+}
+
 /* Tell the transport of a packet of ours that its next hop is not there. */
-static void tell_transport(struct wi_net *net, struct weir_pkt *pkt)
+static void tell_transport(struct wi_net *net, const struct weir_pkt *pkt)
 {
     const struct wi_net_error err = {.err = WEIR_EHOSTUNREACH, .is_local = true};
     struct wi_ip ip;
-    size_t len;
-    const uint8_t *p = wi_pkt_linear(pkt, WI_NET_LINEAR, &len);
-    if (wi_ip_parse(&ip, p, len, pkt->len, false) != WEIR_DROP_NONE || ip.frag_off || ip.l4_off + 8 > len)
+    uint8_t copy[OWN_HDR_MAX];
+    if (!read_own(pkt, &ip, copy) || ip.l4_len < 8)
         return;
     const struct wi_net_proto *proto = wi_net_proto_find(net, ip.proto);
     if (proto && proto->error)
-        proto->error(proto->ctx, &err, &ip, p + ip.l4_off, len - ip.l4_off);
+        proto->error(proto->ctx, &err, &ip, copy + ip.l4_off, ip.l4_len);
 }
 
 static void neigh_fail(struct wi_neigh *n)
@@ -158,14 +164,11 @@ static void neigh_fail(struct wi_neigh *n)
 static struct weir_addr solicit_src(const struct wi_neigh *n)
 {
     struct wi_ip ip;
-    if (n->queue.head) {
-        size_t len;
-        const uint8_t *p = wi_pkt_linear(n->queue.head, WI_NET_LINEAR, &len);
-        if (wi_ip_parse(&ip, p, len, n->queue.head->len, false) == WEIR_DROP_NONE) {
-            const struct wi_ifaddr *a = wi_ifaddr_find(n->netif->net, &ip.src);
-            if (a && a->kind == WI_IFADDR_LOCAL && a->netif == n->netif)
-                return ip.src;
-        }
+    uint8_t copy[OWN_HDR_MAX];
+    if (n->queue.head && read_own(n->queue.head, &ip, copy)) {
+        const struct wi_ifaddr *a = wi_ifaddr_find(n->netif->net, &ip.src);
+        if (a && a->kind == WI_IFADDR_LOCAL && a->netif == n->netif)
+            return ip.src;
     }
     return wi_ifaddr_on_link(n->netif, &n->addr);
 }
