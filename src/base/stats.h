@@ -33,4 +33,7 @@ struct wi_stats {
     uint64_t drop[WEIR_DROP_N];
 };
 
+/* As weir_stat_get. */
+int wi_stats_get(const struct wi_stats *, const char *name, uint64_t *value);
+
 #endif

@@ -48,6 +48,12 @@ bool wi_net_is_local(const struct wi_net *net, const struct weir_addr *addr)
     return a && a->kind == WI_IFADDR_LOCAL;
 }
 
+int wi_net_netif_of_addr(const struct wi_net *net, const struct weir_addr *addr)
+{
+    const struct wi_ifaddr *a = wi_ifaddr_find(net, addr);
+    return a && a->kind == WI_IFADDR_LOCAL ? a->netif->index : -WEIR_ENODEV;
+}
+
 static bool is_limited_broadcast(const struct weir_addr *addr)
 {
     const struct weir_addr all = weir_addr_v4(255, 255, 255, 255);

@@ -99,6 +99,9 @@ void wi_net_register(struct wi_net *, uint8_t proto, const struct wi_net_proto *
 enum wi_unreach { WI_UNREACH_NET, WI_UNREACH_HOST, WI_UNREACH_PORT, WI_UNREACH_ADMIN };
 void wi_net_send_unreach(struct wi_net *, enum wi_unreach, const struct weir_pkt *, const struct wi_ip *, int netif);
 
+/* The interface that has this address, or -ENODEV. */
+int wi_net_netif_of_addr(const struct wi_net *, const struct weir_addr *);
+
 /* Is this the limited broadcast address, or that of a network that we are in? */
 bool wi_net_is_broadcast(const struct wi_net *, const struct weir_addr *);
 

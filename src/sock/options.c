@@ -77,7 +77,8 @@ static int give_bytes(const void *from, size_t have, void *value, uint32_t *len)
 {
     if (*len > have)
         *len = (uint32_t)have;
-    memcpy(value, from, *len);
+    if (*len)
+        memcpy(value, from, *len);
     return 0;
 }
 
@@ -179,7 +180,8 @@ static int get_linger(const struct access *a, void *value, uint32_t *len)
 static int set_device(const struct access *a, const void *value, uint32_t len)
 {
     char name[NETIF_NAME_CAP] = {0};
-    memcpy(name, value, len < sizeof(name) - 1 ? len : sizeof(name) - 1);
+    if (len)
+        memcpy(name, value, len < sizeof(name) - 1 ? len : sizeof(name) - 1);
     int netif = name[0] ? wi_net_netif_by_name(a->s->net, name) : 0;
     if (netif < 0)
         return netif;
