@@ -254,24 +254,13 @@ int weir_stat_get(const struct weir *w, const char *name, uint64_t *value)
     return wi_stats_get(&w->core.stats, name, value);
 }
 
-/* Those without a handle: not yet accepted, or closed and not yet gone. The others are asked by the sockets' check. */
-static const char *check_orphans(const struct weir *w)
-{
-    const char *wrong = NULL;
-    wi_list_for_each (c, &w->tcp.all, struct wi_tcp_conn, all_link) {
-        if (!wrong && !c->sk.owner)
-            wrong = wi_tcp_check(c);
-    }
-    return wrong;
-}
-
 const char *weir_check(const struct weir *w)
 {
     const char *wrong = wi_net_check(w->net);
     if (!wrong)
         wrong = wi_udp_check(&w->udp);
     if (!wrong)
-        wrong = check_orphans(w);
+        wrong = wi_tcp_check_all(&w->tcp);
     return wrong ? wrong : wi_sock_check(&w->sock);
 }
 

@@ -33,7 +33,6 @@ struct wi_sk_ops {
     int (*getsockopt)(struct wi_sk *, int level, int name, void *value, uint32_t *len);
     int (*setsockopt)(struct wi_sk *, int level, int name, const void *value, uint32_t len);
     int (*ioctl)(struct wi_sk *, enum weir_ioctl, int *value);
-    const char *(*check)(const struct wi_sk *); /* NULL, or the first broken invariant */
 };
 
 /* Socket options that the transports and the network layer read; src/sock sets them (those of SOL_SOCKET, SOL_IP,

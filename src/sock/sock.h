@@ -59,7 +59,7 @@ weir_fd wi_sock_epoll_create(struct wi_sock *);
 int wi_sock_epoll_ctl(struct wi_sock *, weir_fd epoll, int op, weir_fd fd, const struct weir_epoll_event *);
 int wi_sock_epoll_wait(struct wi_sock *, weir_fd epoll, struct weir_epoll_event *, int max);
 
-/* NULL, or the first invariant that is broken, of the handles and of the endpoints behind them. */
+/* NULL, or the first invariant of handles and epoll objects that is broken. */
 const char *wi_sock_check(const struct wi_sock *);
 
 /* ---- Between the files of this layer ---- */

@@ -365,10 +365,7 @@ static const char *check_handle(const struct wi_handle *h)
 {
     switch (h->kind) {
     case WI_HANDLE_EPOLL: return wi_epoll_check(h->epoll);
-    case WI_HANDLE_SOCKET:
-        if (h->sk->owner != h)
-            return "an endpoint does not know its handle";
-        return h->sk->ops->check ? h->sk->ops->check(h->sk) : NULL;
+    case WI_HANDLE_SOCKET: return h->sk->owner == h ? NULL : "an endpoint does not know its handle";
     case WI_HANDLE_NEW: break;
     }
     return "a handle without an object";

@@ -135,6 +135,7 @@ void wi_tcp_sndq_purge(struct wi_tcp_conn *c)
         chunk_free(c, k);
     }
     WI_ASSERT(c->sndq.mem_bytes == 0);
+    c->loss.packets_out = c->loss.sacked_out = c->loss.lost_out = c->loss.retrans_out = 0;
 }
 
 /* ---- Cutting, joining, trimming ---- */

@@ -467,11 +467,6 @@ static int op_ioctl(struct wi_sk *sk, enum weir_ioctl what, int *value)
     return -WEIR_EINVAL;
 }
 
-static const char *op_check(const struct wi_sk *sk)
-{
-    return wi_tcp_check(const_conn_of(sk));
-}
-
 const struct wi_sk_ops wi_tcp_sk_ops = {
     .bind = op_bind,
     .connect = op_connect,
@@ -490,5 +485,4 @@ const struct wi_sk_ops wi_tcp_sk_ops = {
     .getsockopt = wi_tcp_getsockopt,
     .setsockopt = wi_tcp_setsockopt,
     .ioctl = op_ioctl,
-    .check = op_check,
 };

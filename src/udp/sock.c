@@ -257,12 +257,6 @@ static int udp_ioctl(struct wi_sk *sk, enum weir_ioctl what, int *value)
     return -WEIR_EINVAL;
 }
 
-static const char *udp_check(const struct wi_sk *sk)
-{
-    (void)sk; /* wi_udp_check looks at all of them */
-    return NULL;
-}
-
 const struct wi_sk_ops wi_udp_sk_ops = {
     .bind = udp_bind,
     .connect = udp_connect,
@@ -281,5 +275,4 @@ const struct wi_sk_ops wi_udp_sk_ops = {
     .getsockopt = udp_getsockopt,
     .setsockopt = udp_setsockopt,
     .ioctl = udp_ioctl,
-    .check = udp_check,
 };
