@@ -12,6 +12,7 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
     wi_slab_init(&t->conn_slab, core->mem, sizeof(struct wi_tcp_conn), "tcp connections");
     wi_slab_init(&t->rec_slab, core->mem, sizeof(struct wi_tcp_rec), "tcp send records");
     wi_slab_init(&t->chunk_slab, core->mem, sizeof(struct wi_tcp_chunk), "tcp send chunks");
+    wi_slab_init(&t->ooo_slab, core->mem, sizeof(struct wi_tcp_ooo), "tcp out-of-order runs");
     return wi_tcp_demux_init(t);
 }
 
@@ -39,6 +40,7 @@ void wi_tcp_fini(struct wi_tcp *t)
     for (struct wi_tcp_conn *c; (c = wi_list_first(&t->all, struct wi_tcp_conn, all_link));)
         conn_free(c);
     wi_tcp_demux_fini(t);
+    wi_slab_fini(&t->ooo_slab);
     wi_slab_fini(&t->chunk_slab);
     wi_slab_fini(&t->rec_slab);
     wi_slab_fini(&t->conn_slab);
