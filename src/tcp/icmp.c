@@ -9,12 +9,13 @@ static enum weir_drop too_big(struct wi_tcp_conn *c, const struct wi_net_error *
 {
     if (c->sk.opts.mtu_discover == 0 && weir_addr_is_v4(&c->sk.remote.addr))
         return WEIR_DROP_ICMP_MTU; /* IP_PMTUDISC_DONT: we let routers fragment */
-    (void)wi_tcp_route_refresh(c);
-    uint32_t mtu = c->dst.mtu < e->mtu || e->mtu == 0 ? c->dst.mtu : e->mtu;
-    if (mtu >= c->pmtu)
+    if (e->mtu)
+        (void)wi_net_pmtu_learn(c->sk.net, &c->sk.remote.addr,
+                                e->mtu); /* another connection may have been told first */
+    if (!wi_tcp_route_refresh(c) || c->dst.mtu >= c->pmtu)
         return WEIR_DROP_ICMP_MTU;
     c->mtu_fell = false;
-    wi_tcp_mtu_reduced(c, mtu);
+    wi_tcp_mtu_reduced(c, c->dst.mtu);
     return WEIR_DROP_NONE;
 }
 

@@ -121,8 +121,7 @@ void wi_tcp_flush(struct wi_tcp *t)
 
 const char *wi_tcp_check_all(const struct wi_tcp *t)
 {
-    wi_list_for_each(c, &t->all, const struct wi_tcp_conn, all_link)
-    {
+    wi_list_for_each (c, &t->all, const struct wi_tcp_conn, all_link) {
         const char *bad = wi_tcp_check(c);
         if (bad)
             return bad;
