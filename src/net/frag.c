@@ -190,7 +190,9 @@ static enum weir_drop judge_place(const struct datagram *d, const struct weir_pk
     const struct piece *before = piece_of(node ? wi_rb_prev(node) : wi_rb_last(&d->pieces));
     uint32_t end = ip->frag_off + ip->l4_len;
 
-    if (after && after->off == ip->frag_off && after->len == ip->l4_len && is_same_bytes(after, pkt, ip))
+    bool is_end = d->is_end_known && d->end == end;
+    if (after && after->off == ip->frag_off && after->len == ip->l4_len && is_end == !ip->mf &&
+        is_same_bytes(after, pkt, ip))
         return WEIR_DROP_FRAG_DUP;
     if ((after && after->off < end) || (before && before->off + before->len > ip->frag_off))
         return WEIR_DROP_FRAG_OVERLAP;

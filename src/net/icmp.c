@@ -27,7 +27,8 @@ static bool is_icmp_error(const struct weir_pkt *pkt, const struct wi_ip *ip)
 static bool is_error_allowed(const struct wi_net *net, const struct wi_icmp_owed *owed, const struct weir_pkt *pkt,
                              const struct wi_ip *ip, const struct wi_rx *rx)
 {
-    if (ip->frag_off != 0 || is_icmp_error(pkt, ip) || weir_addr_is_any(&ip->src))
+    bool is_later_fragment4 = !ip->is_v6 && ip->frag_off != 0;
+    if (is_later_fragment4 || is_icmp_error(pkt, ip) || weir_addr_is_any(&ip->src))
         return false;
     if (owed->even_if_multicast)
         return true;

@@ -167,6 +167,8 @@ static inline void world_pass(struct world *w, weir_ns span)
 static inline void world_input(struct world *w, int netif, const void *bytes, size_t len)
 {
     struct weir_pkt *pkt = weir_pkt_from(w->core.pool, bytes, len);
+    if (!pkt && w->heap.fail_at)
+        return;
     assert_non_null(pkt);
     wi_net_input(w->net, netif, &pkt, 1);
     wi_net_flush(w->net);
