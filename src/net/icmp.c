@@ -35,32 +35,31 @@ static bool is_error_allowed(const struct wi_net *net, const struct wi_icmp_owed
     return !rx->is_link_group && !weir_addr_is_multicast(&ip->dst) && !wi_net_is_broadcast(net, &ip->dst);
 }
 
-/* A token bucket of `burst` tokens that gains one each `interval`, kept as the time when it is full. */
-static bool bucket_take(weir_ns *full_at, weir_ns now, weir_ns interval, weir_ns burst)
+/* A token bucket of `burst` tokens that gains one each `interval`, kept as the time when it is full. False: it is
+ * empty; else `cost` tokens are gone. */
+static bool bucket_take(weir_ns *full_at, weir_ns now, weir_ns interval, weir_ns burst, weir_ns cost)
 {
     weir_ns at = *full_at > now ? *full_at : now;
     if (at + interval > now + burst * interval)
         return false;
-    *full_at = at + interval;
+    *full_at = at + cost * interval;
     return true;
 }
 
-/* Each host has a bucket (those that share one by their hash only get less), and all together another, whose size is
- * random from one question to the next: what one host is refused tells it nothing about others (CVE-2020-25705). */
+/* Each host has a bucket (those that share one by their hash only get less), and all together another, from which an
+ * error takes none, one or two: what is refused to one host tells it nothing about others (CVE-2020-25705). */
 static bool is_within_rate(struct wi_net *net, const struct weir_addr *to)
 {
     struct wi_core *core = net->core;
     const struct wi_sysctl *sysctl = &core->sysctl;
-    if (sysctl->icmp_ratelimit) {
-        struct wi_icmp_bucket *bucket = &net->icmp_buckets[wi_net_hash(net, to, 0) % WI_ICMP_BUCKET_N];
-        if (!bucket_take(&bucket->full_at, core->now, WEIR_MS((weir_ns)sysctl->icmp_ratelimit), HOST_BURST))
-            return false;
-    }
-    if (!sysctl->icmp_msgs_per_sec || sysctl->icmp_msgs_burst < 1)
+    weir_ns each = WEIR_MS((weir_ns)sysctl->icmp_ratelimit), burst = (weir_ns)sysctl->icmp_msgs_burst;
+    struct wi_icmp_bucket *host = &net->icmp_buckets[wi_net_hash(net, to, 0) % WI_ICMP_BUCKET_N];
+    if (each && !bucket_take(&host->full_at, core->now, each, HOST_BURST, 1))
         return false;
-    weir_ns burst = (weir_ns)sysctl->icmp_msgs_burst;
-    burst -= wi_min_u64(burst - 1, wi_secret_u32(&core->secret) % 3);
-    return bucket_take(&net->icmp_full_at, core->now, WEIR_SEC(1) / (weir_ns)sysctl->icmp_msgs_per_sec, burst);
+    if (!sysctl->icmp_msgs_per_sec)
+        return false;
+    weir_ns interval = WEIR_SEC(1) / (weir_ns)sysctl->icmp_msgs_per_sec;
+    return bucket_take(&net->icmp_full_at, core->now, interval, burst, wi_secret_u32(&core->secret) % 3);
 }
 
 /* ---- Sending ---- */
