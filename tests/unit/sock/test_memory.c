@@ -98,49 +98,103 @@ static weir_fd quiet_listen(struct weir *s)
     return -1;
 }
 
-/* A conversation of 60,000 bytes each way with the n-th allocation of one side refused (and, if `onwards`, the 20 after
- * it). Returns whether that allocation was reached at all. */
-static bool conversation(int side, size_t n, bool is_ethernet)
+struct trouble {
+    int side;
+    size_t at;      /* the allocation that is refused, counted from 1 */
+    bool is_outage; /* and all that follow for 50 ms */
+    unsigned shift; /* packets, blocks and sockets held meanwhile: pools get memory for many at once, and so it is
+                       another one's turn to be the first that is refused */
+};
+
+static void hold(struct weir *s, unsigned n, struct weir_pkt **pkts, struct weir_block **blocks, weir_fd *fds)
+{
+    for (unsigned i = 0; i < n; i++) {
+        pkts[i] = weir_pkt_new(weir_stack_pool(s), 0);
+        blocks[i] = weir_block_new(weir_stack_pool(s), 1500);
+        fds[i] = weir_socket(s, V4, WEIR_SOCK_STREAM, 0);
+        assert_true(pkts[i] && blocks[i] && fds[i] >= 0);
+    }
+}
+
+static void let_go(struct weir *s, unsigned n, struct weir_pkt **pkts, struct weir_block **blocks, const weir_fd *fds)
+{
+    for (unsigned i = 0; i < n; i++) {
+        weir_pkt_unref(pkts[i]);
+        weir_block_unref(blocks[i]);
+        assert_int_equal(weir_close(s, fds[i]), 0);
+    }
+}
+
+#define SHIFT_MAX 16
+
+/* A conversation of 60,000 bytes each way, and trouble in it. Returns whether the trouble came at all. */
+static bool conversation(const struct trouble *t)
 {
     struct world w;
-    world_init(&w, &(struct world_opts){.delay = WEIR_MS(1), .is_ethernet = is_ethernet});
+    world_init(&w, &(struct world_opts){.delay = WEIR_MS(1), .is_ethernet = t->at % 2});
     struct weir *a = w.side[0].stack, *b = w.side[1].stack;
-    struct heap *heap = &w.side[side].heap;
+    struct heap *heap = &w.side[t->side].heap;
+    struct weir_pkt *pkts[SHIFT_MAX];
+    struct weir_block *blocks[SHIFT_MAX];
+    weir_fd fds[SHIFT_MAX];
     struct talk client = {.w = &w, .side = 0}, server = {.w = &w, .side = 1, .fd = -1};
     struct weir_sockaddr to = world_addr(&w, 1, V4, PORT);
     struct weir_epoll_event ev = {.events = WEIR_POLLIN};
 
-    heap->fail_at = heap->alloc_n + n;
+    /* A cookie needs no memory, but only the connection's first segment can redeem it: when that one is refused too,
+     * the next is answered with a reset, as on Linux. */
+    if (t->is_outage)
+        assert_int_equal(weir_sysctl_set(b, "tcp_syncookies", "0"), 0);
+    hold(w.side[t->side].stack, t->shift, pkts, blocks, fds);
+    heap->fail_at = heap->alloc_n + t->at;
+    heap->fails_onwards = t->is_outage;
     weir_fd listener = quiet_listen(b), ep = weir_epoll_create(b);
     if (ep >= 0 && listener >= 0)
         (void)weir_epoll_ctl(b, ep, WEIR_EPOLL_CTL_ADD, listener, &ev);
     client.fd = weir_socket(a, V4, WEIR_SOCK_STREAM, 0);
     int err = client.fd >= 0 ? weir_connect(a, client.fd, &to) : -1;
-    for (int i = 0; i < 400 && !(client.is_over && server.is_over); i++) {
+    int outage_steps = 25;
+    for (int i = 0; i < 500 && !(client.is_over && server.is_over); i++) {
+        if (heap->alloc_n >= heap->fail_at && outage_steps-- == 0)
+            heap->fails_onwards = false;
         world_run(&w, i < 100 ? WEIR_MS(2) : WEIR_MS(200));
         if (server.fd < 0 && listener >= 0)
             server.fd = weir_accept(b, listener, NULL);
         talk_step(&client);
         talk_step(&server);
     }
-    /* One refusal is not the end of a connection that exists: TCP repeats what was lost. */
+    /* A refusal is not the end of a connection that exists: TCP repeats what was lost. */
     if (err == -WEIR_EINPROGRESS && listener >= 0) {
         assert_int_equal(client.got, SWEEP_BYTES);
         assert_int_equal(server.got, SWEEP_BYTES);
     }
     bool was_reached = heap->alloc_n >= heap->fail_at;
+    heap->fails_onwards = false;
+    let_go(w.side[t->side].stack, t->shift, pkts, blocks, fds);
     world_run(&w, WEIR_SEC(70));
     world_fini(&w);
     return was_reached;
 }
 
+static void sweep(bool is_outage, unsigned step)
+{
+    for (unsigned i = 0; i < 2 * SHIFT_MAX; i += step) {
+        struct trouble t = {.side = (int)(i & 1), .is_outage = is_outage, .shift = i / 2};
+        for (t.at = 1; conversation(&t); t.at++)
+            ;
+    }
+}
+
 static void test_memory_refused_once_anywhere_is_survived(void **state)
 {
     (void)state;
-    for (int side = 0; side < 2; side++) {
-        for (size_t n = 1; conversation(side, n, n % 2); n++)
-            ;
-    }
+    sweep(false, 3);
+}
+
+static void test_memory_gone_for_a_while_is_survived(void **state)
+{
+    (void)state;
+    sweep(true, 3);
 }
 
 /* ---- Return ---- */
@@ -258,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_refused_while_a_stack_is_made_leaves_nothing),
         cmocka_unit_test(test_memory_refused_once_anywhere_is_survived),
+        cmocka_unit_test(test_memory_gone_for_a_while_is_survived),
         cmocka_unit_test(test_memory_after_many_connections_and_two_msl_is_as_before),
         cmocka_unit_test(test_memory_of_a_stack_freed_in_full_flight_returns),
         cmocka_unit_test(test_memory_limit_refuses_and_recovers),
