@@ -313,13 +313,16 @@ static void step(struct wsim_world *wd, weir_ns at)
 {
     wd->stands = at > wd->now ? 0 : wd->stands + 1;
     wd->now = at;
+    wd->steps++;
     if (wd->stands > STANDS_MAX)
         wsim_fail(wd, "time stands still: %d steps at one moment", STANDS_MAX);
+    if (wd->cfg.steps_max && wd->steps > wd->cfg.steps_max)
+        wsim_fail(wd, "no end after %llu steps", (unsigned long long)wd->cfg.steps_max);
     run_links(wd);
     run_hosts(wd);
     run_alarms(wd);
     run_waiters(wd);
-    if (wd->cfg.check_every && ++wd->steps % wd->cfg.check_every == 0)
+    if (wd->cfg.check_every && wd->steps % wd->cfg.check_every == 0)
         check_hosts(wd);
 }
 

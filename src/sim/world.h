@@ -44,6 +44,7 @@ struct wsim_config {
     void *ctx;
     uint32_t check_every; /* weir_check on all hosts each so many steps; 0: never */
     size_t mem_limit;     /* of each host; 0: none */
+    uint64_t steps_max;   /* more of them is a failure: somebody talks for ever; 0: no limit */
 };
 
 /* A world without hosts at time 0; NULL: out of memory. */
