@@ -122,7 +122,9 @@ struct weir_addr wsim_addr(unsigned n, enum wio_side side, int family)
     return (struct weir_addr){{0xfd, 0, 0, (uint8_t)n, [15] = host}};
 }
 
-static int configure_end(struct wsim_world *wd, struct joint *j, enum wio_side side)
+#define IPV6_MTU_MIN 1280 /* RFC 8200 5 */
+
+static int configure_end(struct wsim_world *wd, struct joint *j, enum wio_side side, uint32_t mtu)
 {
     struct weir *w = j->ends[side]->w;
     unsigned n = wd->joint_n + 1;
@@ -135,7 +137,8 @@ static int configure_end(struct wsim_world *wd, struct joint *j, enum wio_side s
         int family;
         unsigned prefix_len;
     } nets[] = {{WEIR_AF_INET, 24}, {WEIR_AF_INET6, 64}};
-    for (unsigned i = 0; i < 2; i++) {
+    unsigned net_n = mtu == 0 || mtu >= IPV6_MTU_MIN ? 2 : 1;
+    for (unsigned i = 0; i < net_n; i++) {
         struct weir_addr own = wsim_addr(n, side, nets[i].family);
         int err = weir_addr_add(w, netif, &own, nets[i].prefix_len);
         if (err)
@@ -160,7 +163,7 @@ struct wio_link *wsim_link_add(struct wsim_world *wd, struct wsim_host *near, st
     if (!j.link)
         return NULL;
     for (int side = 0; side < 2; side++) {
-        int err = configure_end(wd, &j, (enum wio_side)side);
+        int err = configure_end(wd, &j, (enum wio_side)side, c->mtu);
         if (err)
             wsim_fail(wd, "link %u: %s", wd->joint_n + 1, weir_strerror(err));
     }
@@ -339,6 +342,7 @@ const char *wsim_run(struct wsim_world *wd, weir_ns until, bool (*is_done)(void 
             break;
         step(wd, due);
     }
+    tell_time(wd); /* whoever called may call into a host now */
     if (wd->cfg.check_every && !wd->error[0])
         check_hosts(wd);
     return wsim_error(wd);

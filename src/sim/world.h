@@ -56,7 +56,7 @@ struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
 
 /*
  * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64; `near` has the host part
- * 1, `far` 2, and each has the other as a default gateway on its first link.
+ * 1, `far` 2, and each has the other as a default gateway on its first link. Below an MTU of 1,280 there is no IPv6.
  */
 struct wio_link *wsim_link_add(struct wsim_world *, struct wsim_host *near, struct wsim_host *far,
                                const struct wio_link_config *);

@@ -80,8 +80,8 @@ static const char *label_of(const struct wtr_item *it, char buf[LABEL_CAP])
     if (it->flags & WIO_TCP_ACK && it->len == 0)
         at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%sACK", at ? ", " : "");
     if (it->len > 0)
-        at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%s%s bytes at %s", at ? ", " : "", with_commas(it->len, len),
-                               with_commas(it->seq_rel, seq));
+        at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%s%s byte%s at %s", at ? ", " : "", with_commas(it->len, len),
+                               it->len == 1 ? "" : "s", with_commas(it->seq_rel, seq));
     if (it->is_again)
         snprintf(buf + at, LABEL_CAP - at, ", again");
     return buf;
@@ -145,8 +145,8 @@ static void draw_run_dir(const struct pen *p, const struct wtr_item *it, enum wi
 {
     char text[LABEL_CAP * 2], n[COUNT_CAP], bytes[COUNT_CAP];
     if (it->segs[dir] > 0)
-        snprintf(text, sizeof text, "%s segment%s, %s bytes", with_commas(it->segs[dir], n),
-                 it->segs[dir] == 1 ? "" : "s", with_commas(it->bytes[dir], bytes));
+        snprintf(text, sizeof text, "%s segment%s, %s byte%s", with_commas(it->segs[dir], n),
+                 it->segs[dir] == 1 ? "" : "s", with_commas(it->bytes[dir], bytes), it->bytes[dir] == 1 ? "" : "s");
     else if (it->acks[dir] > 0)
         snprintf(text, sizeof text, "%s acknowledgement%s", with_commas(it->acks[dir], n),
                  it->acks[dir] == 1 ? "" : "s");
@@ -177,7 +177,7 @@ static const char *size_text(uint64_t bytes, char buf[COUNT_CAP])
     else if (bytes >= 10 * 1024)
         snprintf(buf, COUNT_CAP, "%.1f KiB", (double)bytes / 1024);
     else
-        snprintf(buf, COUNT_CAP, "%" PRIu64 " bytes", bytes);
+        snprintf(buf, COUNT_CAP, "%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
     return buf;
 }
 

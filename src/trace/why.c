@@ -79,7 +79,7 @@ const char *wtr_why_comment(const struct wtr_why *y, const struct weir_pkt *p, c
         n = snprintf(buf, cap, "retransmit: %u dup ACK%s", r->dupacks, r->dupacks == 1 ? "" : "s");
     else
         n = snprintf(buf, cap, "%s", weir_why_text(r->why));
-    if (n > 0 && (size_t)n < cap && (r->len > 0 || is_retransmission(r->why)))
+    if (n > 0 && (size_t)n < cap && r->cwnd_bytes > 0 && (r->len > 0 || is_retransmission(r->why)))
         add_numbers(r, buf, cap, (size_t)n);
     return buf;
 }

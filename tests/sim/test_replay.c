@@ -1,0 +1,67 @@
+/*
+ * The same seed twice gives the same capture, byte for byte; another seed another one.
+ */
+#include "scenario.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FILE_CAP (32 << 20)
+
+/* Play a seed into a capture and return its bytes. */
+static uint8_t *capture_of(uint64_t seed, size_t *len)
+{
+    char name[] = "/tmp/weir-replay-XXXXXX", err[512];
+    struct scenario s = scenario_draw(seed);
+    uint8_t *bytes = malloc(FILE_CAP);
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    close(fd);
+    s.is_captured = true;
+    if (!scenario_play(&s, name, NULL, err, sizeof err))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, err);
+    FILE *f = fopen(name, "rb");
+    assert_non_null(f);
+    *len = fread(bytes, 1, FILE_CAP, f);
+    fclose(f);
+    unlink(name);
+    return bytes;
+}
+
+static void test_replay_same_seed_gives_the_same_capture(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < SCENARIO_KIND_N; seed++) {
+        size_t a_len, b_len;
+        uint8_t *a = capture_of(seed, &a_len), *b = capture_of(seed, &b_len);
+        assert_true(a_len > 1000);
+        assert_int_equal(a_len, b_len);
+        assert_true(memcmp(a, b, a_len) == 0);
+        free(a);
+        free(b);
+    }
+}
+
+static void test_replay_another_seed_gives_another_capture(void **state)
+{
+    (void)state;
+    size_t a_len, b_len;
+    uint8_t *a = capture_of(3, &a_len), *b = capture_of(13, &b_len);
+    assert_true(a_len != b_len || memcmp(a, b, a_len) != 0);
+    free(a);
+    free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_replay_same_seed_gives_the_same_capture),
+        cmocka_unit_test(test_replay_another_seed_gives_another_capture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
