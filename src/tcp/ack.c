@@ -249,7 +249,8 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         ack_probe(c);
     }
     after_ack(c, &a);
-    if (a.acked_segs && !was_writable && wi_tcp_sndq_writable(c))
+    if (!was_writable &&
+        wi_tcp_sndq_writable(c)) /* the buffer grows with the window too, not only by what was acknowledged */
         wi_sk_ready(&c->sk, WEIR_POLLOUT);
     return WEIR_DROP_NONE;
 }
