@@ -210,7 +210,8 @@ static void route_local(struct wi_dst *out)
 {
     out->netif = WI_NETIF_LOOPBACK;
     out->is_local = true;
-    out->mtu = out->link_mtu = WI_LOOPBACK_MTU;
+    /* An IPv4 packet can't be longer than its length field says: 64 KiB of loopback are one byte too many. */
+    out->mtu = out->link_mtu = weir_addr_is_v4(&out->dst) ? UINT16_MAX : WI_LOOPBACK_MTU;
     out->caps = WEIR_CAP_TSO | WEIR_CAP_TX_CSUM | WEIR_CAP_RX_CSUM;
     out->next_hop = out->dst;
 }

@@ -158,6 +158,15 @@ void wi_tcp_event_state(const struct wi_tcp_conn *c, enum weir_tcp_state from, e
     emit(c, &e);
 }
 
+/* What the peer acknowledged of the program's bytes: the SYN of an active open and the FIN took a number each. */
+static uint64_t payload_acked(const struct wi_tcp_conn *c)
+{
+    uint64_t n = c->bytes_acked;
+    if (n && c->is_active)
+        n--;
+    return n && c->fin_queued && wi_seq_eq(c->snd_una, c->write_seq) ? n - 1 : n;
+}
+
 void wi_tcp_event_close(struct wi_tcp_conn *c)
 {
     if (c->close_told)
@@ -167,7 +176,7 @@ void wi_tcp_event_close(struct wi_tcp_conn *c)
         return;
     struct weir_event e;
     wi_tcp_event_begin(c, WEIR_EV_CLOSE, &e);
-    e.u.close.bytes_out = c->bytes_acked;
+    e.u.close.bytes_out = payload_acked(c);
     e.u.close.bytes_in = c->bytes_received;
     e.u.close.segs_out = c->segs_out;
     e.u.close.segs_in = c->segs_in;
