@@ -165,9 +165,9 @@ static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
     }
 }
 
-static void turn(struct wir_run *r, weir_ns until)
+/* is_busy: there is more to do at once, so don't sleep. */
+static void turn(struct wir_run *r, bool is_busy, weir_ns until)
 {
-    bool is_busy = settle(r);
     wait_os(r, is_busy, until);
     wir_waiters_expire(r);
     wir_flows_expire(r);
@@ -179,6 +179,11 @@ static uint64_t delivered(const struct wir_run *r)
     return wio_link_stats(r->link, WIO_UP).delivered_bytes + wio_link_stats(r->link, WIO_DOWN).delivered_bytes;
 }
 
+static bool is_idle(const struct wir_run *r)
+{
+    return r->sock_n <= r->retired_n && !wir_watch_live(r->watch);
+}
+
 /* What the program wrote last may still be on its way, and the closes with it: go on while something moves. */
 static void linger(struct wir_run *r)
 {
@@ -186,8 +191,11 @@ static void linger(struct wir_run *r)
     weir_ns until = wir_clock() + LINGER_NS;
 
     wir_gateway_hang_up(r);
-    while (!r->is_stopping && (r->sock_n > r->retired_n || wir_watch_live(r->watch)) && wir_clock() < until) {
-        turn(r, until);
+    while (!r->is_stopping && wir_clock() < until) {
+        bool is_busy = settle(r);
+        if (is_idle(r))
+            break;
+        turn(r, is_busy, until);
         if (delivered(r) != moved) {
             moved = delivered(r);
             until = wir_clock() + LINGER_NS;
@@ -198,6 +206,6 @@ static void linger(struct wir_run *r)
 void wir_loop_run(struct wir_run *r)
 {
     while (!r->keeper_gone)
-        turn(r, WEIR_NEVER);
+        turn(r, settle(r), WEIR_NEVER);
     linger(r);
 }
