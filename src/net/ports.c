@@ -450,7 +450,7 @@ void wi_ports_vacate(struct wi_ports *ports, const struct weir_addr *addr, uint1
 
 static bool receiver_matches(const struct wi_ports *ports, const struct wi_sk *sk, const struct wi_ports_key *key)
 {
-    if (sk->opts.bound_if && sk->opts.bound_if != key->netif)
+    if (sk->opts.bound_if && key->netif && sk->opts.bound_if != key->netif)
         return false;
     if (is_any6(&sk->port->addr) && sk->opts.v6only && weir_addr_is_v4(&key->local))
         return false;

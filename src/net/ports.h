@@ -99,7 +99,7 @@ void wi_ports_vacate(struct wi_ports *, const struct weir_addr *, uint16_t port,
 struct wi_ports_key {
     struct weir_addr local, remote;
     uint16_t local_port, remote_port;
-    int netif;
+    int netif; /* 0: not known, and sockets bound to any interface match (ICMP errors) */
 };
 
 /*

@@ -138,6 +138,20 @@ static void dispatch(struct arrival *a)
         refuse(a);
 }
 
+/* RFC 768: over what UDP's own length says, which may be less than what IP carries. None was sent: fine in IPv4. */
+static bool csum_is_good(const struct weir_pkt *pkt, const struct wi_ip *ip, const struct wi_wire_udp *h)
+{
+    struct wi_ip datagram;
+
+    if (h->csum == 0 && !ip->is_v6)
+        return true;
+    if (WI_UDP_HDR + h->data_len == ip->l4_len)
+        return wi_net_csum_is_good(pkt, ip);
+    datagram = *ip;
+    datagram.l4_len = WI_UDP_HDR + h->data_len;
+    return wi_net_csum_is_good(pkt, &datagram);
+}
+
 void wi_udp_input(void *ctx, struct weir_pkt *pkt, const struct wi_ip *ip, int netif)
 {
     struct arrival a = {.udp = ctx, .pkt = pkt, .ip = ip, .key = {.local = ip->dst, .remote = ip->src, .netif = netif}};
@@ -147,7 +161,7 @@ void wi_udp_input(void *ctx, struct weir_pkt *pkt, const struct wi_ip *ip, int n
 
     if (bytes && ip->l4_len >= WI_UDP_HDR)
         why = wi_wire_udp_parse(&h, bytes + pkt->l4_off, WI_UDP_HDR, ip->l4_len, ip->is_v6);
-    if (why == WEIR_DROP_NONE && (h.csum != 0 || ip->is_v6) && !wi_net_csum_is_good(pkt, ip))
+    if (why == WEIR_DROP_NONE && !csum_is_good(pkt, ip, &h))
         why = WEIR_DROP_UDP_CSUM;
     if (why != WEIR_DROP_NONE) {
         wi_count(a.udp->core, WI_STAT_UdpInErrors);

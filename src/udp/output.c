@@ -7,7 +7,7 @@
 /* Before the payload's block: UDP header here, and room for what the network layer puts in front. */
 enum { HEADROOM = 128 };
 
-enum { PMTUDISC_DONT = 0, PMTUDISC_WANT = 1 };
+enum { PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3 };
 
 /* Where one datagram goes, and how. */
 struct passage {
@@ -44,6 +44,8 @@ static int find_way(struct wi_udp_sk *us, const struct weir_msg *msg, struct pas
             return 0;
         }
     }
+    if (!p->src_port) /* a socket of every port does not know from which one to speak unless it is told */
+        return -WEIR_EINVAL;
     int err = wi_net_route(us->udp->net, &p->to.addr, &p->src, netif, is_one_of_ours(us), &p->dst);
     if (err)
         wi_count(us->sk.core, WI_STAT_IpOutNoRoutes);
@@ -72,7 +74,9 @@ static int make_hdr(struct wi_udp_sk *us, const struct weir_msg *msg, struct pas
 
     if (p->len + WI_UDP_HDR + (is_v4 ? (uint32_t)WI_IPV4_HDR : 0) > WI_IP_TOTAL_MAX)
         return -WEIR_EMSGSIZE;
-    if (o->mtu_discover > PMTUDISC_WANT && ip_len > (o->mtu_discover == 2 ? p->dst.mtu : p->dst.link_mtu))
+    if (o->mtu_discover == PMTUDISC_PROBE)
+        p->dst.mtu = p->dst.link_mtu; /* RFC 4821 9: what has been learnt of the path does not bind a probe */
+    if (o->mtu_discover > PMTUDISC_WANT && ip_len > p->dst.mtu)
         return -WEIR_EMSGSIZE;
     p->hdr = (struct wi_net_hdr){
         .src = weir_addr_is_any(&p->src) ? p->dst.src : p->src,
@@ -148,9 +152,7 @@ static int find_peer(const struct wi_udp_sk *us, const struct weir_msg *msg, str
     if (!msg->name && !us->is_connected)
         return -WEIR_EDESTADDRREQ;
     p->to = msg->name ? *msg->name : us->sk.remote;
-    if (p->to.port == 0)
-        return -WEIR_EINVAL;
-    return 0;
+    return p->to.port == 0 ? -WEIR_EINVAL : 0;
 }
 
 int64_t wi_udp_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flags)

@@ -101,7 +101,9 @@ struct wi_udp_sk *wi_udp_connected_find(const struct wi_udp *udp, const struct w
     struct wi_hnode *node = wi_htable_find(&udp->connected, hash_of(udp, &t), is_tuple, &t);
     struct wi_udp_sk *us = node ? WI_CONTAINER_OF(node, struct wi_udp_sk, hnode) : NULL;
 
-    return us && (!us->sk.opts.bound_if || us->sk.opts.bound_if == key->netif) ? us : NULL;
+    bool is_here = us && (!us->sk.opts.bound_if || !key->netif || us->sk.opts.bound_if == key->netif);
+
+    return is_here ? us : NULL;
 }
 
 /* ---- Invariants ---- */
