@@ -201,9 +201,8 @@ static int resume_connect(struct wi_tcp_conn *c)
         c->sock_state = WI_TCP_CONNECTED;
         return 0;
     }
-    int err = wi_sk_take_err(&c->sk);
     c->sock_state = WI_TCP_UNCONNECTED;
-    return err ? -err : -WEIR_ECONNABORTED;
+    return c->sk.err ? -wi_sk_take_err(&c->sk) : -WEIR_ECONNABORTED;
 }
 
 static int op_connect(struct wi_sk *sk, const struct weir_sockaddr *peer)
@@ -326,9 +325,6 @@ static void become_orphan(struct wi_tcp_conn *c)
         wi_count(core, WI_STAT_TCPAbortOnMemory);
         core->stats.drop[WEIR_DROP_TCP_ORPHAN_LIMIT]++;
         end_at_once(c, WEIR_WHY_RST_ABORT, "too many connections without an owner");
-    } else if (c->state == WEIR_TCP_FIN_WAIT_2 && c->linger2_s < 0) {
-        wi_count(core, WI_STAT_TCPAbortOnLinger);
-        end_at_once(c, WEIR_WHY_RST_ABORT, "no patience for the peer's FIN");
     } else if (c->state == WEIR_TCP_FIN_WAIT_2) {
         wi_tcp_arm_fin_wait_2(c);
     }

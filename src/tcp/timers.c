@@ -259,6 +259,7 @@ void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *c)
     if (c->sk.owner)
         return; /* half-closed by its owner: it may read for as long as it wants */
     if (c->linger2_s < 0) {
+        wi_count(c->sk.core, WI_STAT_TCPAbortOnLinger);
         wi_tcp_done(c, 0, WEIR_WHY_RST_ABORT, "TCP_LINGER2 below 0");
         return;
     }

@@ -1,0 +1,249 @@
+/* SOL_TCP options: what Linux takes, gives and refuses (do_tcp_setsockopt, do_tcp_getsockopt), and TCP_INFO. */
+#include "unit/tcp/peer.h"
+
+#include "base/bytes.h"
+
+static struct peer p;
+static weir_fd fd;
+
+static int setup(void **state)
+{
+    (void)state;
+    peer_init(&p, WEIR_AF_INET);
+    fd = weir_socket(p.stack, WEIR_AF_INET, WEIR_SOCK_STREAM, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    peer_fini(&p);
+    return 0;
+}
+
+static int set(int name, int v)
+{
+    return weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, name, &v, sizeof v);
+}
+
+static int get(int name)
+{
+    int v = -1;
+    uint32_t len = sizeof v;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, name, &v, &len), 0);
+    assert_int_equal(len, sizeof v);
+    return v;
+}
+
+/* Each option: what it is at first, what it takes and then gives, what it refuses. */
+static void test_options_take_and_refuse_what_linux_does(void **state)
+{
+    (void)state;
+    static const struct {
+        int name, initial, v, then, bad_n, bad[3];
+    } rows[] = {
+        {WEIR_TCP_NODELAY, 0, 5, 1, 0, {0}},
+        {WEIR_TCP_MAXSEG, 536, 1000, 1000, 3, {87, 32768, -1}},
+        {WEIR_TCP_CORK, 0, 1, 1, 0, {0}},
+        {WEIR_TCP_KEEPIDLE, 7200, 10, 10, 3, {-1, 0, 32768}},
+        {WEIR_TCP_KEEPINTVL, 75, 11, 11, 3, {-1, 0, 32768}},
+        {WEIR_TCP_KEEPCNT, 9, 127, 127, 3, {-1, 0, 128}},
+        {WEIR_TCP_SYNCNT, 6, 3, 3, 3, {-1, 0, 128}},
+        {WEIR_TCP_LINGER2, 60, 7, 7, 0, {0}},
+        {WEIR_TCP_LINGER2, 7, 1000, 120, 0, {0}},
+        {WEIR_TCP_LINGER2, 120, -5, -1, 0, {0}},
+        {WEIR_TCP_DEFER_ACCEPT, 0, 5, 7, 0, {0}},
+        {WEIR_TCP_DEFER_ACCEPT, 7, 1, 1, 0, {0}},
+        {WEIR_TCP_DEFER_ACCEPT, 1, 0, 0, 0, {0}},
+        {WEIR_TCP_WINDOW_CLAMP, 0, 5000, 5000, 1, {-1}},
+        {WEIR_TCP_WINDOW_CLAMP, 5000, 1, 1152, 0, {0}},
+        {WEIR_TCP_QUICKACK, 1, 0, 0, 0, {0}},
+        {WEIR_TCP_QUICKACK, 0, 1, 1, 0, {0}},
+        {WEIR_TCP_USER_TIMEOUT, 0, 30000, 30000, 1, {-1}},
+        {WEIR_TCP_NOTSENT_LOWAT, 0, 16384, 16384, 0, {0}},
+        {WEIR_TCP_INQ, 0, 1, 1, 2, {-1, 2}},
+    };
+    for (size_t i = 0; i < WI_ARRAY_LEN(rows); i++) {
+        assert_int_equal(get(rows[i].name), rows[i].initial);
+        assert_int_equal(set(rows[i].name, rows[i].v), 0);
+        assert_int_equal(get(rows[i].name), rows[i].then);
+        for (int k = 0; k < rows[i].bad_n; k++) {
+            assert_int_equal(set(rows[i].name, rows[i].bad[k]), -WEIR_EINVAL);
+            assert_int_equal(get(rows[i].name), rows[i].then);
+        }
+    }
+}
+
+/* None is accepted and ignored. */
+static void test_options_that_do_not_exist_are_refused(void **state)
+{
+    (void)state;
+    for (int name = 0; name < 80; name++) {
+        char buf[512];
+        uint32_t len = sizeof buf;
+        int got = weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, name, buf, &len);
+        assert_true(got == 0 || got == -WEIR_ENOPROTOOPT);
+        if (got) {
+            assert_int_equal(set(name, 1), -WEIR_ENOPROTOOPT);
+        }
+    }
+    assert_int_equal(set(WEIR_TCP_FASTOPEN, 1), -WEIR_ENOPROTOOPT);
+    assert_int_equal(set(WEIR_TCP_FASTOPEN_CONNECT, 1), -WEIR_ENOPROTOOPT);
+    assert_int_equal(set(WEIR_TCP_INFO, 1), -WEIR_ENOPROTOOPT);
+    assert_int_equal(set(WEIR_TCP_TIMESTAMP, 1), -WEIR_ENOPROTOOPT);
+}
+
+static void test_options_short_values_are_refused_or_cut(void **state)
+{
+    (void)state;
+    int v = 1;
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_NODELAY, &v, 3), -WEIR_EINVAL);
+    uint8_t byte[4] = {9, 9, 9, 9};
+    uint32_t len = 1;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_KEEPCNT, byte, &len), 0);
+    assert_int_equal(len, 1);
+    assert_int_equal(byte[1], 9);
+}
+
+static void test_options_congestion_control_is_chosen_by_name(void **state)
+{
+    (void)state;
+    char name[32];
+    uint32_t len = sizeof name;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, name, &len), 0);
+    assert_string_equal(name, "cubic");
+    assert_int_equal(len, 16);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, "nosuch", 6), -WEIR_ENOENT);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, "reno", 4), 0);
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, name, &len), 0);
+    assert_string_equal(name, "reno");
+    assert_int_equal(weir_sysctl_set(p.stack, "tcp_congestion_control", "nosuch"), -WEIR_EINVAL);
+}
+
+/* TCP_MAXSEG: our SYN asks for it, and we send no more (RFC 9293 3.7.1). */
+static void test_options_maxseg_bounds_both_directions(void **state)
+{
+    (void)state;
+    struct weir_sockaddr to = {.addr = p.addr, .family = WEIR_AF_INET, .port = 7};
+    assert_int_equal(set(WEIR_TCP_MAXSEG, 500), 0);
+    assert_int_equal(weir_connect(p.stack, fd, &to), -WEIR_EINPROGRESS);
+    const struct peer_seg *s = peer_expect(&p, WI_TH_SYN);
+    assert_int_equal(s->h.mss, 500);
+    struct wi_wire_tcp h = peer_hdr(WI_TH_SYN | WI_TH_ACK, 9, s->h.seq.v + 1);
+    h.src_port = 7;
+    h.dst_port = s->h.src_port;
+    h.mss = 1460;
+    peer_send(&p, &h, NULL);
+    peer_expect(&p, WI_TH_ACK);
+    char buf[1200] = {0};
+    assert_int_equal(weir_send(p.stack, fd, buf, sizeof buf, 0), sizeof buf);
+    for (int left = 1200; left > 0;) {
+        s = peer_next(&p);
+        assert_in_range(s->h.data_len, 1, 500);
+        left -= (int)s->h.data_len;
+    }
+}
+
+static struct weir_tcp_info info_of(weir_fd of)
+{
+    struct weir_tcp_info info;
+    uint32_t len = sizeof info;
+    assert_int_equal(weir_getsockopt(p.stack, of, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len), 0);
+    assert_int_equal(len, sizeof info);
+    return info;
+}
+
+static void test_options_info_tells_the_connection(void **state)
+{
+    (void)state;
+    assert_int_equal(info_of(fd).state, 7); /* CLOSE */
+    weir_fd l = peer_listen(&p, 5);
+    uint32_t seq, ack;
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_send(p.stack, fd, "hello", 5, 0), 5);
+    struct weir_tcp_info info = info_of(fd);
+    assert_int_equal(info.state, 1);
+    assert_int_equal(info.unacked, 1);
+    assert_int_equal(info.snd_mss, 1460);
+    assert_int_equal(info.advmss, 1460);
+    assert_int_equal(info.pmtu, 1500);
+    assert_int_equal(info.snd_cwnd, 10);
+    assert_int_equal(info.options, 2 | 4);
+    assert_int_equal(info.snd_wscale, 7);
+    assert_int_equal(info.bytes_sent, 5);
+    assert_int_equal(info.data_segs_out, 1);
+    assert_int_equal(info.reordering, 3);
+    peer_run(&p, WEIR_MS(100));
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK | WI_TH_PSH, seq, ack + 5);
+    peer_send(&p, &h, "ok");
+    info = info_of(fd);
+    assert_int_equal(info.unacked, 0);
+    assert_int_equal(info.bytes_acked, 5);
+    assert_int_equal(info.bytes_received, 2);
+    assert_int_equal(info.last_data_sent, 100);
+    assert_int_equal(info.last_ack_recv, 0);
+    assert_in_range(info.rtt, 1, 100000);
+    assert_in_range(info.rto, 200000, 500000);
+    assert_int_equal(info.delivered, 1);
+}
+
+static void test_options_info_is_cut_to_the_callers_room(void **state)
+{
+    (void)state;
+    uint8_t state_only = 0;
+    uint32_t len = 1;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, &state_only, &len), 0);
+    assert_int_equal(len, 1);
+    assert_int_equal(state_only, 7);
+}
+
+/* TCP_QUICKACK 1 sends the ACK that waits. */
+static void test_options_quickack_sends_what_is_delayed(void **state)
+{
+    (void)state;
+    weir_fd l = peer_listen(&p, 5);
+    uint32_t seq, ack;
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(set(WEIR_TCP_QUICKACK, 0), 0);
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK | WI_TH_PSH, seq, ack);
+    peer_send(&p, &h, "x");
+    peer_none(&p);
+    assert_int_equal(set(WEIR_TCP_QUICKACK, 1), 0);
+    peer_expect(&p, WI_TH_ACK);
+    peer_run(&p, WEIR_SEC(1));
+    peer_none(&p);
+}
+
+/* TCP_NODELAY and TCP_CORK let go of what was held back. RFC 9293 SHLD-7, MUST-17. */
+static void test_options_nodelay_and_uncork_push(void **state)
+{
+    (void)state;
+    weir_fd l = peer_listen(&p, 5);
+    uint32_t seq, ack;
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_send(p.stack, fd, "a", 1, 0), 1);
+    peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
+    assert_int_equal(weir_send(p.stack, fd, "b", 1, 0), 1);
+    peer_none(&p); /* Nagle */
+    assert_int_equal(set(WEIR_TCP_NODELAY, 1), 0);
+    peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
+    assert_int_equal(set(WEIR_TCP_CORK, 1), 0);
+    assert_int_equal(weir_send(p.stack, fd, "c", 1, 0), 1);
+    peer_none(&p);
+    assert_int_equal(set(WEIR_TCP_CORK, 0), 0);
+    peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
+}
+
+#define ON(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(test_options_take_and_refuse_what_linux_does), ON(test_options_that_do_not_exist_are_refused),
+        ON(test_options_short_values_are_refused_or_cut), ON(test_options_congestion_control_is_chosen_by_name),
+        ON(test_options_maxseg_bounds_both_directions),   ON(test_options_info_tells_the_connection),
+        ON(test_options_info_is_cut_to_the_callers_room), ON(test_options_quickack_sends_what_is_delayed),
+        ON(test_options_nodelay_and_uncork_push),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
