@@ -23,7 +23,7 @@ struct wi_tcp_request {
     struct wi_tcp_conn *listener; /* NULL: it is gone, and the held child goes on alone */
     struct wi_tcp_held *held;     /* NULL: an ordinary one */
     struct wi_tcp_tuple tuple;
-    int netif;
+    int netif; /* of a link-local peer or a listener that is bound to one, else 0: any */
     struct wi_tcp_syn syn;
     uint32_t tsval_first, tsval_last; /* of our SYN-ACKs; valid while syn.ts_ok */
     uint32_t oow_ack_ms;              /* when an ACK last answered a strange segment; 0: never */

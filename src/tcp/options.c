@@ -273,11 +273,26 @@ static int set_congestion(struct wi_tcp_conn *c, const void *value, uint32_t len
     return wi_tcp_cc_set(c, name);
 }
 
-/* SO_KEEPALIVE was set: the timer follows. Everything else of the other levels is read where it matters. */
+/* SO_RCVLOWAT: at most half of the buffer, which grows to hold it. Linux's tcp_set_rcvlowat. */
+static void follow_rcvlowat(struct wi_tcp_conn *c)
+{
+    struct wi_sk_opts *o = &c->sk.opts;
+    uint32_t most = (o->rcvbuf_locked ? o->rcvbuf_bytes : (uint32_t)c->sk.core->sysctl.tcp_rmem.max) / 2;
+    o->rcvlowat = wi_max_u32(wi_min_u32(o->rcvlowat, most), 1);
+    if (o->rcvbuf_bytes < 2 * o->rcvlowat)
+        (void)wi_tcp_window_expand(c, 2 * o->rcvlowat); /* as far as it may */
+    uint32_t ready = wi_tcp_rcvq_readable(c);
+    if (ready && ready >= o->rcvlowat)
+        wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDNORM);
+}
+
+/* What was set at SOL_SOCKET and wants more than a changed member; the rest is read where it matters. */
 static int told_of(struct wi_tcp_conn *c, int level, int name)
 {
     if (level == WEIR_SOL_SOCKET && name == WEIR_SO_KEEPALIVE)
         wi_tcp_keepalive_update(c);
+    if (level == WEIR_SOL_SOCKET && name == WEIR_SO_RCVLOWAT)
+        follow_rcvlowat(c);
     return 0;
 }
 

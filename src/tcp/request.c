@@ -14,7 +14,7 @@ static bool matches(const struct wi_hnode *node, const void *arg)
 {
     const struct wi_tcp_request *req = WI_CONTAINER_OF((struct wi_hnode *)(uintptr_t)node, struct wi_tcp_request, node);
     const struct wi_tcp_key *key = arg;
-    return wi_tcp_tuple_equal(&req->tuple, &key->tuple) && (!key->netif || key->netif == req->netif);
+    return wi_tcp_tuple_equal(&req->tuple, &key->tuple) && (!key->netif || !req->netif || key->netif == req->netif);
 }
 
 struct wi_tcp_request *wi_tcp_request_find(const struct wi_tcp *tcp, const struct wi_tcp_key *key)
@@ -223,7 +223,8 @@ struct wi_tcp_request *wi_tcp_request_new(struct wi_tcp_conn *listener, const st
         return NULL;
     req->listener = listener;
     req->tuple = key->tuple;
-    req->netif = netif;
+    bool is_linklocal = !weir_addr_is_v4(&key->tuple.remote) && weir_addr_is_linklocal(&key->tuple.remote);
+    req->netif = is_linklocal || listener->sk.opts.bound_if ? netif : 0;
     req->syn = *syn;
     wi_timer_init(&req->timer, on_timer);
     wi_htable_insert(&tcp->requests, &req->node, key->hash);
@@ -394,11 +395,17 @@ static bool in_window(const struct wi_tcp_request *req, const struct wi_tcp_seg 
     return wi_seq_gt(seg->end, lo) && wi_seq_lt(seg->seq, hi);
 }
 
-/* An ACK of something that was never sent: the handshake is another's, or a cookie's. */
-static enum weir_drop on_foreign_ack(struct wi_tcp *tcp, const struct wi_tcp_seg *seg)
+/*
+ * An ACK of something that this request never sent: the listener resets it, unless a cookie went to the same peer
+ * before there was room for a request; then that handshake has won.
+ */
+static enum weir_drop on_foreign_ack(struct wi_tcp *tcp, struct wi_tcp_request *req, struct wi_tcp_seg *seg)
 {
-    wi_tcp_reset_reply(tcp, seg, WEIR_WHY_RST_ACK);
-    return WEIR_DROP_TCP_LISTEN_ACK;
+    struct wi_tcp_key key = wi_tcp_key_of(tcp, &req->tuple, seg->netif);
+    enum weir_drop why = wi_tcp_listen_input(req->listener, seg, &key, NULL);
+    if (wi_tcp_conn_find(tcp, &key))
+        wi_tcp_request_drop(tcp, req);
+    return why;
 }
 
 static enum weir_drop on_strange(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_seg *seg,
@@ -439,8 +446,10 @@ static enum weir_drop on_other(struct wi_tcp *tcp, struct wi_tcp_request *req, c
         return on_same_syn(tcp, req, seg);
     if (req->held && !req->syn.synack_at)
         return on_segment_while_held(req, seg);
-    if (flags & WI_TH_ACK && !(flags & WI_TH_RST) && !acks_our_syn(req, &seg->h))
-        return on_foreign_ack(tcp, seg);
+    if (flags & WI_TH_ACK && !(flags & WI_TH_RST) && !acks_our_syn(req, &seg->h)) {
+        wi_tcp_reset_reply(tcp, seg, WEIR_WHY_RST_ACK); /* RFC 9293 3.10.7.4, fifth check */
+        return WEIR_DROP_TCP_LISTEN_ACK;
+    }
     if (!is_placed)
         return on_strange(tcp, req, seg, is_old);
     if (flags & WI_TH_RST)
@@ -460,6 +469,8 @@ enum weir_drop wi_tcp_request_input(struct wi_tcp *tcp, struct wi_tcp_request *r
     bool is_answered = req->syn.synack_at != 0;
     if (is_answered && is_placed && !is_rst && !is_new_syn && acks_our_syn(req, h))
         return on_ack(tcp, req, seg);
+    if (req->listener && !req->held && h->flags & WI_TH_ACK && !is_rst && !acks_our_syn(req, h))
+        return on_foreign_ack(tcp, req, seg);
     return on_other(tcp, req, seg, is_old, is_placed);
 }
 

@@ -246,6 +246,32 @@ static void test_cookie_always_when_asked_to(void **state)
     assert_true(weir_accept(p.stack, l, NULL) >= 0);
 }
 
+/* The cookie was slow, the SYN came again, and by then there was room for a request: the cookie's ACK still counts. */
+static void test_cookie_answered_after_a_request_was_made_wins(void **state)
+{
+    (void)state;
+    weir_fd l = peer_listen(&p, 8);
+    fill_syn_queue(8);
+    struct wi_wire_tcp h = peer_syn(100), rst = peer_hdr(WI_TH_RST, 2, 0);
+    struct peer_seg cookie = cookie_for(&h);
+    rst.src_port = 2000;
+    peer_send(&p, &rst, NULL);
+    peer_send(&p, &h, NULL);
+    assert_int_not_equal(peer_expect(&p, WI_TH_SYN | WI_TH_ACK)->h.seq.v, cookie.h.seq.v);
+    h = peer_hdr(WI_TH_ACK, 101, cookie.h.seq.v + 1 + 4096);
+    peer_send(&p, &h, NULL);
+    peer_expect(&p, WI_TH_RST);
+    h = peer_hdr(WI_TH_ACK, 101, cookie.h.seq.v + 1);
+    peer_send(&p, &h, NULL);
+    assert_true(weir_accept(p.stack, l, NULL) >= 0);
+    for (uint16_t i = 2001; i < 2008; i++) {
+        rst.src_port = i;
+        peer_send(&p, &rst, NULL);
+    }
+    peer_run(&p, WEIR_SEC(100));
+    peer_none(&p); /* the request has gone with it */
+}
+
 /* 4987-10: a cookie's ACK obeys the accept queue's limit as well. */
 static void test_cookie_obeys_the_accept_queue(void **state)
 {
@@ -306,6 +332,7 @@ int main(void)
         ON(setup_peer, test_cookie_is_neither_sent_nor_looked_for_while_there_is_room, teardown_peer),
         ON(setup_peer, test_cookie_bad_or_late_is_reset, teardown_peer),
         ON(setup_peer, test_cookie_always_when_asked_to, teardown_peer),
+        ON(setup_peer, test_cookie_answered_after_a_request_was_made_wins, teardown_peer),
         ON(setup_peer, test_cookie_obeys_the_accept_queue, teardown_peer),
         ON(setup_peer, test_cookie_syn_flood_takes_bounded_memory, teardown_peer),
     };

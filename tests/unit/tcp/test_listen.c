@@ -138,6 +138,18 @@ static void test_listen_syn_ack_is_repeated_with_back_off_and_then_forgotten(voi
     peer_expect(&p, WI_TH_RST);
 }
 
+/* 4987-2: the fuller the queue is of old requests, the fewer repetitions: Linux's reqsk_timer_handler. */
+static void test_listen_syn_ack_retries_fall_under_pressure(void **state)
+{
+    (void)state;
+    peer_listen(&p, 16);
+    peer_sysctl(&p, "tcp_syncookies", "0");
+    for (uint16_t i = 0; i < 16; i++)
+        syn_from((uint16_t)(2000 + i), 1);
+    peer_run(&p, WEIR_SEC(200));
+    assert_in_range(p.seg_n, 16 + 16 * 2, 16 + 16 * 4);
+}
+
 static void test_listen_same_syn_again_gets_the_same_syn_ack(void **state)
 {
     (void)state;
@@ -702,6 +714,7 @@ int main(void)
         ON(setup_v4, test_listen_ecn_syn_is_answered_with_ece),
         ON(setup_v4, test_listen_syn_ack_is_repeated_with_back_off_and_then_forgotten),
         ON(setup_v6, test_listen_syn_ack_is_repeated_with_back_off_and_then_forgotten),
+        ON(setup_v4, test_listen_syn_ack_retries_fall_under_pressure),
         ON(setup_v4, test_listen_same_syn_again_gets_the_same_syn_ack),
         ON(setup_v4, test_listen_handshake_gives_a_connection),
         ON(setup_v6, test_listen_handshake_gives_a_connection),

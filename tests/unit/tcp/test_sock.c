@@ -282,6 +282,22 @@ static void test_sock_rcvlowat_delays_readiness(void **state)
     assert_int_equal(peer_poll(&p, fd), IN | OUT);
 }
 
+/* Linux: a mark beyond half of the buffer makes the buffer grow, as far as tcp_rmem lets it. */
+static void test_sock_rcvlowat_makes_room_for_itself(void **state)
+{
+    (void)state;
+    weir_fd fd = established();
+    int v = -1;
+    uint32_t len = sizeof v;
+    set_int(fd, WEIR_SOL_SOCKET, WEIR_SO_RCVLOWAT, 1 << 20);
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, &v, &len), 0);
+    assert_true(v >= 2 << 20);
+    set_int(fd, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, 10000);
+    set_int(fd, WEIR_SOL_SOCKET, WEIR_SO_RCVLOWAT, 1 << 20);
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_SOCKET, WEIR_SO_RCVLOWAT, &v, &len), 0);
+    assert_int_equal(v, 10000);
+}
+
 /* ---- shutdown ---- */
 
 static void test_sock_shutdown_write_sends_fin_and_reading_goes_on(void **state)
@@ -570,6 +586,7 @@ int main(void)
         ON(setup, test_sock_reset_after_fin_is_a_broken_pipe),
         ON(setup, test_sock_fin_is_end_of_file_after_the_data),
         ON(setup, test_sock_rcvlowat_delays_readiness),
+        ON(setup, test_sock_rcvlowat_makes_room_for_itself),
         ON(setup, test_sock_shutdown_write_sends_fin_and_reading_goes_on),
         ON(setup, test_sock_shutdown_read_ends_reading_only_here),
         ON(setup, test_sock_shutdown_of_what_is_not_connected),
