@@ -74,12 +74,14 @@ static weir_ns model_timeout(const struct wi_tcp_conn *c, unsigned n, weir_ns ba
     return total;
 }
 
+/* Linux's tcp_orphan_retries: while the RTO has not grown to its maximum there is hope, whatever ICMP says. */
 static unsigned orphan_retries(const struct wi_tcp_conn *c)
 {
     int64_t n = c->sk.core->sysctl.tcp_orphan_retries;
-    if (c->sk.err_soft)
+    bool has_hope = c->rtt.rto < wi_tcp_rto_max(c);
+    if (c->sk.err_soft && !has_hope)
         return 0; /* the path is known to be broken */
-    return n > 0 ? (unsigned)n : ORPHAN_PROBES_MAX;
+    return n == 0 && has_hope ? ORPHAN_PROBES_MAX : (unsigned)n;
 }
 
 /* Have `retries` timeouts passed? Counted in time, so that a short RTO does not end a connection early: RFC 1122

@@ -167,7 +167,9 @@ static void make_patient(struct weir *w)
     static const char *const knobs[][2] = {{"tcp_syn_retries", "127"},
                                            {"tcp_synack_retries", "127"},
                                            {"tcp_retries2", "127"},
-                                           {"tcp_orphan_retries", "127"}};
+                                           {"tcp_orphan_retries", "127"},
+                                           {"net.ipv4.neigh.default.mcast_solicit", "255"},
+                                           {"net.ipv4.neigh.default.ucast_solicit", "255"}};
     for (size_t i = 0; i < sizeof knobs / sizeof knobs[0]; i++)
         weir_sysctl_set(w, knobs[i][0], knobs[i][1]);
 }
