@@ -215,6 +215,18 @@ static void after_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
         wi_tcp_owe(c, WI_TCP_OWE_SEND);
 }
 
+/* Room comes with an ACK, but also with a larger buffer and when records are merged: so it is looked at, not derived.
+ */
+static void tell_of_room(struct wi_tcp_conn *c)
+{
+    if (!wi_tcp_sndq_writable(c)) {
+        c->sndq.was_full = true;
+    } else if (c->sndq.was_full) {
+        c->sndq.was_full = false;
+        wi_sk_ready(&c->sk, WEIR_POLLOUT);
+    }
+}
+
 enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     struct wi_tcp_ackinfo a = ack_begin(c, s);
@@ -226,7 +238,6 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         return WEIR_DROP_TCP_ACK_UNSENT;
     }
 
-    bool was_writable = wi_tcp_sndq_writable(c);
     wi_tcp_ts_recent_update(c, s);
     c->last_tsecr = c->ts_ok && s->h.has_ts ? s->h.tsecr : 0;
     if (wi_seq_gt(s->h.ack, c->snd_una)) {
@@ -249,8 +260,6 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         ack_probe(c);
     }
     after_ack(c, &a);
-    if (!was_writable &&
-        wi_tcp_sndq_writable(c)) /* the buffer grows with the window too, not only by what was acknowledged */
-        wi_sk_ready(&c->sk, WEIR_POLLOUT);
+    tell_of_room(c);
     return WEIR_DROP_NONE;
 }

@@ -99,6 +99,7 @@ struct wi_tcp_sndq {
     struct wi_rb_root sent;       /* records by seq */
     struct wi_tcp_rec *send_head; /* first unsent, NULL: none */
     uint32_t mem_bytes;           /* charged against opts.sndbuf_bytes: blocks, views, records */
+    bool was_full;                /* there was no room (wi_tcp_sndq_writable), and nobody was told of any since */
 };
 
 /* ---- A segment that arrived ---- */

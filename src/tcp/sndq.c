@@ -38,6 +38,14 @@ struct wi_tcp_rec *wi_tcp_rec_find(const struct wi_tcp_conn *c, struct wi_seq se
     return n ? WI_CONTAINER_OF(n, struct wi_tcp_rec, node) : NULL;
 }
 
+/* Splitting a record costs room as well as writing does, so whoever was told of room may find none. */
+static void charge(struct wi_tcp_conn *c, uint32_t bytes)
+{
+    c->sndq.mem_bytes += bytes;
+    if (!wi_tcp_sndq_writable(c))
+        c->sndq.was_full = true;
+}
+
 /* ---- Records ---- */
 
 static struct wi_tcp_rec *rec_new(struct wi_tcp_conn *c, struct wi_seq seq)
@@ -47,7 +55,7 @@ static struct wi_tcp_rec *rec_new(struct wi_tcp_conn *c, struct wi_seq seq)
         return NULL;
     wi_list_init(&r->link);
     r->seq = r->end = seq;
-    c->sndq.mem_bytes += CHARGE_REC;
+    charge(c, CHARGE_REC);
     return r;
 }
 
@@ -111,7 +119,7 @@ static struct wi_tcp_chunk *chunk_append(struct wi_tcp_conn *c, struct weir_bloc
     *k = (struct wi_tcp_chunk){.block = block, .off = off, .len = len, .seq = c->write_seq, .is_ours = is_ours};
     wi_list_init(&k->link);
     wi_list_add_tail(&c->sndq.chunks, &k->link);
-    c->sndq.mem_bytes += chunk_charge(k);
+    charge(c, chunk_charge(k));
     return k;
 }
 
