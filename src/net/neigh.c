@@ -66,8 +66,8 @@ static void tell_state(const struct wi_neigh *n, enum weir_neigh_state to)
     struct weir_event ev = {.kind = WEIR_EV_NEIGH};
     ev.u.neigh.netif = n->netif->index;
     ev.u.neigh.addr = &n->addr;
-    ev.u.neigh.from = n->state;
-    ev.u.neigh.to = to;
+    ev.u.neigh.from = (int)n->state;
+    ev.u.neigh.to = (int)to;
     (void)wi_event_emit(core, &ev);
 }
 
