@@ -231,8 +231,9 @@ static void op_datagram(struct rig *r)
     uint8_t p[WI_IPV6_HDR + WI_UDP_HDR + 255] = {0};
     uint8_t which = fuzz_u8(&r->in), len = fuzz_u8(&r->in);
     struct wi_ip_out ip = {.is_v6 = which & 1, .proto = WI_IP_UDP};
-    struct wi_udp h = {.src_port = FLOW_PORT, .dst_port = which & 2 ? OUR_PORT : fuzz_u16(&r->in), .data_len = len};
-    wi_udp_put(p + WI_IPV6_HDR, &h);
+    struct wi_wire_udp h = {
+        .src_port = FLOW_PORT, .dst_port = which & 2 ? OUR_PORT : fuzz_u16(&r->in), .data_len = len};
+    wi_wire_udp_put(p + WI_IPV6_HDR, &h);
     seal(&ip, p + WI_IPV6_HDR, WI_UDP_HDR + (size_t)len, 6);
     inject_l4(r, &ip, p, WI_IPV6_HDR, WI_UDP_HDR + (size_t)len);
 }
@@ -373,7 +374,8 @@ static void op_socket(struct rig *r)
     }
     default:
         weir_close(r->w, fd);
-        r->fds[i % r->fd_n] = r->fds[--r->fd_n];
+        r->fd_n--;
+        r->fds[i % (r->fd_n + 1)] = r->fds[r->fd_n];
         break;
     }
 }

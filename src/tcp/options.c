@@ -168,7 +168,7 @@ static int set_window_clamp(struct wi_tcp_conn *c, int v)
 {
     if (v == 0 && c->state != WEIR_TCP_CLOSED)
         return -WEIR_EINVAL;
-    c->window_clamp_bytes = v == 0 ? 0 : v < CLAMP_MIN ? CLAMP_MIN : (uint32_t)v;
+    c->window_clamp_bytes = v == 0 ? 0 : wi_max_u32((uint32_t)v, CLAMP_MIN);
     return 0;
 }
 
