@@ -44,6 +44,11 @@ static void check(const struct peer *p)
 
 void peer_init(struct peer *p, int family)
 {
+    peer_init_as(p, family, 0);
+}
+
+void peer_init_as(struct peer *p, int family, uint32_t netif_flags)
+{
     static const struct weir_netif_ops ops = {.xmit = on_xmit};
     memset(p, 0, sizeof *p);
     p->family = family;
@@ -58,7 +63,7 @@ void peer_init(struct peer *p, int family)
     };
     p->stack = weir_new(&cfg);
     assert_non_null(p->stack);
-    struct weir_netif_config netif = {.name = "wire", .type = WEIR_LINK_RAW_IP, .mtu = 1500};
+    struct weir_netif_config netif = {.name = "wire", .type = WEIR_LINK_RAW_IP, .mtu = 1500, .flags = netif_flags};
     p->netif = weir_netif_add(p->stack, &ops, p, &netif);
     assert_true(p->netif > 0);
     assert_int_equal(weir_netif_set_up(p->stack, p->netif, true), 0);

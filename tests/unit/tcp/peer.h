@@ -41,6 +41,7 @@ struct peer {
 };
 
 void peer_init(struct peer *, int family);
+void peer_init_as(struct peer *, int family, uint32_t netif_flags); /* enum weir_netif_flag */
 void peer_fini(struct peer *);
 
 void peer_run(struct peer *, weir_ns duration); /* let timers fire, for so long */

@@ -663,6 +663,32 @@ static void test_listen_held_syns_are_bounded(void **state)
     assert_int_equal(weir_accept(p.stack, l, NULL), -WEIR_EAGAIN);
 }
 
+/* A transparent gateway: the connection is with the host and port that the peer asked for, whoever that is. */
+static void test_listen_gateway_answers_as_the_host_that_was_asked_for(void **state)
+{
+    (void)state;
+    peer_init_as(&p, WEIR_AF_INET, WEIR_NETIF_ANY_ADDR);
+    weir_fd l = hold_listener();
+    struct weir_addr elsewhere = weir_addr_v4(93, 184, 216, 34);
+    struct wi_wire_tcp h = peer_syn(100);
+    h.dst_port = 443;
+    peer_send_from(&p, &p.addr, &elsewhere, &h, NULL);
+    weir_fd fd = weir_accept(p.stack, l, NULL);
+    struct weir_sockaddr name;
+    assert_int_equal(weir_getsockname(p.stack, fd, &name), 0);
+    assert_true(weir_addr_equal(&name.addr, &elsewhere));
+    assert_int_equal(name.port, 443);
+    assert_int_equal(weir_tcp_admit(p.stack, fd), 0);
+    const struct peer_seg *s = peer_expect(&p, WI_TH_SYN | WI_TH_ACK);
+    assert_true(weir_addr_equal(&s->src, &elsewhere));
+    h = peer_hdr(WI_TH_ACK, 101, s->h.seq.v + 1);
+    h.dst_port = 443;
+    peer_send_from(&p, &p.addr, &elsewhere, &h, NULL);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
+    assert_true(weir_addr_equal(&peer_expect(&p, WI_TH_PSH | WI_TH_ACK)->src, &elsewhere));
+    peer_fini(&p);
+}
+
 /* An exact listener comes before one that takes every port. */
 static void test_listen_exact_port_wins_over_any_port(void **state)
 {
@@ -742,6 +768,7 @@ int main(void)
         ON(setup_v4, test_listen_held_syn_fails_when_the_peer_resets),
         ON(setup_v4, test_listen_held_syn_times_out_after_admit),
         ON(setup_v4, test_listen_held_syns_are_bounded),
+        cmocka_unit_test(test_listen_gateway_answers_as_the_host_that_was_asked_for),
         ON(setup_v4, test_listen_exact_port_wins_over_any_port),
         cmocka_unit_test(test_listen_survives_every_refused_allocation),
     };

@@ -207,6 +207,27 @@ static void test_sock_connect_from_a_bound_port_is_unique(void **state)
     assert_int_equal(name.port, 5555);
 }
 
+/* Attack: self-connect. A socket that connects to its own port meets itself: RFC 9293 3.5, figure 8; as on Linux it is
+ * connected to itself, and no segment runs in circles. */
+static void test_sock_connect_to_itself_is_a_simultaneous_open(void **state)
+{
+    (void)state;
+    struct weir_sockaddr self = {.addr = weir_addr_v4(127, 0, 0, 1), .family = WEIR_AF_INET, .port = 5555};
+    weir_fd fd = make_socket();
+    assert_int_equal(weir_bind(p.stack, fd, &self), 0);
+    assert_int_equal(weir_connect(p.stack, fd, &self), -WEIR_EINPROGRESS);
+    assert_int_equal(peer_poll(&p, fd), OUT);
+    assert_int_equal(weir_connect(p.stack, fd, &self), 0);
+    assert_int_equal(transmit(fd), 1);
+    assert_int_equal(receive(fd), 1);
+    uint64_t sent = peer_stat(&p, "TcpOutSegs");
+    peer_run(&p, WEIR_SEC(10));
+    assert_in_range(peer_stat(&p, "TcpOutSegs") - sent, 0, 2);
+    assert_int_equal(weir_close(p.stack, fd), 0);
+    peer_run(&p, WEIR_SEC(200));
+    assert_int_equal(peer_stat(&p, "TcpCurrEstab"), 0);
+}
+
 static void test_sock_bind_to_a_foreign_address_is_refused(void **state)
 {
     (void)state;
@@ -580,6 +601,7 @@ int main(void)
         ON(setup, test_sock_connect_without_a_way_fails_at_once),
         ON(setup, test_sock_connect_unspec_resets_and_begins_anew),
         ON(setup, test_sock_connect_from_a_bound_port_is_unique),
+        ON(setup, test_sock_connect_to_itself_is_a_simultaneous_open),
         ON(setup, test_sock_bind_to_a_foreign_address_is_refused),
         ON(setup, test_sock_bind_without_port_leaves_it_to_connect),
         ON(setup, test_sock_reset_is_told_once),
