@@ -28,7 +28,8 @@ static const char help[] =
     "                    connections to the host's port reach the program's; may be repeated\n"
     "  -4, -6            IPv4 only, IPv6 only\n"
     "  --mtu N           of the link (1500)\n"
-    "  --pcap FILE       capture both ends of the link, each packet with why it was sent\n"
+    "  --pcap FILE       capture the link, each packet with why it was sent\n"
+    "  --pcap-end END    where: program (the default), gateway, or both as two interfaces\n"
     "  --trace FILE      every event of both hosts and the link, as JSON lines\n"
     "  --story           at the end, the longest connection as a sequence diagram\n"
     "  -q, --quiet       no line for each connection at the end\n"
@@ -36,7 +37,7 @@ static const char help[] =
     "\n"
     "The exit status is the program's. 125: weir run failed; 126: the program can't be run; 127: there is none.\n";
 
-enum { OPT_LINK = 256, OPT_PROFILE, OPT_SEED, OPT_MTU, OPT_PCAP, OPT_TRACE, OPT_STORY };
+enum { OPT_LINK = 256, OPT_PROFILE, OPT_SEED, OPT_MTU, OPT_PCAP, OPT_PCAP_END, OPT_TRACE, OPT_STORY };
 
 static const struct option longs[] = {
     {"link", required_argument, NULL, OPT_LINK},
@@ -45,6 +46,7 @@ static const struct option longs[] = {
     {"publish", required_argument, NULL, 'p'},
     {"mtu", required_argument, NULL, OPT_MTU},
     {"pcap", required_argument, NULL, OPT_PCAP},
+    {"pcap-end", required_argument, NULL, OPT_PCAP_END},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"story", no_argument, NULL, OPT_STORY},
     {"quiet", no_argument, NULL, 'q'},
@@ -143,7 +145,7 @@ struct said {
     uint64_t mtu;
 };
 
-static int bad_number(const char *option, const char *text, const char *form)
+static int bad_value(const char *option, const char *text, const char *form)
 {
     fprintf(stderr, "weir run: %s %s: %s\n", option, text, form);
     return -EINVAL;
@@ -153,6 +155,18 @@ static int too_many(const char *option)
 {
     fprintf(stderr, "weir run: too many %s\n", option);
     return -EINVAL;
+}
+
+/* --pcap-end: whose view of the link. */
+static int read_end(struct wir_run_opts *o, const char *text)
+{
+    bool both = strcmp(text, "both") == 0;
+
+    o->pcap_program = both || strcmp(text, "program") == 0;
+    o->pcap_gateway = both || strcmp(text, "gateway") == 0;
+    if (!o->pcap_program && !o->pcap_gateway)
+        return bad_value("--pcap-end", text, "program, gateway or both");
+    return 0;
 }
 
 static int take(struct wir_run_opts *o, struct said *said, int c)
@@ -170,12 +184,13 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
         return 0;
     case OPT_SEED:
         o->has_seed = true;
-        return read_number(optarg, 0, UINT64_MAX, &o->seed) ? bad_number("--seed", optarg, "not a number") : 0;
+        return read_number(optarg, 0, UINT64_MAX, &o->seed) ? bad_value("--seed", optarg, "not a number") : 0;
     case OPT_MTU:
-        return read_number(optarg, MTU_MIN, 65535, &said->mtu) ? bad_number("--mtu", optarg, "not from 576 to 65535")
+        return read_number(optarg, MTU_MIN, 65535, &said->mtu) ? bad_value("--mtu", optarg, "not from 576 to 65535")
                                                                : 0;
     case OPT_PROFILE: said->profile = optarg; return 0;
     case OPT_PCAP: o->pcap = optarg; return 0;
+    case OPT_PCAP_END: return read_end(o, optarg);
     case OPT_TRACE: o->trace = optarg; return 0;
     case OPT_STORY: o->wants_story = true; return 0;
     case 'q': o->is_quiet = true; return 0;
@@ -203,7 +218,7 @@ static int finish_link(struct wir_run_opts *o, const struct said *said)
     if (said->mtu)
         o->link.mtu = (uint32_t)said->mtu;
     if (o->link.mtu && o->link.mtu < 1280 && o->family == AF_INET6)
-        return bad_number("--mtu", "", "IPv6 needs 1280 at least");
+        return bad_value("--mtu", "", "IPv6 needs 1280 at least");
     o->link.is_captured = o->pcap != NULL;
     return 0;
 }
@@ -214,6 +229,7 @@ int wir_opts_parse(struct wir_run_opts *o, int argc, char **argv)
     int c;
 
     memset(o, 0, sizeof *o);
+    o->pcap_program = true;
     optind = 1;
     while ((c = getopt_long(argc, argv, "+p:46qh", longs, NULL)) != -1) {
         int r = take(o, &said, c);

@@ -52,7 +52,8 @@ static int open_pcap(struct wir_watch *w, uint64_t epoch_ns)
         fprintf(stderr, "weir run: --pcap %s: %s\n", w->opts->pcap, strerror(errno));
         return -1;
     }
-    w->capture = wtr_capture_new(w->pcap, w->opts->link.type, "program", "gateway");
+    w->capture = wtr_capture_new(w->pcap, w->opts->link.type, w->opts->pcap_program ? "program" : NULL,
+                                 w->opts->pcap_gateway ? "gateway" : NULL);
     return w->capture ? 0 : -1;
 }
 

@@ -9,9 +9,19 @@
 
 struct wtr_capture {
     struct wio_pcapng *file;
-    unsigned interfaces[2]; /* by enum wio_side */
+    unsigned interfaces[2]; /* by enum wio_side, where has_end */
+    bool has_end[2];
     struct wtr_why *whys[2];
 };
+
+static void add_end(struct wtr_capture *c, enum wio_side side, const char *name, const char *about,
+                    enum weir_link_type type)
+{
+    if (!name)
+        return;
+    c->interfaces[side] = wio_pcapng_interface(c->file, name, about, type);
+    c->has_end[side] = true;
+}
 
 struct wtr_capture *wtr_capture_new(struct wio_pcapng *file, enum weir_link_type type, const char *near,
                                     const char *far)
@@ -26,8 +36,8 @@ struct wtr_capture *wtr_capture_new(struct wio_pcapng *file, enum weir_link_type
         wtr_capture_free(c);
         return NULL;
     }
-    c->interfaces[WIO_NEAR] = wio_pcapng_interface(file, near, "near end of the link", type);
-    c->interfaces[WIO_FAR] = wio_pcapng_interface(file, far, "far end of the link", type);
+    add_end(c, WIO_NEAR, near, "near end of the link", type);
+    add_end(c, WIO_FAR, far, "far end of the link", type);
     return c;
 }
 
@@ -74,8 +84,11 @@ void wtr_capture_link(struct wtr_capture *c, const struct wio_link_note *note)
     enum wio_side from = note->dir == WIO_UP ? WIO_NEAR : WIO_FAR;
     enum wio_side to = note->dir == WIO_UP ? WIO_FAR : WIO_NEAR;
     bool is_sent = note->what == WIO_NOTE_SENT;
+    enum wio_side at = is_sent ? from : to;
+    if (!c->has_end[at])
+        return;
     wtr_why_comment(c->whys[from], note->pkt, comment, sizeof comment);
     add_fate(note, comment, sizeof comment);
-    wio_pcapng_packet(c->file, c->interfaces[is_sent ? from : to], note->at, note->pkt,
-                      is_sent ? WIO_PCAPNG_OUT : WIO_PCAPNG_IN, comment);
+    wio_pcapng_packet(c->file, c->interfaces[at], note->at, note->pkt, is_sent ? WIO_PCAPNG_OUT : WIO_PCAPNG_IN,
+                      comment);
 }
