@@ -170,12 +170,21 @@ static void count_plain(struct wtr_item *run, enum wio_dir dir, const struct wio
     run->lost[dir] += is_lost;
 }
 
+/* Is this the first segment to acknowledge the other side's FIN? */
+static bool acks_fin(struct wtr_conn *c, enum wio_dir dir, const struct wio_frame *f, bool is_lost)
+{
+    bool is_first = f->flags & WIO_TCP_ACK && c->has_fin[!dir] && !c->is_fin_acked[!dir] && f->ack == c->fin_end[!dir];
+    if (is_first && !is_lost)
+        c->is_fin_acked[!dir] = true;
+    return is_first;
+}
+
 /* A loss of data, SYN or FIN is drawn until WTR_LOSSES_MAX are; its repair is drawn with it. */
 static bool is_worth_an_arrow(struct wtr_conn *c, enum wio_dir dir, const struct wio_frame *f, bool is_again,
                               bool is_lost)
 {
     bool is_handshake = f->flags & (WIO_TCP_SYN | WIO_TCP_RST) || c->handshake_acks == 1;
-    bool is_end = f->flags & WIO_TCP_FIN || c->fins > 0;
+    bool is_fin_ack = acks_fin(c, dir, f, is_lost), is_end = is_fin_ack || f->flags & WIO_TCP_FIN;
     struct wtr_loss *old = is_again ? loss_of(c, dir, f) : NULL;
     bool is_repair = old != NULL;
     if (old)
@@ -199,10 +208,13 @@ static void note_segment(struct wtr_story *s, struct wtr_conn *c, const struct w
         c->handshake_acks = 0;
     else if (f->flags & WIO_TCP_ACK && c->handshake_acks < 2 && c->has_iss[!dir])
         c->handshake_acks++;
-    c->fins += (f->flags & WIO_TCP_FIN) != 0;
     if (!is_again)
         c->bytes[dir] += f->len;
     c->lost_n += is_lost;
+    if (f->flags & WIO_TCP_FIN) {
+        c->has_fin[dir] = true;
+        c->fin_end[dir] = f->seq + f->len + 1;
+    }
     struct wtr_item *it = NULL;
     if (is_worth_an_arrow(c, dir, f, is_again, is_lost))
         it = add_item(c, WTR_ITEM_SEGMENT, dir, note->at);

@@ -50,8 +50,10 @@ struct wtr_conn {
     uint64_t bytes[2]; /* of payload, sent for the first time, by direction */
     bool has_iss[2];
     uint32_t iss[2], snd_max[2];
-    unsigned handshake_acks; /* ACKs since the SYN-ACK: the first ends the handshake */
-    unsigned fins, end_items;
+    unsigned handshake_acks;          /* ACKs since the SYN-ACK: the first ends the handshake */
+    bool has_fin[2], is_fin_acked[2]; /* by the direction of the FIN */
+    uint32_t fin_end[2];              /* the number after it */
+    unsigned end_items;
     unsigned item_n, loss_n;
     struct wtr_item items[WTR_ITEMS_MAX];
     struct wtr_loss losses[WTR_LOSSES_MAX];

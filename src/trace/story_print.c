@@ -156,7 +156,7 @@ static void draw_run_dir(const struct pen *p, const struct wtr_item *it, enum wi
     if (it->lost[dir] > 0)
         at += (size_t)snprintf(text + at, sizeof text - at, ", %s lost", with_commas(it->lost[dir], n));
     if (it->again[dir] > 0)
-        snprintf(text + at, sizeof text - at, ", %s sent again", with_commas(it->again[dir], n));
+        snprintf(text + at, sizeof text - at, ", %s again", with_commas(it->again[dir], n));
     int room = ARROW_WIDTH - 4 - (int)strlen(text);
     fprintf(p->out, "%*s%s %s%s %s%s", 10 + 4 + STATE_WIDTH + 1, "", p->dots, p->dim, dir == WIO_DOWN ? p->left : " ",
             text, p->plain);

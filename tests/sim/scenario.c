@@ -217,8 +217,9 @@ static bool begin(struct play *p)
 static void connect_all(struct play *p)
 {
     for (unsigned i = 0; i < p->s->flow_n; i++) {
-        struct weir_sockaddr to = {
-            .addr = wsim_addr(1, WIO_FAR, p->s->family), .family = (uint16_t)p->s->family, .port = (uint16_t)(80 + i)};
+        struct weir_sockaddr to = {.addr = wsim_addr(1, WIO_FAR, p->s->family),
+                                   .family = (uint16_t)p->s->family,
+                                   .port = (uint16_t)(33000 + i)}; /* a port that no dissector claims */
         wsim_flow_begin(&p->flows[i], p->hosts[WIO_NEAR], p->hosts[WIO_FAR], &to, &p->s->client[i], &p->s->server[i],
                         p->s->seed * SCENARIO_FLOWS_MAX + i);
     }

@@ -57,11 +57,36 @@ static void test_replay_another_seed_gives_another_capture(void **state)
     free(b);
 }
 
+/* Packets that tshark finds malformed or badly summed, other than those that the link says it corrupted. */
+static void test_replay_captures_are_well_formed(void **state)
+{
+    (void)state;
+    if (system("command -v tshark >/dev/null") != 0)
+        skip();
+    for (uint64_t seed = 0; seed < SCENARIO_KIND_N; seed++) {
+        char name[] = "/tmp/weir-replay-XXXXXX", err[512], command[512];
+        struct scenario s = scenario_draw(seed);
+        s.is_captured = true;
+        close(mkstemp(name));
+        assert_true(scenario_play(&s, name, NULL, err, sizeof err));
+        snprintf(command, sizeof command,
+                 "test -z \"$(tshark -r %s -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -Y '(_ws.malformed || "
+                 "tcp.checksum.status==0 || ip.checksum.status==0 || icmpv6.checksum.status==0) && "
+                 "!(frame.comment contains \\\"one bit changed\\\")' 2>/dev/null)\"",
+                 name);
+        int bad = system(command);
+        unlink(name);
+        if (bad)
+            fail_msg("seed %llu: tshark complains", (unsigned long long)seed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_same_seed_gives_the_same_capture),
         cmocka_unit_test(test_replay_another_seed_gives_another_capture),
+        cmocka_unit_test(test_replay_captures_are_well_formed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,7 +160,7 @@ static void test_story_of_a_long_transfer_stays_short(void **state)
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
     assert_in_range(lines, 20, 60);
-    assert_non_null(strstr(text, "994 lost, 994 sent again"));
+    assert_non_null(strstr(text, "994 lost, 994 again"));
     assert_non_null(strstr(text, "RST"));
     free(text);
 }
