@@ -50,7 +50,7 @@ void wi_tcp_listen_fini(struct wi_tcp *);
 
 /* Operations of a socket (sock.c gives them to src/sock). */
 int wi_tcp_listen(struct wi_sk *, int backlog);
-int wi_tcp_accept(struct wi_sk *, struct wi_sk **child);
+int wi_tcp_accept(struct wi_sk *, struct wi_sk **out);
 int wi_tcp_admit(struct wi_sk *);
 int wi_tcp_refuse(struct wi_sk *, int err);
 
