@@ -208,7 +208,7 @@ static enum weir_drop old_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s,
 static void after_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     if (a->set_timer)
-        wi_tcp_rearm_rto(c);
+        wi_tcp_rearm_after_ack(c);
     if (a->una_advanced || a->data_sacked)
         wi_net_confirm(c->sk.net, &c->dst); /* RFC 4861 7.3.1: forward progress */
     if (c->sndq.send_head || c->loss.want_rexmit)
@@ -256,6 +256,9 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         clean_queue(c, &a);
         take_rtt(c, s, &a);
         note_order(c, &a);
+        wi_tcp_rack_note_dsack(c, a.prior_delivered);
+        if (c->loss.tlp_on)
+            wi_tcp_tlp_ack(c, &a);
         wi_tcp_recovery_ack(c, &a);
         ack_probe(c);
     }

@@ -4,7 +4,8 @@
  */
 #include "tcp/send.h"
 
-#define QUICK_MAX 16u /* Linux's TCP_MAX_QUICKACKS */
+#define QUICK_MAX   16u /* Linux's TCP_MAX_QUICKACKS */
+#define RCV_MSS_MIN 88u /* Linux's TCP_MIN_MSS */
 
 static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
 {
@@ -33,13 +34,45 @@ static bool in_quickack(const struct wi_tcp_conn *c)
     return !c->quickack_off && c->quick_acks > 0 && !c->is_pingpong;
 }
 
-/* The peer's segment size as its segments show it; what is no multiple of it (a tail) does not lower it. */
+/* The peer's segment size as its segments show it, up to what we let it send. A tail is no sign of a smaller one, two
+ * of the same length are. Linux's tcp_measure_rcv_mss. */
 static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     uint32_t len = s->gso_size ? s->gso_size : s->data_len;
     uint32_t max = c->advmss ? c->advmss : WI_TCP_MSS_DEFAULT_V4;
-    if (len >= c->rcv_mss_est)
+    if (len >= c->rcv_mss_est) {
         c->rcv_mss_est = len < max ? len : max;
+        if ((s->h.flags & WI_TH_PSH) && c->ack_pushed == 0)
+            c->ack_pushed = 1; /* one full segment may be a whole request */
+        return;
+    }
+    bool is_remnant = s->h.flags & (WI_TH_FIN | WI_TH_PSH | WI_TH_URG);
+    if (len >= WI_TCP_MSS_DEFAULT_V4 || (len >= RCV_MSS_MIN && !is_remnant)) {
+        if (len == c->last_seg_len) {
+            c->rcv_mss_est = len;
+            return;
+        }
+        c->last_seg_len = len;
+    }
+    c->ack_pushed = c->ack_pushed ? 2 : 1;
+}
+
+void wi_tcp_ackpol_init(struct wi_tcp_conn *c)
+{
+    uint32_t mss = c->advmss < c->snd_mss ? c->advmss : c->snd_mss, half = c->rcv_wnd_bytes / 2;
+    mss = mss < half ? mss : half;
+    mss = mss < WI_TCP_MSS_DEFAULT_V4 ? mss : WI_TCP_MSS_DEFAULT_V4;
+    c->rcv_mss_est = mss > RCV_MSS_MIN ? mss : RCV_MSS_MIN;
+}
+
+bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *c)
+{
+    if (!c->is_ack_sched)
+        return false;
+    if ((uint32_t)wi_seq_diff(c->rcv_nxt, c->rcv_wup) > c->rcv_mss_est)
+        return true; /* it was held back only because nobody read */
+    bool is_empty = wi_seq_eq(c->copied_seq, c->rcv_nxt);
+    return is_empty && (c->ack_pushed == 2 || (c->ack_pushed == 1 && !c->is_pingpong));
 }
 
 void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_order)
@@ -80,6 +113,7 @@ void wi_tcp_ack_sent(struct wi_tcp_conn *c)
             c->ato = WI_TCP_DELACK_MIN; /* leaving quick ACKs: begin with a short delay */
     }
     c->is_ack_sched = false;
+    c->ack_pushed = 0;
     c->owed &= (uint8_t)~WI_TCP_OWE_ACK;
     wi_tcp_stop_delack(c);
 }

@@ -76,6 +76,7 @@ enum wi_tcp_rec_mark {
 struct wi_tcp_rec {
     struct wi_list link;        /* wi_tcp_sndq.recs */
     struct wi_rb_node node;     /* wi_tcp_sndq.sent; valid while was_sent */
+    struct wi_list ts_link;     /* wi_tcp_sndq.by_time, while it may be lost by time */
     struct wi_tcp_chunk *chunk; /* where its first byte lies; NULL while it has no payload */
     struct wi_seq seq, end;
     weir_ns sent_at;       /* last transmission; valid while was_sent */
@@ -83,6 +84,7 @@ struct wi_tcp_rec {
     weir_ns first_at;      /* when the flight that this transmission belongs to began (delivery rate) */
     weir_ns deliv_at;      /* wi_tcp_conn.delivered_at when it was sent (delivery rate) */
     uint32_t delivered;    /* wi_tcp_conn.delivered when it was sent */
+    uint32_t tx_order;     /* of its last transmission, counted through: tells apart what left at one moment */
     uint16_t segs;         /* segments that it counts for; 0 until first sent */
     uint16_t mss;          /* of its last transmission: gso_size */
     uint16_t flags;        /* WI_TH_SYN, FIN, PSH of its last segment */
@@ -97,6 +99,7 @@ struct wi_tcp_sndq {
     struct wi_list recs;
     struct wi_list chunks;
     struct wi_rb_root sent;       /* records by seq */
+    struct wi_list by_time;       /* sent records by their last transmission; without those SACKed or just lost */
     struct wi_tcp_rec *send_head; /* first unsent, NULL: none */
     uint32_t mem_bytes;           /* charged against opts.sndbuf_bytes: blocks, views, records */
     bool was_full;                /* there was no room (wi_tcp_sndq_writable), and nobody was told of any since */
@@ -181,16 +184,18 @@ struct wi_tcp_loss {
     bool is_reneging;                    /* the peer gave up what it had SACKed */
     weir_ns retrans_stamp;               /* first retransmission of the episode; 0: none */
     /* RACK (RFC 8985) */
-    weir_ns rack_sent_at; /* of the most recently sent record that was delivered; 0: none */
-    struct wi_seq rack_end;
+    weir_ns rack_sent_at;   /* of the most recently sent record that was delivered; 0: none */
+    uint32_t rack_order;    /* its tx_order */
+    struct wi_seq rack_end; /* its end */
+    uint32_t tx_order;      /* of the next transmission */
     uint32_t rack_rtt_us;
     struct wi_seq lost_upto;                          /* loss marking by SACK has dealt with everything below */
     struct wi_sack_block sack_cache[WI_TCP_SACK_MAX]; /* the blocks of the last ACK: not walked again */
     uint8_t sack_cache_n;
-    bool rack_advanced, rack_reo_seen, rack_dsack_seen;
+    bool rack_advanced, rack_dsack_seen;
     uint8_t rack_reo_steps, rack_reo_persist;
-    struct wi_seq rack_dsack_round;
-    struct wi_seq tlp_high; /* snd_nxt when the probe went; valid while tlp_on */
+    uint32_t rack_last_delivered; /* delivered when the window last grew */
+    struct wi_seq tlp_high;       /* snd_nxt when the probe went; valid while tlp_on */
     bool tlp_on, tlp_is_rexmit;
 };
 
@@ -276,13 +281,15 @@ struct wi_tcp_conn {
     uint64_t cc_state[WI_TCP_CC_STATE_WORDS]; /* the controller's own */
 
     /* ACK policy (ackpol.c) */
-    uint32_t rcv_mss_est; /* the peer's segment size as seen */
-    weir_ns ato;          /* delayed-ACK estimate; 0: no data yet */
-    weir_ns last_rcv_at;  /* data */
-    uint8_t quick_acks;   /* ACKs to be sent at once */
-    bool is_pingpong;     /* interactive: delay ACKs */
-    bool is_ack_sched;    /* an ACK is owed, sooner or later */
-    bool quickack_off;    /* TCP_QUICKACK 0 */
+    uint32_t rcv_mss_est;  /* the peer's segment size as seen */
+    weir_ns ato;           /* delayed-ACK estimate; 0: no data yet */
+    weir_ns last_rcv_at;   /* data */
+    uint32_t last_seg_len; /* of the last segment shorter than that */
+    uint8_t ack_pushed;    /* short segments since the last ACK, at most 2: reading them out sends it */
+    uint8_t quick_acks;    /* ACKs to be sent at once */
+    bool is_pingpong;      /* interactive: delay ACKs */
+    bool is_ack_sched;     /* an ACK is owed, sooner or later */
+    bool quickack_off;     /* TCP_QUICKACK 0 */
 
     /* Timers (timers.c) */
     struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
@@ -447,6 +454,9 @@ void wi_tcp_sndq_purge(struct wi_tcp_conn *);
 const char *wi_tcp_sndq_check(const struct wi_tcp_conn *); /* NULL or the broken invariant */
 
 /* ---- ackpol.c (A) ---- */
+
+/* The reader took data: does the peer deserve an ACK now (Linux's tcp_cleanup_rbuf)? */
+bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *);
 
 void wi_tcp_ack_sent(struct wi_tcp_conn *);                     /* output sent a segment that carries an ACK */
 void wi_tcp_quickack_enter(struct wi_tcp_conn *, unsigned max); /* Linux's tcp_enter_quickack_mode */

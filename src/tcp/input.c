@@ -166,6 +166,7 @@ void wi_tcp_finish_established(struct wi_tcp_conn *c)
     wi_tcp_cwnd_init(c);
     wi_tcp_loss_init(c);
     wi_tcp_window_established(c);
+    wi_tcp_ackpol_init(c);
     wi_tcp_sndbuf_expand(c);
     c->cc->init(c);
     wi_tcp_keepalive_update(c);

@@ -196,8 +196,8 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
     for (struct wi_tcp_rec *r; (r = c->sndq.send_head) && shape_next(c, &p, r);) {
         r->segs = wi_tcp_rec_count(r, mss);
         r->mss = (uint16_t)mss;
-        if (wi_tcp_transmit(c, r, why_of(c, &p, r)) == -WEIR_ENOBUFS && c->loss.packets_out == 0)
-            break; /* nothing under way would bring us back but the probe timer: leave it unsent */
+        if (wi_tcp_transmit(c, r, why_of(c, &p, r)) == -WEIR_ENOBUFS)
+            break; /* the next ACK brings us back, or the probe timer */
         new_data_sent(c, r, mss);
         p.sent += r->segs;
         if (probe)
@@ -209,6 +209,8 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
     if (p.sent) {
         if (wi_tcp_in_cwnd_reduction(c))
             c->loss.prr_out += p.sent;
+        if (!probe)
+            (void)wi_tcp_tlp_arm(c, false);
         return false;
     }
     return c->loss.packets_out == 0 && c->sndq.send_head;
@@ -216,7 +218,8 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
 
 /* ---- Again ---- */
 
-int wi_tcp_retransmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs, enum weir_why why)
+/* Bring a record into the shape in which it may be sent again: at most `segs` segments, within the window. */
+static int shape_again(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs)
 {
     if (wi_seq_lt(r->seq, c->snd_una) && !(r->flags & WI_TH_SYN))
         wi_tcp_rec_trim_front(c, r, (uint32_t)wi_seq_diff(c->snd_una, r->seq));
@@ -233,27 +236,46 @@ int wi_tcp_retransmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs
         len = (uint32_t)avail / mss * mss;
         len = len ? len : (uint32_t)avail;
     }
-    if (wi_tcp_rec_len(r) > len) {
-        if (wi_tcp_rec_split(c, r, len, mss) < 0)
-            return -WEIR_ENOBUFS;
-    }
+    if (wi_tcp_rec_len(r) > len && wi_tcp_rec_split(c, r, len, mss) < 0)
+        return -WEIR_ENOBUFS;
     wi_tcp_rec_recount(c, r, mss);
+    return 0;
+}
 
-    wi_tcp_event_rexmit(c, r, why);
-    int err = wi_tcp_transmit(c, r, why);
-    if (err == -WEIR_ENOBUFS)
+static int send_again(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs, enum weir_why why)
+{
+    int err = shape_again(c, r, segs);
+    if (err < 0)
         return err;
+    wi_tcp_event_rexmit(c, r, why);
+    if (wi_tcp_transmit(c, r, why) == -WEIR_ENOBUFS)
+        return -WEIR_ENOBUFS;
     c->total_retrans += r->segs;
     c->sk.core->stats.count[WI_STAT_TcpRetransSegs] += r->segs;
     c->bytes_retrans += wi_tcp_rec_len(r);
-    wi_tcp_note_retransmitted(c, r);
     return 0;
+}
+
+int wi_tcp_retransmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs, enum weir_why why)
+{
+    int err = send_again(c, r, segs, why);
+    if (err == 0)
+        wi_tcp_note_retransmitted(c, r);
+    return err;
+}
+
+int wi_tcp_retransmit_probe(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
+{
+    int err = send_again(c, r, 1, WEIR_WHY_PROBE_TLP);
+    if (err == 0)
+        r->marks |= WI_TCP_REC_EVER; /* Karn */
+    return err;
 }
 
 int wi_tcp_write_wakeup(struct wi_tcp_conn *c, enum weir_why why)
 {
     struct wi_tcp_rec *r = c->sndq.send_head;
-    if (!r || !wi_seq_lt(r->seq, wi_tcp_wnd_end(c))) {
+    if (!r || (!(r->flags & WI_TH_SYN) && !wi_seq_lt(r->seq, wi_tcp_wnd_end(c)))) {
         /* One old number, no byte: an answer is certain, and nothing need be taken back (Linux's tcp_xmit_probe). RFC
          * 9293 3.8.6.1 would send a byte of data. */
         int err = wi_tcp_send_ack(c, wi_seq_sub(c->snd_una, 1), why);

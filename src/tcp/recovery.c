@@ -17,6 +17,7 @@ void wi_tcp_loss_init(struct wi_tcp_conn *c)
         .high_seq = c->snd_nxt,
         .lost_upto = c->snd_una,
         .retrans_hint = c->snd_una,
+        .rack_reo_steps = 1,
     };
 }
 
@@ -77,21 +78,6 @@ void wi_tcp_note_reordering(struct wi_tcp_conn *c, struct wi_seq low)
     c->reord_seen++;
 }
 
-void wi_tcp_rack_advance(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
-{
-    struct wi_tcp_loss *l = &c->loss;
-    weir_ns rtt = c->sk.core->now - r->sent_at;
-    /* A retransmission acknowledged sooner than the path allows: it is the original's ACK. RFC 8985 6.2 step 2. */
-    if ((r->marks & WI_TCP_REC_EVER) && c->rtt.min_us != UINT32_MAX && rtt < WEIR_US((weir_ns)c->rtt.min_us))
-        return;
-    l->rack_advanced = true;
-    l->rack_rtt_us = (uint32_t)(rtt / 1000);
-    if (r->sent_at > l->rack_sent_at || (r->sent_at == l->rack_sent_at && wi_seq_gt(r->end, l->rack_end))) {
-        l->rack_sent_at = r->sent_at;
-        l->rack_end = r->end;
-    }
-}
-
 /* ---- The window's fall ---- */
 
 static void set_ca(struct wi_tcp_conn *c, enum wi_tcp_ca ca)
@@ -134,7 +120,7 @@ static void end_reduction(struct wi_tcp_conn *c)
 }
 
 /* RFC 9937 5: for each segment delivered send in proportion to the reduction; below ssthresh, grow back to it. */
-static void reduce_proportionally(struct wi_tcp_conn *c, uint32_t delivered, const struct wi_tcp_ackinfo *a)
+static void reduce_proportionally(struct wi_tcp_conn *c, uint32_t delivered, bool una_advanced)
 {
     struct wi_tcp_loss *l = &c->loss;
     if (delivered == 0 || l->prior_cwnd == 0)
@@ -148,7 +134,7 @@ static void reduce_proportionally(struct wi_tcp_conn *c, uint32_t delivered, con
     } else {
         snd = (int64_t)l->prr_delivered - l->prr_out;
         snd = snd > delivered ? snd : delivered;
-        if (a->una_advanced && l->newly_lost == 0)
+        if (una_advanced && l->newly_lost == 0)
             snd++;
         snd = snd < room ? snd : room;
     }
@@ -169,14 +155,14 @@ void wi_tcp_enter_cwr(struct wi_tcp_conn *c)
     set_ca(c, WI_TCP_CA_CWR);
 }
 
-static void enter_recovery(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+static void enter_recovery(struct wi_tcp_conn *c, bool ecn_echo)
 {
     wi_count(c->sk.core, c->sack_ok ? WI_STAT_TCPSackRecovery : WI_STAT_TCPRenoRecovery);
     wi_count(c->sk.core, WI_STAT_TCPFastRetrans);
     c->loss.prior_ssthresh = 0;
     init_undo(c);
     if (!wi_tcp_in_cwnd_reduction(c)) {
-        if (!a->ecn_echo)
+        if (!ecn_echo)
             c->loss.prior_ssthresh = wi_tcp_current_ssthresh(c);
         begin_reduction(c, "fast retransmit");
     }
@@ -194,9 +180,11 @@ static void mark_all_lost(struct wi_tcp_conn *c)
     } else if (!c->sack_ok) {
         wi_tcp_reno_reset(c);
     }
-    for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r))
-        wi_tcp_mark_lost(c, r);
-    c->loss.lost_upto = c->snd_nxt;
+    for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r)) {
+        if (r == head || c->loss.is_reneging || !wi_tcp_rack_is_on(c) || !wi_tcp_rack_is_recent(c, r))
+            wi_tcp_mark_lost(c, r);
+    }
+    c->loss.lost_upto = wi_tcp_rack_is_on(c) ? c->snd_una : c->snd_nxt;
 }
 
 void wi_tcp_enter_loss(struct wi_tcp_conn *c)
@@ -383,6 +371,8 @@ static void identify_loss(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
 {
     if (!c->sack_ok)
         reno_mark_lost(c, a);
+    else if (wi_tcp_rack_is_on(c))
+        wi_tcp_rack_mark_lost(c);
     else
         wi_tcp_sack_mark_lost(c);
 }
@@ -490,7 +480,7 @@ static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
         try_to_open(c, a);
         return false;
     }
-    enter_recovery(c, a);
+    enter_recovery(c, a->ecn_echo);
     return true;
 }
 
@@ -514,16 +504,33 @@ static void alert(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
         identify_loss(c, a);
         l->want_rexmit = true;
         return;
-    case WI_TCP_CA_LOSS:
-        if (process_loss(c, a)) {
-            identify_loss(c, a);
-            l->want_rexmit = true;
-        }
+    case WI_TCP_CA_LOSS: {
+        uint32_t retrans = l->retrans_out;
+        bool may_send = process_loss(c, a);
+        identify_loss(c, a);
+        l->want_rexmit = may_send || l->retrans_out < retrans;
         return;
+    }
     case WI_TCP_CA_OPEN:
     case WI_TCP_CA_DISORDER:
     case WI_TCP_CA_CWR: l->want_rexmit = suspect(c, a); return;
     }
+}
+
+void wi_tcp_recover_by_time(struct wi_tcp_conn *c)
+{
+    if (c->loss.ca == WI_TCP_CA_RECOVERY || c->loss.ca == WI_TCP_CA_LOSS)
+        return;
+    enter_recovery(c, false);
+    reduce_proportionally(c, 1, false);
+}
+
+void wi_tcp_tlp_repaired(struct wi_tcp_conn *c)
+{
+    begin_reduction(c, "tail loss");
+    set_ca(c, WI_TCP_CA_CWR);
+    end_reduction(c);
+    keep_open(c);
 }
 
 /* ---- The ACK's whole effect ---- */
@@ -549,7 +556,7 @@ static void control(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
     uint32_t delivered = c->delivered - a->prior_delivered, before = c->cwnd;
     struct wi_tcp_acked acked = {.acked = delivered, .in_flight = a->prior_in_flight, .rtt_us = a->ca_rtt_us};
     if (wi_tcp_in_cwnd_reduction(c)) {
-        reduce_proportionally(c, delivered, a);
+        reduce_proportionally(c, delivered, a->una_advanced);
     } else if (may_raise(c, a)) {
         bool in_slow_start = wi_tcp_in_slow_start(c);
         c->cc->avoid(c, &acked);
@@ -589,8 +596,10 @@ static enum weir_why why_again(const struct wi_tcp_conn *c, const struct wi_tcp_
         return WEIR_WHY_REXMIT_SYN;
     if (c->loss.ca == WI_TCP_CA_LOSS)
         return c->loss.retransmits || c->loss.frto ? WEIR_WHY_REXMIT_RTO : WEIR_WHY_REXMIT_PMTU;
+    if (c->sack_ok && c->loss.prr_out == 0 && c->loss.dupacks >= c->loss.reordering)
+        return WEIR_WHY_REXMIT_DUPACK;
     if (c->sack_ok)
-        return c->loss.prr_out == 0 ? WEIR_WHY_REXMIT_DUPACK : WEIR_WHY_REXMIT_SACK;
+        return wi_tcp_rack_is_on(c) ? WEIR_WHY_REXMIT_RACK : WEIR_WHY_REXMIT_SACK;
     return wi_seq_eq(c->snd_una, c->loss.undo_una) ? WEIR_WHY_REXMIT_DUPACK : WEIR_WHY_REXMIT_PARTIAL;
 }
 

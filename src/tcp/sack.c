@@ -24,7 +24,10 @@ static bool take_dsack(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struc
     c->dsack_dups += segs;
     a->dsack = true;
     struct wi_tcp_loss *l = &c->loss;
+    if (c->dsack_dups > c->total_retrans)
+        return true; /* the network duplicates: it says nothing about our retransmissions */
     l->rack_dsack_seen = true;
+    a->dsack_of_probe = l->tlp_on && wi_seq_eq(b->hi, l->tlp_high);
     if (l->undo_on && l->undo_retrans > 0 && wi_seq_leq(b->hi, a->prior_una) && wi_seq_gt(b->hi, l->undo_una))
         l->undo_retrans -= segs < l->undo_retrans ? segs : l->undo_retrans;
     return true;
@@ -62,6 +65,7 @@ static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_t
     if (l->sacked_out == 0 || wi_seq_gt(r->seq, l->high_sacked))
         l->high_sacked = r->seq;
     r->marks |= WI_TCP_REC_SACKED;
+    wi_list_del(&r->ts_link);
     l->sacked_out += r->segs;
     c->delivered += r->segs;
     a->data_sacked = true;

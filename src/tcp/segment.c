@@ -160,6 +160,9 @@ static void note_record_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32
     r->deliv_at = c->delivered_at;
     r->delivered = c->delivered;
     r->sent_at = now;
+    r->tx_order = c->loss.tx_order++;
+    wi_list_del(&r->ts_link);
+    wi_list_add_tail(&c->sndq.by_time, &r->ts_link);
     if (!r->was_sent)
         r->first_sent_at = now;
     c->bytes_sent += len;
@@ -190,7 +193,7 @@ static struct wi_wire_tcp record_header(struct wi_tcp_conn *c, const struct wi_t
 int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why why)
 {
     if (!wi_tcp_route_refresh(c))
-        return -WEIR_EHOSTUNREACH;
+        return -WEIR_ENOBUFS;
 
     uint32_t len = wi_tcp_rec_len(r);
     struct wi_wire_tcp h = record_header(c, r);

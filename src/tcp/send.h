@@ -128,6 +128,9 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *, uint32_t mss, bool hold_partial, bo
 /* Retransmit one record, at most `segs` segments of it. 0, -EAGAIN (the window has shrunk before it), -ENOBUFS. */
 int wi_tcp_retransmit(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t segs, enum weir_why);
 
+/* The same for a tail loss probe, which recovery does not count. */
+int wi_tcp_retransmit_probe(struct wi_tcp_conn *, struct wi_tcp_rec *);
+
 /* Send the window probe that is due: a segment if one fits, else a byte below snd_una. 0 or an error of transmission;
  * >0: a probe without data went out. */
 int wi_tcp_write_wakeup(struct wi_tcp_conn *, enum weir_why);
@@ -152,7 +155,7 @@ struct wi_tcp_ackinfo {
     bool wnd_updated, una_advanced, data_acked, syn_acked;
     bool retrans_acked; /* something that was sent twice */
     bool orig_acked;    /* something at or below high_seq that was sent once: F-RTO's evidence */
-    bool data_sacked, dsack, ecn_echo, sack_reneging;
+    bool data_sacked, dsack, dsack_of_probe, ecn_echo, sack_reneging;
     bool set_timer; /* the RTO is to be armed anew */
 };
 
@@ -214,9 +217,6 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *);
 /* Delivery out of order was seen, from this number on: DupThresh grows. */
 void wi_tcp_note_reordering(struct wi_tcp_conn *, struct wi_seq low);
 
-/* This record was delivered: is it the one sent last of those (RFC 8985 6.2 step 2)? */
-void wi_tcp_rack_advance(struct wi_tcp_conn *, const struct wi_tcp_rec *);
-
 void wi_tcp_mark_lost(struct wi_tcp_conn *, struct wi_tcp_rec *);
 
 /* A record was sent again: marks and counters. */
@@ -224,6 +224,34 @@ void wi_tcp_note_retransmitted(struct wi_tcp_conn *, struct wi_tcp_rec *);
 
 /* cwnd or ssthresh changed: tell. */
 void wi_tcp_event_cwnd(const struct wi_tcp_conn *, uint32_t cwnd_before, const char *cause);
+
+/* A reordering timer found something lost: Recovery begins, if it has not. */
+void wi_tcp_recover_by_time(struct wi_tcp_conn *);
+
+/* A tail loss probe repaired a loss: the window falls once, at once. */
+void wi_tcp_tlp_repaired(struct wi_tcp_conn *);
+
+/* ---- rack.c ---- */
+
+bool wi_tcp_rack_is_on(const struct wi_tcp_conn *);
+
+/* This record was delivered: is it the one sent last of those (RFC 8985 6.2 step 2)? */
+void wi_tcp_rack_advance(struct wi_tcp_conn *, const struct wi_tcp_rec *);
+
+/* Was it sent so lately that its ACK can't be here yet? */
+bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *, const struct wi_tcp_rec *);
+
+/* After the scoreboard: mark what is lost, arm the reordering timer for what may be. */
+void wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
+
+/* Widen the reordering window by the DSACKs of an ACK, or let it fall back. */
+void wi_tcp_rack_note_dsack(struct wi_tcp_conn *, uint32_t prior_delivered);
+void wi_tcp_rack_fire(struct wi_tcp_conn *);
+
+/* Arm the probe timer in place of the RTO; from_now: the RTO would be armed anew as well. False: no probe is due. */
+bool wi_tcp_tlp_arm(struct wi_tcp_conn *, bool from_now);
+void wi_tcp_tlp_fire(struct wi_tcp_conn *);
+void wi_tcp_tlp_ack(struct wi_tcp_conn *, const struct wi_tcp_ackinfo *); /* while tlp_on */
 
 /* ---- cwnd.c ---- */
 
@@ -248,7 +276,8 @@ weir_ns wi_tcp_rto_max(const struct wi_tcp_conn *);
 /* ---- timers.c ---- */
 
 void wi_tcp_arm_rtx(struct wi_tcp_conn *, enum weir_timer, weir_ns delay);
-void wi_tcp_rearm_rto(struct wi_tcp_conn *); /* RFC 6298 5.1-5.3, as seen from the oldest record */
+void wi_tcp_rearm_rto(struct wi_tcp_conn *);       /* RFC 6298 5.1-5.3, as seen from the oldest record */
+void wi_tcp_rearm_after_ack(struct wi_tcp_conn *); /* the RTO anew, or a tail loss probe before it */
 void wi_tcp_stop_rtx(struct wi_tcp_conn *);
 void wi_tcp_arm_probe(struct wi_tcp_conn *); /* a persist timer, unless something else will wake us */
 void wi_tcp_arm_delack(struct wi_tcp_conn *, weir_ns delay);
@@ -258,6 +287,7 @@ void wi_tcp_event_timer(const struct wi_tcp_conn *, enum weir_timer);
 
 /* ---- ackpol.c ---- */
 
+void wi_tcp_ackpol_init(struct wi_tcp_conn *); /* the connection stands */
 void wi_tcp_ack_data(struct wi_tcp_conn *, const struct wi_tcp_seg *, bool in_order);
 void wi_tcp_ack_check(struct wi_tcp_conn *); /* after input: an ACK now, or the delayed-ACK timer */
 void wi_tcp_delack_fire(struct wi_tcp_conn *);

@@ -54,6 +54,7 @@ static struct wi_tcp_rec *rec_new(struct wi_tcp_conn *c, struct wi_seq seq)
     if (!r)
         return NULL;
     wi_list_init(&r->link);
+    wi_list_init(&r->ts_link);
     r->seq = r->end = seq;
     charge(c, CHARGE_REC);
     return r;
@@ -77,6 +78,7 @@ void wi_tcp_rec_free(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
     if (r->was_sent)
         wi_rb_erase(&c->sndq.sent, &r->node);
     wi_list_del(&r->link);
+    wi_list_del(&r->ts_link);
     c->sndq.mem_bytes -= CHARGE_REC;
     wi_slab_free(&c->tcp->rec_slab, r);
 }
@@ -185,13 +187,13 @@ int wi_tcp_rec_split(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len, 
     if (!tail)
         return -WEIR_ENOBUFS;
 
-    struct wi_list link = tail->link;
     struct wi_seq seq = tail->seq;
     *tail = *r;
-    tail->link = link;
     tail->seq = seq;
-    wi_list_init(&tail->link);
-    wi_list_insert_between(&tail->link, &r->link, r->link.next);
+    wi_list_add_head(&r->link, &tail->link); /* behind r */
+    wi_list_init(&tail->ts_link);
+    if (!wi_list_empty(&r->ts_link))
+        wi_list_add_head(&r->ts_link, &tail->ts_link);
 
     tail->chunk = chunk_at(c, r->chunk, seq);
     r->end = seq;

@@ -59,6 +59,7 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
     wi_list_add_tail(&t->all, &c->all_link);
     wi_list_init(&c->sndq.recs);
     wi_list_init(&c->sndq.chunks);
+    wi_list_init(&c->sndq.by_time);
     wi_tcp_timers_init(c);
     wi_tcp_rtt_init(c);
     wi_tcp_loss_init(c);

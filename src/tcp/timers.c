@@ -29,7 +29,19 @@ void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
         wi_tcp_stop_rtx(c); /* RFC 6298 5.2 */
         return;
     }
-    wi_tcp_arm_rtx(c, WEIR_TIMER_RTO, c->rtt.rto);
+    weir_ns now = c->sk.core->now, wait = c->rtt.rto;
+    bool is_short = c->rtx_kind == WEIR_TIMER_TLP || c->rtx_kind == WEIR_TIMER_REORDER;
+    if (is_short && wi_timer_armed(&c->timer_rtx)) { /* the RTO counts from the oldest's transmission, not from here */
+        weir_ns due = head->sent_at + wait;
+        wait = due > now ? due - now : 1;
+    }
+    wi_tcp_arm_rtx(c, WEIR_TIMER_RTO, wait);
+}
+
+void wi_tcp_rearm_after_ack(struct wi_tcp_conn *c)
+{
+    if (!wi_tcp_tlp_arm(c, true))
+        wi_tcp_rearm_rto(c);
 }
 
 static weir_ns probe_delay(const struct wi_tcp_conn *c)
@@ -207,10 +219,19 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_rtx);
     wi_tcp_event_timer(c, c->rtx_kind);
-    if (c->rtx_kind == WEIR_TIMER_RTO)
-        rto_fire(c);
-    else
-        persist_fire(c);
+    switch (c->rtx_kind) {
+    case WEIR_TIMER_RTO: rto_fire(c); break;
+    case WEIR_TIMER_TLP: wi_tcp_tlp_fire(c); break;
+    case WEIR_TIMER_REORDER: wi_tcp_rack_fire(c); break;
+    case WEIR_TIMER_PERSIST: persist_fire(c); break;
+    case WEIR_TIMER_DELACK:
+    case WEIR_TIMER_KEEPALIVE:
+    case WEIR_TIMER_PACE:
+    case WEIR_TIMER_FIN_WAIT_2:
+    case WEIR_TIMER_TIME_WAIT:
+    case WEIR_TIMER_SYN_ACK:
+    case WEIR_TIMER_N: WI_UNREACHABLE("no kind of this timer");
+    }
     wi_tcp_owe(c, WI_TCP_OWE_SEND);
 }
 

@@ -269,6 +269,8 @@ void wi_tcp_window_read(struct wi_tcp_conn *c)
         q->drs_seq = c->copied_seq;
         q->drs_at = now;
     }
-    if (update_due(c))
+    if (wi_tcp_ack_due_on_read(c))
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+    else if (update_due(c))
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_WINDOW);
 }

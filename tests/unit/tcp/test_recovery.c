@@ -192,6 +192,7 @@ static void test_recovery_spurious_timeout_is_undone(void **state)
 {
     (void)state;
     struct rig *r = rig_new();
+    r->core.sysctl.tcp_early_retrans = 0; /* no probe before the timeout */
     struct wi_tcp_conn *c = ten_out(r, RIG_RENO | RIG_SACK, 20);
     rig_until(r, RIG_START + WEIR_SEC(1));
     assert_int_equal(c->cwnd, 1);

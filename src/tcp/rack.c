@@ -1,0 +1,196 @@
+/*
+ * Loss by time: RACK and the tail loss probe, RFC 8985, with Linux's choices: DupThresh still starts recovery while no
+ * reordering was ever seen, and DSACKs widen the reordering window. For peers with SACK, unless tcp_recovery says no.
+ */
+#include "tcp/send.h"
+
+#define RACK_ENABLED      1 /* bits of tcp_recovery */
+#define RACK_STATIC_WND   2
+#define RACK_NO_DUPTHRESH 4
+
+#define PERSIST_EPISODES 16         /* recoveries that a widened window outlives */
+#define TIMER_SLACK      WEIR_MS(2) /* Linux's TCP_TIMEOUT_MIN: a timer that fires at once helps nobody */
+
+bool wi_tcp_rack_is_on(const struct wi_tcp_conn *c)
+{
+    return c->sack_ok && (c->sk.core->sysctl.tcp_recovery & RACK_ENABLED);
+}
+
+/* Was it sent after the newest one that arrived? What left at one moment is told apart by a count, and only parts of
+ * one super-segment by their numbers as in RFC 8985 6.2: in virtual time a retransmission may leave together with new
+ * data. */
+static bool is_sent_after_newest(const struct wi_tcp_loss *l, const struct wi_tcp_rec *r)
+{
+    if (r->sent_at != l->rack_sent_at)
+        return r->sent_at > l->rack_sent_at;
+    int32_t order = (int32_t)(r->tx_order - l->rack_order);
+    return order ? order > 0 : wi_seq_gt(r->end, l->rack_end);
+}
+
+void wi_tcp_rack_advance(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    weir_ns rtt = c->sk.core->now - r->sent_at;
+    /* A retransmission acknowledged sooner than the path allows: it is the original's ACK. RFC 8985 6.2 step 2. */
+    if ((r->marks & WI_TCP_REC_EVER) && c->rtt.min_us != UINT32_MAX && rtt < WEIR_US((weir_ns)c->rtt.min_us))
+        return;
+    l->rack_advanced = true;
+    l->rack_rtt_us = (uint32_t)(rtt / 1000);
+    if (is_sent_after_newest(l, r)) {
+        l->rack_sent_at = r->sent_at;
+        l->rack_order = r->tx_order;
+        l->rack_end = r->end;
+    }
+}
+
+/* RFC 8985 6.2 step 4. */
+static weir_ns reorder_window(const struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_loss *l = &c->loss;
+    if (c->reord_seen == 0) {
+        if (l->ca >= WI_TCP_CA_RECOVERY)
+            return 0;
+        if (l->sacked_out >= l->reordering && !(c->sk.core->sysctl.tcp_recovery & RACK_NO_DUPTHRESH))
+            return 0;
+    }
+    uint32_t min = c->rtt.min_us == UINT32_MAX ? 0 : c->rtt.min_us;
+    uint64_t us = (uint64_t)(min >> 2) * l->rack_reo_steps, max = c->rtt.srtt_us8 >> 3;
+    return WEIR_US(us < max ? us : max);
+}
+
+/* How long until a record counts as lost, with `extra` for reordering; 0: now. */
+static weir_ns time_left(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r, weir_ns extra)
+{
+    weir_ns due = r->sent_at + WEIR_US((weir_ns)c->loss.rack_rtt_us) + extra, now = c->sk.core->now;
+    return due > now ? due - now : 0;
+}
+
+bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    return time_left(c, r, 0) > 0;
+}
+
+/* RFC 8985 6.2 step 5: what was sent long enough before something that arrived is lost. Returns how long to wait for
+ * the rest, 0: nothing waits. Walks only what was sent before the newest that arrived, in the order of sending. */
+static weir_ns detect(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    weir_ns extra = reorder_window(c), wait = 0;
+    wi_list_for_each_safe (r, &c->sndq.by_time, struct wi_tcp_rec, ts_link) {
+        if ((r->marks & WI_TCP_REC_LOST) && !(r->marks & WI_TCP_REC_RETRANS))
+            continue;
+        if (is_sent_after_newest(l, r))
+            break;
+        weir_ns left = time_left(c, r, extra);
+        if (left == 0) {
+            wi_tcp_mark_lost(c, r);
+            wi_list_del(&r->ts_link); /* until it is sent again */
+        } else if (left > wait) {
+            wait = left;
+        }
+    }
+    return wait;
+}
+
+void wi_tcp_rack_mark_lost(struct wi_tcp_conn *c)
+{
+    if (!c->loss.rack_advanced)
+        return;
+    c->loss.rack_advanced = false;
+    weir_ns wait = detect(c);
+    if (wait)
+        wi_tcp_arm_rtx(c, WEIR_TIMER_REORDER, wait + TIMER_SLACK < c->rtt.rto ? wait + TIMER_SLACK : c->rtt.rto);
+}
+
+void wi_tcp_rack_note_dsack(struct wi_tcp_conn *c, uint32_t prior_delivered)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    if (c->sk.core->sysctl.tcp_recovery & RACK_STATIC_WND)
+        return;
+    if (l->rack_dsack_seen && (int32_t)(prior_delivered - l->rack_last_delivered) >= 0) { /* once a round trip */
+        if (l->rack_reo_steps < UINT8_MAX)
+            l->rack_reo_steps++;
+        l->rack_last_delivered = c->delivered;
+        l->rack_reo_persist = PERSIST_EPISODES;
+    } else if (l->rack_reo_persist == 0) {
+        l->rack_reo_steps = 1;
+    }
+    l->rack_dsack_seen = false;
+}
+
+void wi_tcp_rack_fire(struct wi_tcp_conn *c)
+{
+    uint32_t lost = c->loss.lost_out - c->loss.retrans_out;
+    (void)detect(c);
+    if (c->loss.lost_out - c->loss.retrans_out != lost) {
+        wi_tcp_recover_by_time(c);
+        c->loss.want_rexmit = true;
+    }
+    wi_tcp_rearm_rto(c);
+}
+
+/* ---- The tail loss probe, RFC 8985 7 ---- */
+
+bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
+{
+    int64_t how = c->sk.core->sysctl.tcp_early_retrans;
+    const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+    if ((how != 3 && how != 4) || !head || !c->sack_ok || (c->loss.ca != WI_TCP_CA_OPEN && c->loss.ca != WI_TCP_CA_CWR))
+        return false;
+
+    weir_ns wait = WI_TCP_RTO_INIT, now = c->sk.core->now;
+    if (c->rtt.srtt_us8) {
+        wait = WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 2));
+        wait += c->loss.packets_out == 1 ? wi_tcp_rto_min(c) : TIMER_SLACK; /* one alone may wait for a delayed ACK */
+    }
+    weir_ns rto_due = (from_now ? now : head->sent_at) + c->rtt.rto;
+    if (rto_due > now && rto_due - now < wait)
+        wait = rto_due - now;
+    wi_tcp_arm_rtx(c, WEIR_TIMER_TLP, wait);
+    return true;
+}
+
+/* The last segment of what is out, on its own: to have it sent again. NULL: no memory for the cut. */
+static struct wi_tcp_rec *last_segment(struct wi_tcp_conn *c, uint32_t mss)
+{
+    struct wi_rb_node *node = wi_rb_last(&c->sndq.sent);
+    struct wi_tcp_rec *r = node ? WI_CONTAINER_OF(node, struct wi_tcp_rec, node) : NULL;
+    if (!r || r->segs <= 1 || wi_tcp_rec_len(r) <= (uint32_t)(r->segs - 1) * mss)
+        return r;
+    return wi_tcp_rec_split(c, r, (uint32_t)(r->segs - 1) * mss, mss) == 0 ? wi_tcp_rec_next(c, r) : NULL;
+}
+
+void wi_tcp_tlp_fire(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    uint32_t mss = wi_tcp_mss_now(c), before = l->packets_out;
+    wi_count(c->sk.core, WI_STAT_TCPLossProbes);
+    if (!l->tlp_on) {
+        bool has_new = c->sndq.send_head && wi_seq_lt(c->sndq.send_head->seq, wi_tcp_wnd_end(c));
+        if (has_new)
+            (void)wi_tcp_write_xmit(c, mss, false, true);
+        struct wi_tcp_rec *last = l->packets_out > before ? NULL : last_segment(c, mss);
+        l->tlp_is_rexmit = last && wi_tcp_retransmit_probe(c, last) == 0;
+        if (l->packets_out > before || l->tlp_is_rexmit) {
+            l->tlp_on = true;
+            l->tlp_high = c->snd_nxt;
+            wi_tcp_stop_rtx(c); /* the RTO counts from now */
+        }
+    }
+    wi_tcp_rearm_rto(c);
+}
+
+void wi_tcp_tlp_ack(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    if (wi_seq_lt(c->snd_una, l->tlp_high))
+        return;
+    bool is_pure_dup = !a->una_advanced && !a->has_data && !a->wnd_updated && !a->data_sacked && a->acked_segs == 0;
+    if (!l->tlp_is_rexmit || a->dsack_of_probe) {
+        l->tlp_on = false; /* new data, or both copies arrived */
+    } else if (wi_seq_gt(c->snd_una, l->tlp_high)) {
+        wi_tcp_tlp_repaired(c); /* the probe alone arrived: a loss, RFC 8985 7.4.2 */
+    } else if (is_pure_dup) {
+        l->tlp_on = false;
+    }
+}
