@@ -1,0 +1,132 @@
+/* The world (sim/world.h): its clock, its order, and how it says that something is wrong. */
+#include "sim/flow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/weir.h>
+
+#include <cmocka.h>
+
+struct bell {
+    struct wsim_alarm alarm; /* first: the callback gets its address */
+    struct wsim_world *world;
+    char name;
+    weir_ns again; /* rings for ever, so much later */
+};
+
+static char rung[16];
+
+static void on_bell(struct wsim_alarm *a)
+{
+    struct bell *b = (struct bell *)a;
+    size_t n = strlen(rung);
+    if (n + 1 < sizeof rung)
+        rung[n] = b->name;
+    if (b->again != WEIR_NEVER)
+        wsim_alarm_set(b->world, a, wsim_now(b->world) + b->again);
+}
+
+static struct bell bell(struct wsim_world *wd, char name, weir_ns again)
+{
+    return (struct bell){.alarm = {.on_alarm = on_bell}, .world = wd, .name = name, .again = again};
+}
+
+static void test_world_alarms_ring_by_time_then_by_turn(void **state)
+{
+    (void)state;
+    memset(rung, 0, sizeof rung);
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1});
+    struct bell a = bell(wd, 'a', WEIR_NEVER), b = bell(wd, 'b', WEIR_NEVER), c = bell(wd, 'c', WEIR_NEVER),
+                d = bell(wd, 'd', WEIR_NEVER);
+    wsim_alarm_set(wd, &a.alarm, 50);
+    wsim_alarm_set(wd, &b.alarm, 10);
+    wsim_alarm_set(wd, &c.alarm, 50);
+    wsim_alarm_set(wd, &d.alarm, 20);
+    wsim_alarm_cancel(wd, &d.alarm);
+    assert_null(wsim_run(wd, 49, NULL, NULL));
+    assert_string_equal(rung, "b");
+    assert_int_equal(wsim_now(wd), 49);
+    assert_null(wsim_run(wd, WEIR_NEVER, NULL, NULL));
+    assert_string_equal(rung, "bac");
+    assert_int_equal(wsim_now(wd), 50); /* nothing was due any more */
+    wsim_world_free(wd);
+}
+
+static void test_world_whose_time_stands_still_fails(void **state)
+{
+    (void)state;
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1});
+    struct bell a = bell(wd, 'a', 0);
+    wsim_alarm_set(wd, &a.alarm, 50);
+    const char *wrong = wsim_run(wd, WEIR_SEC(1), NULL, NULL);
+    assert_non_null(wrong);
+    assert_non_null(strstr(wrong, "at 0.000000050 s: time stands still"));
+    wsim_world_free(wd);
+}
+
+static void test_world_with_too_many_steps_fails(void **state)
+{
+    (void)state;
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1, .steps_max = 100});
+    struct bell a = bell(wd, 'a', 1);
+    wsim_alarm_set(wd, &a.alarm, 1);
+    assert_non_null(strstr(wsim_run(wd, WEIR_SEC(1), NULL, NULL), "no end after 100 steps"));
+    wsim_world_free(wd);
+}
+
+static bool is_done(void *ctx)
+{
+    return ((struct wsim_flow *)ctx)->is_done;
+}
+
+/* Three hosts on two links, each connection over its own. */
+static void test_world_links_have_nets_of_their_own(void **state)
+{
+    (void)state;
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1, .check_every = 1});
+    struct wsim_host *a = wsim_host_add(wd, "a"), *b = wsim_host_add(wd, "b"), *c = wsim_host_add(wd, "c");
+    assert_non_null(wsim_link_add(wd, a, b, &(struct wio_link_config){0}));
+    assert_non_null(wsim_link_add(wd, b, c, &(struct wio_link_config){.dir = {{.delay = WEIR_MS(3)}}}));
+    assert_null(wsim_run(wd, WEIR_SEC(5), NULL, NULL));
+    struct wsim_flow flow;
+    struct wsim_plan plan = {.bytes = 5000};
+    struct weir_sockaddr to = {.addr = wsim_addr(2, WIO_FAR, WEIR_AF_INET6), .family = WEIR_AF_INET6, .port = 80};
+    wsim_flow_begin(&flow, b, c, &to, &plan, &plan, 1);
+    assert_null(wsim_run(wd, WEIR_SEC(60), is_done, &flow));
+    assert_true(flow.is_done);
+    assert_true(flow.ended - flow.began >= WEIR_MS(6) && flow.ended - flow.began < WEIR_MS(100));
+    wsim_world_free(wd);
+}
+
+static void test_world_refused_connection_is_told(void **state)
+{
+    (void)state;
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1});
+    struct wsim_host *a = wsim_host_add(wd, "a"), *b = wsim_host_add(wd, "b");
+    assert_non_null(wsim_link_add(wd, a, b, &(struct wio_link_config){0}));
+    assert_null(wsim_run(wd, WEIR_SEC(5), NULL, NULL));
+    struct wsim_flow flow;
+    struct wsim_plan plan = {.bytes = 10};
+    struct weir_sockaddr to = {.addr = wsim_addr(1, WIO_FAR, WEIR_AF_INET), .family = WEIR_AF_INET, .port = 80};
+    wsim_flow_begin(&flow, a, b, &to, &plan, &plan, 1);
+    assert_int_equal(weir_close(b->w, flow.listener.fd), 0); /* before the SYN arrives */
+    const char *wrong = wsim_run(wd, WEIR_SEC(60), is_done, &flow);
+    assert_non_null(wrong);
+    assert_non_null(strstr(wrong, "client: connect: connection refused"));
+    wsim_world_free(wd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_world_alarms_ring_by_time_then_by_turn),
+        cmocka_unit_test(test_world_whose_time_stands_still_fails),
+        cmocka_unit_test(test_world_with_too_many_steps_fails),
+        cmocka_unit_test(test_world_links_have_nets_of_their_own),
+        cmocka_unit_test(test_world_refused_connection_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
