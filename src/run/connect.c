@@ -228,6 +228,8 @@ static void connect_dgram(struct wir_run *r, struct wir_call *call, const struct
         err = begin(s, to);
     }
     s->has_peer = err == 0 && to->family != 0;
+    if (s->has_peer)
+        wir_sock_list_bound(s); /* it has a port now */
     wir_call_finish(r, call, err);
 }
 

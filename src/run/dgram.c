@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -116,11 +117,19 @@ static void dgram_net_ready(struct wir_net_source *source, uint32_t events)
 
 /* ---- From the program: what it sends without an address never traps ---- */
 
+/* An empty read: an empty datagram, or the end of what the program will send. */
+static bool is_ended(struct wir_sock *s)
+{
+    struct pollfd p = {.fd = s->pump.fd, .events = POLLRDHUP};
+    s->pump.os_rdhup |= poll(&p, 1, 0) == 1;
+    return s->pump.os_rdhup;
+}
+
 void wir_dgram_drain(struct wir_sock *s)
 {
     for (;;) {
         ssize_t n = recv(s->pump.fd, buf, sizeof buf, MSG_DONTWAIT);
-        if (n < 0 || (n == 0 && s->pump.os_rdhup))
+        if (n < 0 || (n == 0 && is_ended(s)))
             return;
         weir_send(s->run->prog.stack, s->pump.net, buf, (size_t)n, 0); /* what does not fit is lost: it is UDP */
     }

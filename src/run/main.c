@@ -45,6 +45,9 @@ static void status_ready(struct wir_os_source *source, uint32_t events)
     } else if (msg.kind == WIR_LAUNCH_EXITED) {
         r->program_ended = true;
         r->wait_status = msg.value;
+        /* Ended because somebody wanted it to: then what it leaves behind is to end too. */
+        if (r->is_asked_to_end || WIFSIGNALED(msg.value))
+            wir_launch_stop(r);
     }
 }
 

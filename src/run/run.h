@@ -92,9 +92,10 @@ struct wir_run {
 
     struct wir_os_source notify_source, status_source, signal_source;
     int signal_fd;
-    bool program_ended; /* wait_status is valid */
-    bool keeper_gone;   /* nothing of the program is left */
-    bool is_stopping;
+    bool program_ended;   /* wait_status is valid */
+    bool keeper_gone;     /* nothing of the program is left */
+    bool is_asked_to_end; /* we were sent a signal that says so */
+    bool is_stopping;     /* and again, once the program had ended: connections need not be waited for */
     int wait_status;
     int start_errno; /* why the program could not be run, else 0 */
 

@@ -19,9 +19,11 @@ static void on_signal(struct wir_run *r, const struct signalfd_siginfo *info)
     bool ends_us = info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM || info->ssi_signo == SIGQUIT ||
                    info->ssi_signo == SIGHUP;
 
-    if (!r->program_ended && !is_terminals)
-        kill(r->launch.program, (int)info->ssi_signo);
-    else if (r->program_ended && ends_us) {
+    if (!r->program_ended) {
+        r->is_asked_to_end |= ends_us && !is_terminals;
+        if (!is_terminals)
+            kill(r->launch.program, (int)info->ssi_signo);
+    } else if (ends_us) {
         r->is_stopping = true;
         wir_launch_stop(r);
     }
