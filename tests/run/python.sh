@@ -8,14 +8,14 @@ p=$(free_port)
 server=$!
 until_true 10 curl -sf -o got "http://127.0.0.1:$p/file"
 same got www/file
-kill -INT $server
+kill $server
 wait $server
 
 p=$(free_port)
 "$WEIR" run -q -p "127.0.0.1:$p:4100" -- python3 -m http.server 4100 --bind 127.0.0.1 --directory www >/dev/null 2>&1 &
 server=$!
 until_true 10 curl -sf -o got "http://127.0.0.1:$p/file"
-kill -INT $server
+kill $server
 wait $server
 
 serve www
