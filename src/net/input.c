@@ -27,6 +27,7 @@ static enum weir_drop parse(struct weir_pkt *pkt, struct wi_ip *ip, bool check_c
 {
     size_t len, off = pkt->l3_off;
     const uint8_t *p = wi_pkt_linear(pkt, off + 1, &len);
+    ip->owed.is_owed = false;
     if (off >= len)
         return WEIR_DROP_IP_SHORT;
     enum weir_drop why = wi_ip_parse(ip, p + off, len - off, pkt->len - off, check_csum);

@@ -105,15 +105,15 @@ int wi_net_netif_of_addr(const struct wi_net *, const struct weir_addr *);
 /* Is this the limited broadcast address, or that of a network that we are in? */
 bool wi_net_is_broadcast(const struct wi_net *, const struct weir_addr *);
 
-/* ---- Multicast membership, counted by interface and group. netif 0: where the route to the group leads ---- */
+/* ---- Multicast membership, counted by interface and group. index 0: where the route to the group leads ---- */
 
 /* 0, -EINVAL (no group), -ENODEV, -ENOMEM. A first join is reported to the routers (IGMP, MLD). */
-int wi_net_group_join(struct wi_net *, int netif, const struct weir_addr *group);
-int wi_net_group_leave(struct wi_net *, int netif, const struct weir_addr *group); /* 0, -ENODEV, -EADDRNOTAVAIL */
+int wi_net_group_join(struct wi_net *, int index, const struct weir_addr *group);
+int wi_net_group_leave(struct wi_net *, int index, const struct weir_addr *group); /* 0, -ENODEV, -EADDRNOTAVAIL */
 
 /* The same on a socket's account: -EADDRINUSE (it is in already), -ENOBUFS (igmp_max_memberships). Its transport calls
  * leave_all when it closes. */
-int wi_sk_group_join(struct wi_sk *, int netif, const struct weir_addr *group);
+int wi_sk_group_join(struct wi_sk *, int index, const struct weir_addr *group);
 int wi_sk_group_leave(struct wi_sk *, int netif, const struct weir_addr *group);
 void wi_sk_group_leave_all(struct wi_sk *);
 
@@ -125,26 +125,26 @@ struct wi_net *wi_net_new(struct wi_core *);
 void wi_net_free(struct wi_net *); /* after the transports; NULL is fine */
 
 /* What arrived. Replies are queued: wi_net_flush sends them. */
-void wi_net_input(struct wi_net *, int netif, struct weir_pkt **pkts, unsigned n);
+void wi_net_input(struct wi_net *, int index, struct weir_pkt **pkts, unsigned n);
 
 /* At the end of every entry into the stack (input, advance, each socket call): deliver what went to this host, which
  * may make more of it, and hand what is queued to the drivers. */
 void wi_net_flush(struct wi_net *);
 
 int wi_net_netif_add(struct wi_net *, const struct weir_netif_ops *, void *driver, const struct weir_netif_config *);
-int wi_net_netif_del(struct wi_net *, int netif);
-int wi_net_netif_set_up(struct wi_net *, int netif, bool up);
-int wi_net_netif_set_mtu(struct wi_net *, int netif, uint32_t mtu);
-void wi_net_netif_tx_ready(struct wi_net *, int netif);
+int wi_net_netif_del(struct wi_net *, int index);
+int wi_net_netif_set_up(struct wi_net *, int index, bool up);
+int wi_net_netif_set_mtu(struct wi_net *, int index, uint32_t mtu);
+void wi_net_netif_tx_ready(struct wi_net *, int index);
 int wi_net_netif_by_name(const struct wi_net *, const char *name); /* its index, or -ENODEV */
-const char *wi_net_netif_name(const struct wi_net *, int netif);   /* NULL: none */
+const char *wi_net_netif_name(const struct wi_net *, int index);   /* NULL: none */
 
-int wi_net_addr_add(struct wi_net *, int netif, const struct weir_addr *, unsigned prefix_len);
-int wi_net_addr_del(struct wi_net *, int netif, const struct weir_addr *);
+int wi_net_addr_add(struct wi_net *, int index, const struct weir_addr *, unsigned prefix_len);
+int wi_net_addr_del(struct wi_net *, int index, const struct weir_addr *);
 int wi_net_route_add(struct wi_net *, const struct weir_route *);
 int wi_net_route_del(struct wi_net *, const struct weir_route *);
-int wi_net_neigh_set(struct wi_net *, int netif, const struct weir_addr *, const uint8_t mac[6]);
-enum weir_neigh_state wi_net_neigh_state(const struct wi_net *, int netif, const struct weir_addr *);
+int wi_net_neigh_set(struct wi_net *, int index, const struct weir_addr *, const uint8_t mac[6]);
+enum weir_neigh_state wi_net_neigh_state(const struct wi_net *, int index, const struct weir_addr *);
 
 /* NULL, or the first invariant that is broken. Linear in what the layer holds. */
 const char *wi_net_check(const struct wi_net *);

@@ -23,12 +23,12 @@ struct wi_netif *wi_netif_get(const struct wi_net *net, int index)
 static int netifs_grow(struct wi_net *net)
 {
     uint32_t cap = net->netif_cap ? net->netif_cap * 2 : NETIFS_INITIAL;
-    struct wi_netif **grown = wi_mem_zalloc(net->core->mem, cap * sizeof *grown);
+    struct wi_netif **grown = wi_mem_zalloc(net->core->mem, cap * sizeof(struct wi_netif *));
     if (!grown)
         return -WEIR_ENOMEM;
     if (net->netif_cap) {
-        memcpy(grown, net->netifs, net->netif_cap * sizeof *grown);
-        wi_core_free(net->core, net->netifs, net->netif_cap * sizeof *grown);
+        memcpy(grown, net->netifs, net->netif_cap * sizeof(struct wi_netif *));
+        wi_core_free(net->core, net->netifs, net->netif_cap * sizeof(struct wi_netif *));
     }
     net->netifs = grown;
     net->netif_cap = cap;

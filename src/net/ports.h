@@ -89,11 +89,11 @@ void wi_ports_release(struct wi_ports *, struct wi_sk *);
 
 /*
  * The socket of a holder goes, its place stays taken (a TIME-WAIT entry needs no socket), as one that came by no bind.
- * Returns the reuse that it stands with. wi_ports_vacate gives such a place back, by the address and port that it was
- * held at.
+ * Returns the reuse that it stands with. wi_ports_vacate gives such a place back, by the address and port number that
+ * it was held at.
  */
 uint8_t wi_ports_leave_place(struct wi_ports *, struct wi_sk *);
-void wi_ports_vacate(struct wi_ports *, const struct weir_addr *, uint16_t port, uint8_t reuse);
+void wi_ports_vacate(struct wi_ports *, const struct weir_addr *, uint16_t number, uint8_t reuse);
 
 /* A packet, seen from here. */
 struct wi_ports_key {

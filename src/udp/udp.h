@@ -66,8 +66,8 @@ static inline struct wi_udp_sk *wi_udp_sk_of(struct wi_sk *sk)
 extern const struct wi_sk_ops wi_udp_sk_ops; /* sock.c */
 
 /* input.c: what the network layer calls. */
-void wi_udp_input(void *udp, struct weir_pkt *, const struct wi_ip *, int netif);
-void wi_udp_error(void *udp, const struct wi_net_error *, const struct wi_ip *inner, const uint8_t *l4, size_t l4_len);
+void wi_udp_input(void *ctx, struct weir_pkt *, const struct wi_ip *, int netif);
+void wi_udp_error(void *ctx, const struct wi_net_error *e, const struct wi_ip *inner, const uint8_t *l4, size_t l4_len);
 void wi_udp_item_free(struct wi_udp_sk *, struct wi_udp_item *);
 void wi_udp_event(const struct wi_udp_sk *, enum weir_event_kind, struct weir_pkt *, uint32_t len,
                   const struct weir_sockaddr *peer);
