@@ -73,10 +73,10 @@ void wsim_world_free(struct wsim_world *wd)
         return;
     for (unsigned i = 0; i < wd->joint_n; i++)
         wio_link_free(wd->joints[i].link); /* with the packets that its hosts' pools lent it */
-    for (unsigned i = 0; i < wd->host_n; i++) {
+    for (unsigned i = 0; i < wd->host_n; i++)
         weir_free(wd->hosts[i]->w);
+    for (unsigned i = 0; i < wd->host_n; i++) /* one host's queue may have held another's packets until now */
         free(wd->hosts[i]);
-    }
     free(wd);
 }
 

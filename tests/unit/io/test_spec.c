@@ -195,8 +195,8 @@ static void test_spec_format_parses_to_the_same_link(void **state)
     (void)state;
     static const char *const specs[] = {
         "clean",
-        "rate=10mbit queue=64k delay=40ms jitter=5ms jitter-corr=25% loss=1% burst=2.5 reorder=2% gap=5 dup=1% "
-        "corrupt=0.1% dist=normal",
+        ("rate=10mbit queue=64k delay=40ms jitter=5ms jitter-corr=25% loss=1% burst=2.5 reorder=2% gap=5 dup=1% "
+         "corrupt=0.1% dist=normal"),
         "up.rate=1mbit down.rate=10mbit up.dist=normal",
         "queue=1500b delay=12345ns up.loss=0.0000001%",
         "rule=drop:data:3:conn:1 rule=delay:ack:5-7:30ms:up rule=dup:pkt:1-:every:3:down",
