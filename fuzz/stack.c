@@ -329,13 +329,14 @@ static void op_option(struct rig *r, weir_fd fd)
 {
     static const int levels[] = {WEIR_SOL_SOCKET, WEIR_SOL_IP, WEIR_SOL_IPV6, WEIR_SOL_TCP};
     uint8_t how = fuzz_u8(&r->in);
-    int name = fuzz_u8(&r->in);
+    int name = fuzz_u8(&r->in), level = name >= 0xf0 ? WEIR_SOL_WEIR : levels[how & 3];
+    name = level == WEIR_SOL_WEIR ? name & 3 : name;
     uint8_t value[256] = {fuzz_u8(&r->in), fuzz_u8(&r->in), 0, 0, fuzz_u8(&r->in)};
     uint32_t len = how & 4 ? 4 : how >> 3;
     if (how & 0x80)
-        weir_getsockopt(r->w, fd, levels[how & 3], name, value, &len);
+        weir_getsockopt(r->w, fd, level, name, value, &len);
     else
-        weir_setsockopt(r->w, fd, levels[how & 3], name, value, len);
+        weir_setsockopt(r->w, fd, level, name, value, len);
 }
 
 static void op_socket(struct rig *r)
@@ -344,8 +345,8 @@ static void op_socket(struct rig *r)
     uint8_t how = fuzz_u8(&r->in);
     if (r->fd_n == 0)
         return;
-    unsigned i = how >> 4;
-    weir_fd fd = r->fds[i % r->fd_n];
+    unsigned i = (how >> 4) % r->fd_n;
+    weir_fd fd = r->fds[i];
     size_t len = (size_t)fuzz_u8(&r->in) * 32;
     struct weir_sockaddr from;
     struct weir_pollfd poll = {fd, 0x7fff, 0};
@@ -363,7 +364,13 @@ static void op_socket(struct rig *r)
     case 8: op_option(r, fd); break;
     case 9: weir_ioctl(r->w, fd, WEIR_SIOCINQ, &value); break;
     case 10: weir_poll(r->w, &poll, 1); break;
-    case 11: weir_getpeername(r->w, fd, &from); break;
+    case 11:
+        weir_getpeername(r->w, fd, &from);
+        if (len & 32)
+            weir_tcp_admit(r->w, fd);
+        else
+            weir_tcp_refuse(r->w, fd, len & 64 ? WEIR_ECONNREFUSED : len & 128 ? WEIR_EHOSTUNREACH : 0);
+        break;
     case 12: weir_abort(r->w, fd); break;
     case 13: keep(r, weir_epoll_create(r->w)); break;
     case 14: {
@@ -374,8 +381,8 @@ static void op_socket(struct rig *r)
     }
     default:
         weir_close(r->w, fd);
+        r->fds[i] = r->fds[r->fd_n - 1];
         r->fd_n--;
-        r->fds[i % (r->fd_n + 1)] = r->fds[r->fd_n];
         break;
     }
 }
