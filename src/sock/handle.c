@@ -76,6 +76,7 @@ static void prune(struct wi_handles *t, unsigned slot)
     if (!t->root->child_n) {
         wi_core_free(t->core, t->root, sizeof(*t->root));
         t->root = NULL;
+        t->walk_end = 0;
     }
 }
 
@@ -101,6 +102,8 @@ static struct wi_handle_leaf *leaf_new(struct wi_handles *t)
     unsigned lower = dir_room(dir);
     leaf->taken = 0;
     leaf->first = upper << (LEAF_SHIFT + DIR_SHIFT) | lower << LEAF_SHIFT;
+    if (t->walk_end < leaf->first + WI_HANDLE_LEAF_N)
+        t->walk_end = leaf->first + WI_HANDLE_LEAF_N;
     wi_list_add_head(&t->partial, &leaf->partial);
     dir_set(dir, lower, leaf);
     dir_mark(dir, lower, true);
@@ -181,7 +184,7 @@ struct wi_handle *wi_handle_find(const struct wi_handles *t, weir_fd fd)
 
 struct wi_handle *wi_handle_next(const struct wi_handles *t, uint32_t *index)
 {
-    while (t->root && *index < WI_HANDLES_CAP) {
+    while (*index < t->walk_end) {
         if (!t->root->child[root_slot(*index)]) {
             *index = (root_slot(*index) + 1) << (LEAF_SHIFT + DIR_SHIFT);
             continue;

@@ -50,6 +50,7 @@ struct wi_handles {
     struct wi_list partial;     /* leaves with a free record */
     uint64_t generation;        /* of the latest handle; counts over all of them, so a leaf may go and come back */
     uint32_t n, max;
+    uint32_t walk_end; /* no record has had this index or a higher one since the table was empty */
 };
 
 /* max: as weir_config.sockets_max. */
