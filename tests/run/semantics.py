@@ -53,5 +53,6 @@ s2.close(); time.sleep(.1)
 print(c2.recv(20))
 a,b=socket.socketpair(); socket.send_fds(a,[b'x'],[c2.fileno()]); m,f,_,_=socket.recv_fds(b,10,1); x=socket.socket(fileno=f[0]); print(x.getsockname()==c2.getsockname(), x.getpeername()==s2 if 0 else True)
 # the urgent byte
+ls=socket.socket(); ls.bind(('127.0.0.1',0)); ls.listen()
 o=socket.create_connection(ls.getsockname()); q,_=ls.accept(); o.sendall(b'abc'); o.send(b'de!',socket.MSG_OOB); time.sleep(.2); o.sendall(b'after'); time.sleep(.2)
 print(select.select([],[],[q],2)[2]==[q], q.recv(100), q.recv(1,socket.MSG_OOB), q.recv(100))
