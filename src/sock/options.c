@@ -430,10 +430,16 @@ static const struct option table[] = {
     {WEIR(CONN_ID), .flags = OPT_READ_ONLY, .get_raw = get_conn_id},
 };
 
+/* An AF_INET6 socket takes IPv4's options as well, for it may carry IPv4; not the other way round. */
+static bool is_ours(const struct wi_sk *sk, int level)
+{
+    return level == WEIR_SOL_SOCKET || level == WEIR_SOL_IP || level == WEIR_SOL_WEIR ||
+           (level == WEIR_SOL_IPV6 && sk->family == WEIR_AF_INET6);
+}
+
 static const struct option *option_find(const struct wi_sk *sk, int level, int name)
 {
-    /* An AF_INET6 socket takes IPv4's options as well, for it may carry IPv4; not the other way round. */
-    if (level == WEIR_SOL_IPV6 && sk->family != WEIR_AF_INET6)
+    if (!is_ours(sk, level))
         return NULL;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (table[i].level == level && table[i].name == name)
@@ -539,6 +545,9 @@ int wi_sock_getsockopt(struct wi_sock *s, weir_fd fd, int level, int name, void 
         return err;
     if (is_transports(h->sk, level))
         return h->sk->ops->getsockopt(h->sk, level, name, value, len);
+    /* Linux has two answers to a level that it doesn't know, of which this is ip_getsockopt's. */
+    if (!is_ours(h->sk, level) && h->sk->family == WEIR_AF_INET)
+        return -WEIR_EOPNOTSUPP;
     return wi_option_get(s, h, level, name, value, len);
 }
 

@@ -136,8 +136,8 @@ static void test_stream_close_with_unread_data_resets(void **state)
     say(a, client, "nobody reads this");
     assert_int_equal(weir_close(b, server), 0);
     world_settle(&w);
-    int events = world_poll(&w, 0, client);
-    assert_true(events & WEIR_POLLERR && events & WEIR_POLLHUP && events & WEIR_POLLIN);
+    assert_int_equal(world_poll(&w, 0, client),
+                     WEIR_POLLIN | WEIR_POLLOUT | WEIR_POLLERR | WEIR_POLLHUP | WEIR_POLLRDHUP);
     assert_int_equal(weir_recv(a, client, buf, sizeof buf, 0), -WEIR_ECONNRESET);
     assert_int_equal(weir_recv(a, client, buf, sizeof buf, 0), 0); /* the error was told */
     assert_int_equal(weir_send(a, client, "x", 1, 0), -WEIR_EPIPE);
@@ -303,6 +303,16 @@ static void test_stream_calls_that_do_not_fit_are_refused(void **state)
     assert_int_equal(weir_recv(b, fd, buf, sizeof buf, 0), -WEIR_ENOTCONN);
     assert_int_equal(weir_send(b, fd, buf, sizeof buf, 0), -WEIR_EPIPE); /* as Linux has it */
     assert_int_equal(weir_shutdown(b, fd, WEIR_SHUT_WR), -WEIR_ENOTCONN);
+    assert_int_equal(world_poll(&w, 1, fd), WEIR_POLLOUT | WEIR_POLLHUP);
+    assert_int_equal(world_poll(&w, 1, l), 0);
+    struct weir_sockaddr to = world_addr(&w, 0, V4, PORT);
+    assert_int_equal(weir_connect(b, l, &to), -WEIR_EISCONN);
+    weir_fd udp = weir_socket(b, V4, WEIR_SOCK_DGRAM, 0);
+    assert_int_equal(weir_listen(b, udp, 1), -WEIR_EOPNOTSUPP);
+    assert_int_equal(weir_accept(b, udp, NULL), -WEIR_EOPNOTSUPP);
+    assert_int_equal(weir_send(b, udp, buf, sizeof buf, 0), -WEIR_EDESTADDRREQ);
+    assert_int_equal(weir_shutdown(b, udp, WEIR_SHUT_WR), -WEIR_ENOTCONN);
+    assert_int_equal(world_poll(&w, 1, udp), WEIR_POLLOUT);
     assert_int_equal(weir_tcp_admit(b, fd), -WEIR_EINVAL);
     assert_int_equal(weir_tcp_refuse(b, fd, 0), -WEIR_EINVAL);
     assert_int_equal(weir_close(b, ep), 0);
