@@ -20,6 +20,7 @@
 #define OS_EVENTS    64
 #define NET_EVENTS   64
 #define SETTLE_TURNS 8            /* of moving what is ready before the kernel is asked again */
+#define LINK_ROUNDS  4            /* of answers on the link before timers have their turn */
 #define LINGER_NS    WEIR_SEC(20) /* without a packet, for connections to close once the program has ended */
 
 weir_ns wir_clock(void)
@@ -78,9 +79,13 @@ static void dig_graves(struct wir_run *r)
     r->grave_n = 0;
 }
 
+/* What is due on the link comes before the timers: after a moment in which we did not run, an acknowledgement that is
+ * there already must stop the timer that waits for it. Answers to answers end, but a program may go on for ever. */
 static void tell_time(struct wir_run *r)
 {
     r->now = wir_clock();
+    for (int i = 0; i < LINK_ROUNDS && wio_link_run(r->link, r->now); i++)
+        continue;
     weir_advance(r->prog.stack, r->now);
     weir_advance(r->gate.stack, r->now);
     wio_link_run(r->link, r->now);
@@ -155,9 +160,7 @@ static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
         ts.tv_nsec = (long)((at - r->now) % WEIR_SEC(1));
     }
     int n = epoll_pwait2(r->epoll_fd, events, OS_EVENTS, timeout, NULL);
-    r->now = wir_clock();
-    weir_advance(r->prog.stack, r->now);
-    weir_advance(r->gate.stack, r->now);
+    tell_time(r);
     for (int i = 0; i < n; i++) {
         struct wir_os_source *source = events[i].data.ptr;
         if (source->ready)
