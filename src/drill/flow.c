@@ -1,0 +1,101 @@
+/*
+ * The mapping of numbers (flow.h).
+ */
+#include "drill/flow.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void wdr_flow_renew(struct wdr_flow *f)
+{
+    f->may_renew = true;
+}
+
+struct wdr_opt *wdr_packet_opt(struct wdr_packet *p, uint8_t kind)
+{
+    for (unsigned i = 0; i < p->opt_n; i++) {
+        if (p->opts[i].kind == kind && !p->opts[i].is_raw)
+            return &p->opts[i];
+    }
+    return NULL;
+}
+
+/* ---- Time stamps ---- */
+
+static void stamp_learn(struct wdr_flow *f, uint32_t script, uint32_t wire)
+{
+    if (f->stamp_n == WDR_STAMPS_MAX) {
+        memmove(f->stamps, f->stamps + 1, sizeof f->stamps - sizeof f->stamps[0]);
+        f->stamp_n--;
+    }
+    f->stamps[f->stamp_n].script = script;
+    f->stamps[f->stamp_n++].wire = wire;
+}
+
+/* A stamp that was never seen is as far from the latest one as the script says. */
+static uint32_t stamp_to_wire(const struct wdr_flow *f, uint32_t script)
+{
+    for (unsigned i = f->stamp_n; i-- > 0;) {
+        if (f->stamps[i].script == script)
+            return f->stamps[i].wire;
+    }
+    return f->stamp_n ? script + f->stamps[f->stamp_n - 1].wire - f->stamps[f->stamp_n - 1].script : script;
+}
+
+static uint32_t stamp_to_script(const struct wdr_flow *f, uint32_t wire)
+{
+    for (unsigned i = f->stamp_n; i-- > 0;) {
+        if (f->stamps[i].wire == wire)
+            return f->stamps[i].script;
+    }
+    return f->stamp_n ? wire + f->stamps[f->stamp_n - 1].script - f->stamps[f->stamp_n - 1].wire : wire;
+}
+
+/* ---- Packets ---- */
+
+void wdr_flow_to_wire(const struct wdr_flow *f, struct wdr_packet *p)
+{
+    struct wdr_opt *ts = wdr_packet_opt(p, WDR_OPT_TS), *sack = wdr_packet_opt(p, WDR_OPT_SACK);
+    if (p->proto == WDR_ICMP) {
+        p->quote.seq += f->has_isn ? f->shift : 0;
+        return;
+    }
+    if (p->proto != WDR_TCP)
+        return;
+    if (p->has_ack && f->has_isn)
+        p->ack += f->shift;
+    if (ts && !(p->flags & WDR_SYN && !(p->flags & WDR_ACK))) /* a first SYN echoes nothing */
+        ts->b = stamp_to_wire(f, ts->b);
+    for (unsigned i = 0; sack && f->has_isn && i < sack->sack_n; i++) {
+        sack->sack[i].lo += f->shift;
+        sack->sack[i].hi += f->shift;
+    }
+}
+
+void wdr_flow_to_script(struct wdr_flow *f, struct wdr_packet *p, const struct wdr_packet *want)
+{
+    struct wdr_opt *ts = wdr_packet_opt(p, WDR_OPT_TS);
+    struct wdr_packet copy;
+    if (p->proto == WDR_ICMP)
+        return;
+    if (p->proto != WDR_TCP)
+        return;
+    if ((p->flags & WDR_SYN) && (!f->has_isn || (f->may_renew && p->seq - f->shift != (want ? want->seq : 0)))) {
+        f->has_isn = true;
+        f->may_renew = false;
+        f->shift = p->seq - (want ? want->seq : 0);
+    }
+    p->seq -= f->has_isn ? f->shift : 0;
+    if (!ts)
+        return;
+    if (want) {
+        copy = *want;
+        const struct wdr_opt *wanted = wdr_packet_opt(&copy, WDR_OPT_TS);
+        if (wanted) {
+            stamp_learn(f, wanted->a, ts->a);
+            ts->a = wanted->a;
+            return;
+        }
+    }
+    ts->a = stamp_to_script(f, ts->a);
+}

@@ -1,0 +1,82 @@
+/*
+ * What passes packetdrill's interface by: calls that the reference program makes to libc on descriptors that are ours.
+ * Where the library is preloaded too, these come first; a descriptor that isn't ours goes on to libc.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "drill/so/real.h"
+#include "drill/so/stack.h"
+
+/* libc's function of that name. Looked up each time: these calls are few, and no order of start-up matters. */
+#define REAL(fn, name)                                                                                                 \
+    do {                                                                                                               \
+        void *symbol_ = dlsym(RTLD_NEXT, name);                                                                        \
+        memcpy(&(fn), &symbol_, sizeof symbol_);                                                                       \
+    } while (0)
+
+int wdr_real_close(int fd)
+{
+    int (*real)(int);
+    REAL(real, "close");
+    return real(fd);
+}
+
+static struct wdr_so *owner(int fd)
+{
+    struct wdr_so *s = wdr_so_current();
+    return s && wdr_so_owns(s, fd) ? s : NULL;
+}
+
+int close(int fd)
+{
+    struct wdr_so *s = owner(fd);
+    struct wdr_op op = {.kind = WDR_OP_CLOSE, .fd = fd};
+    return s ? (int)wdr_so_call_now(s, &op) : wdr_real_close(fd);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    struct wdr_so *s = owner(fd);
+    int (*real)(int, int, int, void *, socklen_t *);
+    if (s) {
+        struct wdr_op op = {.kind = WDR_OP_GETSOCKOPT, .fd = fd, .a = level, .b = name, .value = value};
+        op.addr_len_p = len;
+        return (int)wdr_so_call(s, &op);
+    }
+    REAL(real, "getsockopt");
+    return real(fd, level, name, value, len);
+}
+
+ssize_t sendfile(int out, int in, off_t *offset, size_t len)
+{
+    struct wdr_so *s = owner(out);
+    ssize_t (*real)(int, int, off_t *, size_t);
+    if (s) {
+        struct wdr_op op = {.kind = WDR_OP_SENDFILE, .fd = out, .fd2 = in, .offset = offset, .len = len};
+        return (ssize_t)wdr_so_call(s, &op);
+    }
+    REAL(real, "sendfile");
+    return real(out, in, offset, len);
+}
+
+/* A program that was built with 64-bit offsets by name; on Linux's 64-bit machines off_t is that. */
+ssize_t sendfile64(int out, int in, off64_t *offset, size_t len)
+{
+    _Static_assert(sizeof(off64_t) == sizeof(off_t), "file offsets have 64 bits");
+    return sendfile(out, in, offset, len);
+}
+
+int system(const char *command)
+{
+    struct wdr_so *s = wdr_so_current();
+    int (*real)(const char *);
+    if (s && command && wdr_so_command(s, command) == 0)
+        return 0;
+    REAL(real, "system");
+    return real(command);
+}
