@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "drill/command_line.h"
 #include "run/command.h"
 
 #define NEAR_MAX 2 /* edits: more is another word */
 #define WORD_MAX 32
 
 const struct wcl_command wcl_commands[] = {
+    {"drill", "play TCP tests in packetdrill's language, in virtual time", wdr_drill_main},
     {"run", "run a program with weir as its TCP/IP, over any link", wir_run_main},
 };
 const size_t wcl_commands_n = sizeof wcl_commands / sizeof wcl_commands[0];

@@ -166,12 +166,12 @@ struct wdr_event {
     enum wdr_event_type type;
     int line;
     struct wdr_time time;
-    size_t begin, end;          /* its text in the file, time included */
-    size_t body;                /* where what follows the time begins */
-    size_t result_at;           /* of a call: where its result begins, 0 when it has none */
-    struct wdr_packet *packet;  /* PACKET */
-    struct wdr_call *call;      /* CALL */
-    const char *text;           /* COMMAND: the shell's words; CODE: what stands between %{ and }% */
+    size_t begin, end;         /* its text in the file, time included */
+    size_t body;               /* where what follows the time begins */
+    size_t result_at;          /* of a call: where its result begins, 0 when it has none */
+    struct wdr_packet *packet; /* PACKET */
+    struct wdr_call *call;     /* CALL */
+    const char *text;          /* COMMAND: the shell's words; CODE: what stands between %{ and }% */
     struct wdr_event *next;
 };
 

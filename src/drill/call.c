@@ -99,7 +99,8 @@ static bool check_result(struct wdr_running *r, const struct wdr_call_kind *k)
     else
         snprintf(want, sizeof want, "%lld", (long long)number);
     bool is_same = r->op.ret < 0 ? number == -1 && (!c->errno_name || wdr_errno_number(c->errno_name) == -r->op.ret)
-                                 : k->gives_fd ? number >= 0 : number == r->op.ret;
+                   : k->gives_fd ? number >= 0
+                                 : number == r->op.ret;
     if (is_same)
         return true;
     return wdr_call_fail(r, "%s() gave %s, and the script says %s", c->name, result_text(r, got, sizeof got), want);

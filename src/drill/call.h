@@ -12,7 +12,7 @@
 
 /* What calls need to know of the run. */
 struct wdr_call_env {
-    int family;                       /* of sockets: AF_INET6 in IPv6 and IPv4-mapped runs */
+    int family;                         /* of sockets: AF_INET6 in IPv6 and IPv4-mapped runs */
     struct weir_sockaddr local, remote; /* what "..." means to bind and connect */
     struct {
         int script, live;

@@ -10,10 +10,10 @@
 #include "drill/call.h"
 #include "drill/symbols.h"
 
-#define BUFFER_MAX   (1 << 30)
-#define CONTROL_CAP  1024
-#define MEMBERS_MAX  64
-#define VALUE_CAP    512
+#define BUFFER_MAX  (1 << 30)
+#define CONTROL_CAP 1024
+#define MEMBERS_MAX 64
+#define VALUE_CAP   512
 
 /* ---- Values ---- */
 
@@ -134,7 +134,8 @@ static bool address_value(struct wdr_running *r, const struct wdr_expr *e, struc
 bool wdr_expr_sockaddr(struct wdr_running *r, const struct wdr_expr *e, struct weir_sockaddr *out)
 {
     int64_t v = r->env->family;
-    const struct wdr_expr *family = any_field(e, "sa_family", "sin_family"), *port = any_field(e, "sin_port", "sin6_port");
+    const struct wdr_expr *family = any_field(e, "sa_family", "sin_family"),
+                          *port = any_field(e, "sin_port", "sin6_port");
     const struct wdr_expr *addr = any_field(e, "sin_addr", "sin6_addr");
     if (e->kind != WDR_EXPR_STRUCT)
         return wdr_call_fail(r, "an address is {sa_family=…, sin_port=htons(…), sin_addr=inet_addr(\"…\")} or ...");
@@ -232,8 +233,7 @@ static bool buffer_of(struct wdr_running *r, const struct wdr_expr *bytes, const
 
 static bool read_buffer(struct wdr_running *r)
 {
-    return fd_arg(r, 0, &r->op.fd) &&
-           buffer_of(r, wdr_call_arg(r, 1), wdr_call_arg(r, 2), &r->op.buf, &r->op.len) &&
+    return fd_arg(r, 0, &r->op.fd) && buffer_of(r, wdr_call_arg(r, 1), wdr_call_arg(r, 2), &r->op.buf, &r->op.len) &&
            (r->call->arg_n < 4 || int_arg(r, 3, &r->op.flags));
 }
 

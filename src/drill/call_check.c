@@ -1,7 +1,8 @@
 /*
  * What a call gave back, held against the script.
  */
-#include <time.h>
+#include <time.h> /* first: linux/errqueue.h needs it */
+
 #include <linux/errqueue.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,9 +18,9 @@ static bool check_number(struct wdr_running *r, const char *what, const struct w
         return true;
     if (!wdr_expr_number(r, want, &v))
         return false;
-    return v == got || wdr_call_fail(r, "%s(): %s is %lld (0x%llx), and the script says %lld (0x%llx)", r->call->name,
-                                     what, (long long)got, (unsigned long long)got, (long long)v,
-                                     (unsigned long long)v);
+    return v == got ||
+           wdr_call_fail(r, "%s(): %s is %lld (0x%llx), and the script says %lld (0x%llx)", r->call->name, what,
+                         (long long)got, (unsigned long long)got, (long long)v, (unsigned long long)v);
 }
 
 /* ---- Addresses and messages ---- */
@@ -211,4 +212,3 @@ bool wdr_check_pipe(struct wdr_running *r)
     wdr_fd_bind(r->env, (int)b, r->out_pair[1]);
     return true;
 }
-

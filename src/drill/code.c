@@ -319,9 +319,10 @@ struct level {
 };
 
 static const struct level levels[] = {
-    {"//", "=", WDR_DO_FLOOR_DIV, 0}, {"*", "*=", WDR_DO_MUL, 0}, {"/", "=", WDR_DO_DIV, 0}, {"%", "=", WDR_DO_MOD, 0},
-    {"+", "=", WDR_DO_ADD, 1},        {"-", "=", WDR_DO_SUB, 1},  {"<<", "=", WDR_DO_SHL, 2}, {">>", "=", WDR_DO_SHR, 2},
-    {"&", "=", WDR_DO_AND, 3},        {"^", "=", WDR_DO_XOR, 4},  {"|", "=", WDR_DO_OR, 5},
+    {"//", "=", WDR_DO_FLOOR_DIV, 0}, {"*", "*=", WDR_DO_MUL, 0}, {"/", "=", WDR_DO_DIV, 0},
+    {"%", "=", WDR_DO_MOD, 0},        {"+", "=", WDR_DO_ADD, 1},  {"-", "=", WDR_DO_SUB, 1},
+    {"<<", "=", WDR_DO_SHL, 2},       {">>", "=", WDR_DO_SHR, 2}, {"&", "=", WDR_DO_AND, 3},
+    {"^", "=", WDR_DO_XOR, 4},        {"|", "=", WDR_DO_OR, 5},
 };
 
 enum { LEVEL_TOP = 5 };
@@ -482,7 +483,8 @@ static void run_assignment(struct wdr_code *c, const char *name)
     static const struct {
         const char *sign;
         enum wdr_operator op;
-    } signs[] = {{"+=", WDR_DO_ADD}, {"-=", WDR_DO_SUB}, {"*=", WDR_DO_MUL}, {"/=", WDR_DO_DIV}, {"|=", WDR_DO_OR}, {"&=", WDR_DO_AND}};
+    } signs[] = {{"+=", WDR_DO_ADD}, {"-=", WDR_DO_SUB}, {"*=", WDR_DO_MUL},
+                 {"/=", WDR_DO_DIV}, {"|=", WDR_DO_OR},  {"&=", WDR_DO_AND}};
     for (unsigned i = 0; i < sizeof signs / sizeof signs[0]; i++) {
         if (take(c, signs[i].sign)) {
             struct wdr_value old = name_value(c, name);

@@ -39,8 +39,26 @@ struct wdr_value {
 };
 
 enum wdr_operator {
-    WDR_DO_ADD, WDR_DO_SUB, WDR_DO_MUL, WDR_DO_DIV, WDR_DO_FLOOR_DIV, WDR_DO_MOD, WDR_DO_POW, WDR_DO_AND, WDR_DO_OR, WDR_DO_XOR, WDR_DO_SHL, WDR_DO_SHR,
-    WDR_DO_EQ, WDR_DO_NE, WDR_DO_LT, WDR_DO_LE, WDR_DO_GT, WDR_DO_GE, WDR_DO_IN, WDR_DO_NOT_IN,
+    WDR_DO_ADD,
+    WDR_DO_SUB,
+    WDR_DO_MUL,
+    WDR_DO_DIV,
+    WDR_DO_FLOOR_DIV,
+    WDR_DO_MOD,
+    WDR_DO_POW,
+    WDR_DO_AND,
+    WDR_DO_OR,
+    WDR_DO_XOR,
+    WDR_DO_SHL,
+    WDR_DO_SHR,
+    WDR_DO_EQ,
+    WDR_DO_NE,
+    WDR_DO_LT,
+    WDR_DO_LE,
+    WDR_DO_GT,
+    WDR_DO_GE,
+    WDR_DO_IN,
+    WDR_DO_NOT_IN,
 };
 
 bool wdr_value_truth(const struct wdr_value *);

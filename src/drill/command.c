@@ -162,7 +162,8 @@ static bool has_word(const struct words *w, const char *word)
 
 static bool run_ip(struct run *r)
 {
-    if (has_word(r->w, "tcp_metrics") || has_word(r->w, "tcp_metric")) /* weir keeps none from one connection to the next */
+    if (has_word(r->w, "tcp_metrics") ||
+        has_word(r->w, "tcp_metric")) /* weir keeps none from one connection to the next */
         return true;
     if (!has_word(r->w, "route") && !has_word(r->w, "ro") && !has_word(r->w, "r"))
         return fail(r, "ip", "only ip route and ip tcp_metrics mean something to weir");
@@ -210,10 +211,18 @@ static const struct {
     const char *name;
     bool (*run)(struct run *);
 } programs[] = {
-    {"sysctl", run_sysctl},        {"set_sysctls.py", run_sysctl}, {"defaults.sh", run_defaults},
-    {"echo", run_echo},            {"ip", run_ip},                 {"tc", run_tc},
-    {"ethtool", run_nothing},      {"nstat", run_nstat},           {"sleep", run_sleep},
-    {"true", run_nothing},         {":", run_nothing},             {"modprobe", run_nothing},
+    {"sysctl", run_sysctl},
+    {"set_sysctls.py", run_sysctl},
+    {"defaults.sh", run_defaults},
+    {"echo", run_echo},
+    {"ip", run_ip},
+    {"tc", run_tc},
+    {"ethtool", run_nothing},
+    {"nstat", run_nstat},
+    {"sleep", run_sleep},
+    {"true", run_nothing},
+    {":", run_nothing},
+    {"modprobe", run_nothing},
 };
 
 static bool run_words(struct run *r)

@@ -34,8 +34,7 @@ static bool ecn_differs(enum wdr_ecn want, enum wdr_ecn got)
 static bool option_differs(const struct wdr_opt *a, const struct wdr_opt *b)
 {
     if (a->is_raw) { /* `b`, which was read, has kind and length apart */
-        return a->kind != b->kind || a->len != b->len ||
-               (a->len > 2 && memcmp(a->body + 2, b->body, a->len - 2u) != 0);
+        return a->kind != b->kind || a->len != b->len || (a->len > 2 && memcmp(a->body + 2, b->body, a->len - 2u) != 0);
     }
     if (a->kind != b->kind || a->len != b->len || a->sack_n != b->sack_n || a->a != b->a || a->b != b->b)
         return true;

@@ -40,7 +40,7 @@ static int64_t call_socket(struct foreign *f, const struct wdr_op *op)
 {
     struct packetdrill_interface *h = &f->hooks;
     void *u = h->userdata;
-    switch (op->kind) {
+    switch ((int)op->kind) { /* one list in two halves */
     case WDR_OP_SOCKET: return h->socket(u, op->a, op->b, op->c);
     case WDR_OP_BIND: return h->bind(u, op->fd, op->addr, op->addr_len);
     case WDR_OP_LISTEN: return h->listen(u, op->fd, op->a);
@@ -60,7 +60,7 @@ static int64_t call_any(struct foreign *f, const struct wdr_op *op)
 {
     struct packetdrill_interface *h = &f->hooks;
     void *u = h->userdata;
-    switch (op->kind) {
+    switch ((int)op->kind) { /* one list in two halves */
     case WDR_OP_READ: return h->read(u, op->fd, op->buf, op->len);
     case WDR_OP_READV: return h->readv(u, op->fd, op->iov, op->iov_n);
     case WDR_OP_RECV: return h->recv(u, op->fd, op->buf, op->len, op->flags);
@@ -301,8 +301,8 @@ static bool load(struct foreign *f, const struct wdr_target_config *cfg, char *e
     f->sendfile = sendfile;
     if (own)
         memcpy(&f->sendfile, &own, sizeof own);
-    snprintf(flags, sizeof flags, "local_ip=%s mtu=%u seed=%llu", weir_addr_format(&cfg->local, address, sizeof address),
-             cfg->mtu, (unsigned long long)cfg->seed);
+    snprintf(flags, sizeof flags, "local_ip=%s mtu=%u seed=%llu",
+             weir_addr_format(&cfg->local, address, sizeof address), cfg->mtu, (unsigned long long)cfg->seed);
     fn(flags, &f->hooks);
     for (size_t i = 1; i < sizeof f->hooks / sizeof(void *); i++) {
         void *word;

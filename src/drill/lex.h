@@ -24,8 +24,8 @@ struct wdr_token {
     char sign;
     const char *text; /* WORD, STRING (unescaped), COMMAND, CODE: in the arena; NUMBER: as written */
     size_t len;
-    int64_t number;  /* NUMBER without a point */
-    bool has_point;  /* NUMBER */
+    int64_t number; /* NUMBER without a point */
+    bool has_point; /* NUMBER */
     int line, column;
     size_t begin, end; /* in the source */
 };

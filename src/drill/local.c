@@ -31,6 +31,8 @@ static void on_event(void *ctx, const struct weir_event *ev)
     if (l->trace) {
         struct weir_event at_zero = *ev;
         at_zero.at -= WDR_TIME_ZERO;
+        if (ev->kind == WEIR_EV_CLOSE)
+            at_zero.u.close.opened_at -= WDR_TIME_ZERO;
         fprintf(l->trace, "%s\n", wtr_text_event(&at_zero, "weir", line, sizeof line));
     }
     if (l->json)

@@ -10,8 +10,9 @@
 
 #define FILE_CAP (4u << 20)
 
-static const char visible[] = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz"
-                              "{|}~";
+static const char visible[] =
+    "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz"
+    "{|}~";
 
 /* ---- Options ---- */
 
@@ -131,7 +132,8 @@ static bool check_time(struct wdr_lex *lx, const struct wdr_event *e)
         return wdr_lex_fail_at(lx, e->line, 1, "only a system call can take a while ('a...b')");
     bool is_sent = e->type == WDR_EVENT_PACKET && e->packet->dir == WDR_OUT;
     if (!is_sent && (e->time.is_range || e->time.kind == WDR_TIME_ANY))
-        return wdr_lex_fail_at(lx, e->line, 1, "only a packet that the stack sends can have a range or '*' as its time");
+        return wdr_lex_fail_at(lx, e->line, 1,
+                               "only a packet that the stack sends can have a range or '*' as its time");
     if (e->time.kind == WDR_TIME_NONE && (e->type == WDR_EVENT_PACKET || e->type == WDR_EVENT_CALL))
         return wdr_lex_fail_at(lx, e->line, 1, "the time is missing: 0.5, +.1 or *");
     return true;

@@ -20,7 +20,7 @@ void wdr_script_free(struct wdr_script *); /* NULL is fine */
 
 /* ---- Its parts, for one another. Each returns false or NULL once the lexer has failed. ---- */
 
-struct wdr_packet *wdr_parse_packet(struct wdr_lex *);        /* from "<" or ">" on */
+struct wdr_packet *wdr_parse_packet(struct wdr_lex *);         /* from "<" or ">" on */
 bool wdr_parse_options(struct wdr_lex *, struct wdr_packet *); /* from the "<" of TCP's options on */
 struct wdr_call *wdr_parse_call(struct wdr_lex *, size_t *result_at);
 

@@ -168,9 +168,9 @@ static const struct {
     const char *word;
     bool (*parse)(struct wdr_lex *, struct wdr_opt *);
 } option_words[] = {
-    {"mss", parse_mss},       {"nop", parse_nop}, {"eol", parse_eol}, {"sackOK", parse_sack_ok},
-    {"sack", parse_sack},     {"TS", parse_ts},   {"FO", parse_fo},   {"wscale", parse_wscale},
-    {"FOEXP", parse_foexp},   {"md5", parse_md5}, {"raw", parse_raw}, {"ECN", parse_accecn},
+    {"mss", parse_mss},     {"nop", parse_nop}, {"eol", parse_eol}, {"sackOK", parse_sack_ok},
+    {"sack", parse_sack},   {"TS", parse_ts},   {"FO", parse_fo},   {"wscale", parse_wscale},
+    {"FOEXP", parse_foexp}, {"md5", parse_md5}, {"raw", parse_raw}, {"ECN", parse_accecn},
 };
 
 static bool parse_one(struct wdr_lex *lx, struct wdr_opt *o)

@@ -51,7 +51,7 @@ static const struct {
     const char *word;
     enum wdr_ecn ecn;
 } ecn_words[] = {
-    {"noecn", WDR_ECN_NONE},   {"ect0", WDR_ECN_ECT0}, {"ect1", WDR_ECN_ECT1},
+    {"noecn", WDR_ECN_NONE},  {"ect0", WDR_ECN_ECT0}, {"ect1", WDR_ECN_ECT1},
     {"ect01", WDR_ECN_ECT01}, {"ce", WDR_ECN_CE},     {"ecn_nocheck", WDR_ECN_ANY},
 };
 
@@ -144,8 +144,8 @@ static bool parse_tcp(struct wdr_lex *lx, struct wdr_packet *p)
     int64_t ack = 0, win = 0, urg = 0;
     p->proto = WDR_TCP;
     if (!parse_ports(lx, p) || !parse_flags(lx, &p->flags) || !parse_sequence(lx, &p->seq, &p->len) ||
-        !parse_field(lx, "ack", UINT32_MAX, &p->has_ack, &ack) ||
-        !parse_field(lx, "win", 65535, &p->has_win, &win) || !parse_field(lx, "urg", 65535, &p->has_urg, &urg))
+        !parse_field(lx, "ack", UINT32_MAX, &p->has_ack, &ack) || !parse_field(lx, "win", 65535, &p->has_win, &win) ||
+        !parse_field(lx, "urg", 65535, &p->has_urg, &urg))
         return false;
     p->ack = (uint32_t)ack;
     p->win = (uint16_t)win;

@@ -69,7 +69,8 @@ weir_ns wdr_player_tolerance(const struct wdr_player *, weir_ns at, weir_ns sinc
 const char *wdr_player_when(const struct wdr_player *, weir_ns at, char *buf, size_t cap);
 
 void wdr_player_note(struct wdr_player *, weir_ns at, const struct wdr_packet *, const char *remark);
-void wdr_player_capture(struct wdr_player *, weir_ns at, const uint8_t *data, size_t len, enum wio_pcapng_dir, int line);
+void wdr_player_capture(struct wdr_player *, weir_ns at, const uint8_t *data, size_t len, enum wio_pcapng_dir,
+                        int line);
 
 bool wdr_play(struct wdr_player *); /* all events; false: error says why not */
 

@@ -1,8 +1,9 @@
 /*
  * Sending and receiving: all forms become weir_sendmsg and weir_recvmsg; ancillary data is put into Linux's form.
  */
+#include <time.h> /* first: linux/errqueue.h needs it */
+
 #include <errno.h>
-#include <time.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -223,8 +224,8 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     bool is_over = op->has_begun && weir_now(px->cfg.w) >= op->deadline;
 
     /* SO_RCVLOWAT holds a blocking reader back; poll knows of it. */
-    if (may_block && !is_over && f->type == SOCK_STREAM && !(op->flags & MSG_OOB) &&
-        total(iov, m.iov_n) > 0 && !wdr_fd_ready(px, op->fd, POLLIN) && op->done == 0)
+    if (may_block && !is_over && f->type == SOCK_STREAM && !(op->flags & MSG_OOB) && total(iov, m.iov_n) > 0 &&
+        !wdr_fd_ready(px, op->fd, POLLIN) && op->done == 0)
         return wdr_op_finish(px, op, -EAGAIN, true, f->rcvtimeo);
     int64_t ret = weir_recvmsg(px->cfg.w, f->handle, &m, op->flags & ~MSG_DONTWAIT);
     if (ret > 0 && wants_all && may_block && (size_t)ret < total(iov, m.iov_n)) {

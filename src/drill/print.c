@@ -29,7 +29,7 @@ static void put(struct out *o, const char *fmt, ...)
 static void put_ip(struct out *o, const struct wdr_packet *p, const struct wdr_packet *like)
 {
     static const char *const ecns[] = {
-        [WDR_ECN_ANY] = "ecn_nocheck", [WDR_ECN_NONE] = "noecn",   [WDR_ECN_ECT0] = "ect0",
+        [WDR_ECN_ANY] = "ecn_nocheck", [WDR_ECN_NONE] = "noecn",  [WDR_ECN_ECT0] = "ect0",
         [WDR_ECN_ECT1] = "ect1",       [WDR_ECN_ECT01] = "ect01", [WDR_ECN_CE] = "ce",
     };
     const char *comma = "";

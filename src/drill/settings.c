@@ -60,9 +60,25 @@ static bool take_address(const struct wdr_setting *o, struct weir_addr *out, boo
 static bool is_harmless(const char *name)
 {
     static const char *const names[] = {
-        "define",   "gateway_ip",  "netmask_ip",    "speed",        "code_command", "code_format", "code_sockopt",
-        "verbose",  "init_scripts", "non_fatal",    "send_omit_free", "dry_run",    "debug",       "is_anyip",
-        "feature",  "local_gateway_ip", "tcp_ts_tick_usecs", "tcp_ts_ecr_scaled", "wire_protocol",
+        "define",
+        "gateway_ip",
+        "netmask_ip",
+        "speed",
+        "code_command",
+        "code_format",
+        "code_sockopt",
+        "verbose",
+        "init_scripts",
+        "non_fatal",
+        "send_omit_free",
+        "dry_run",
+        "debug",
+        "is_anyip",
+        "feature",
+        "local_gateway_ip",
+        "tcp_ts_tick_usecs",
+        "tcp_ts_ecr_scaled",
+        "wire_protocol",
     };
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0)

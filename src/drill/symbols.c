@@ -24,7 +24,7 @@ struct symbol {
 
 #define S(name)                                                                                                        \
     {                                                                                                                  \
-        #name, (int64_t)name                                                                                           \
+#name, (int64_t)name                                                                                           \
     }
 
 /* clang-format off */

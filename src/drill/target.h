@@ -13,8 +13,8 @@ struct wdr_target_config {
     struct weir_addr local, remote;
     uint32_t mtu;
     uint64_t seed;
-    FILE *trace;     /* each event as a line of text; may be NULL */
-    const char *so;  /* play against a library with packetdrill's interface instead; may be NULL */
+    FILE *trace;      /* each event as a line of text; may be NULL */
+    const char *so;   /* play against a library with packetdrill's interface instead; may be NULL */
     const char *json; /* each event as a JSON line into this file; may be NULL */
 };
 
@@ -51,7 +51,7 @@ struct wdr_target {
     const struct wdr_target_ops *ops;
 };
 
-struct wdr_target *wdr_host_new(const struct wdr_target_config *, char *err, size_t cap);    /* a weir in this process */
+struct wdr_target *wdr_host_new(const struct wdr_target_config *, char *err, size_t cap); /* a weir in this process */
 struct wdr_target *wdr_foreign_new(const struct wdr_target_config *, char *err, size_t cap); /* config->so */
 
 #endif

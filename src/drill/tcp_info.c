@@ -12,7 +12,7 @@ struct member {
 
 #define M(name)                                                                                                        \
     {                                                                                                                  \
-        #name, offsetof(struct weir_tcp_info, name), sizeof((struct weir_tcp_info *)NULL)->name                        \
+#name, offsetof(struct weir_tcp_info, name), sizeof((struct weir_tcp_info *)NULL)->name                        \
     }
 
 /* clang-format off */

@@ -49,7 +49,7 @@ static size_t write_ip(uint8_t *b, const struct wdr_packet *p, const struct wdr_
                        size_t len)
 {
     uint8_t tos = tos_of(p), ttl = p->has_ttl ? p->ttl : TTL_DEFAULT;
-    memset(b, 0, WDR_IP6_HDR);
+    memset(b, 0, is_v6 ? WDR_IP6_HDR : WDR_IP4_HDR);
     if (is_v6) {
         wdr_put32(b, 6u << 28 | (uint32_t)tos << 20 | (p->has_flowlabel ? p->flowlabel : 0));
         wdr_put16(b + 4, (uint16_t)len);

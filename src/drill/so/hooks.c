@@ -64,7 +64,8 @@ static ssize_t on_recv(void *u, int fd, void *buf, size_t len, int flags)
     return (ssize_t)wdr_so_call(u, &op);
 }
 
-static ssize_t on_recvfrom(void *u, int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
+static ssize_t on_recvfrom(void *u, int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+                           socklen_t *addr_len)
 {
     struct wdr_op op = {.kind = WDR_OP_RECVFROM, .fd = fd, .buf = buf, .len = len, .flags = flags};
     op.addr = addr;

@@ -2,6 +2,7 @@
  * What passes packetdrill's interface by: calls that the reference program makes to libc on descriptors that are ours.
  * Where the library is preloaded too, these come first; a descriptor that isn't ours goes on to libc.
  */
+#undef _FILE_OFFSET_BITS /* with it sendfile would be another name of sendfile64, and both are needed here */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>

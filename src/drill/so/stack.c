@@ -14,7 +14,7 @@
 #include "drill/so/real.h"
 #include "trace/text.h"
 
-#define READ_PATIENCE_S 2   /* of real time: a woken thread that never reads the clock must not hang us */
+#define READ_PATIENCE_S 2 /* of real time: a woken thread that never reads the clock must not hang us */
 #define VALUE_CAP       256
 
 static struct wdr_so *current;
