@@ -39,12 +39,6 @@ static void arp_reply(struct wi_netif *netif, const struct wi_arp *request)
     (void)arp_send(netif, &arp, request->sender_ll);
 }
 
-static bool is_ours_here(const struct wi_netif *netif, const struct weir_addr *addr)
-{
-    const struct wi_ifaddr *a = wi_ifaddr_find(netif->net, addr);
-    return a && a->kind == WI_IFADDR_LOCAL && a->netif == netif;
-}
-
 /* Another host claims our address: say once in ten seconds that it is ours (RFC 5227 2.4 (c)). */
 static void defend(struct wi_netif *netif, const struct weir_addr *addr)
 {
@@ -57,11 +51,11 @@ static void defend(struct wi_netif *netif, const struct weir_addr *addr)
 
 static enum weir_drop arp_judge(struct wi_netif *netif, const struct wi_arp *arp, const struct wi_eth *eth)
 {
-    if (is_ours_here(netif, &arp->sender)) {
+    if (wi_ifaddr_is_on(netif, &arp->sender)) {
         defend(netif, &arp->sender);
         return WEIR_DROP_ARP_CONFLICT;
     }
-    bool is_for_us = is_ours_here(netif, &arp->target);
+    bool is_for_us = wi_ifaddr_is_on(netif, &arp->target);
     bool is_probe = weir_addr_is_any(&arp->sender);
     struct wi_neigh_news news = {
         .mac = arp->sender_ll,

@@ -40,18 +40,16 @@ struct wi_ifaddr *wi_ifaddr_find(const struct wi_net *net, const struct weir_add
     return node ? WI_CONTAINER_OF(node, struct wi_ifaddr, link) : NULL;
 }
 
-bool wi_net_is_local(const struct wi_net *net, const struct weir_addr *addr)
-{
-    if (weir_addr_is_loopback(addr))
-        return true;
-    const struct wi_ifaddr *a = wi_ifaddr_find(net, addr);
-    return a && a->kind == WI_IFADDR_LOCAL;
-}
-
 int wi_net_netif_of_addr(const struct wi_net *net, const struct weir_addr *addr)
 {
     const struct wi_ifaddr *a = wi_ifaddr_find(net, addr);
     return a && a->kind == WI_IFADDR_LOCAL ? a->netif->index : -WEIR_ENODEV;
+}
+
+bool wi_ifaddr_is_on(const struct wi_netif *netif, const struct weir_addr *addr)
+{
+    const struct wi_ifaddr *a = wi_ifaddr_find(netif->net, addr);
+    return a && a->kind == WI_IFADDR_LOCAL && a->netif == netif;
 }
 
 static bool is_limited_broadcast(const struct weir_addr *addr)
@@ -60,14 +58,24 @@ static bool is_limited_broadcast(const struct weir_addr *addr)
     return weir_addr_equal(addr, &all);
 }
 
+enum wi_ifaddr_kind wi_ifaddr_kind_of(const struct wi_net *net, const struct weir_addr *addr)
+{
+    if (weir_addr_is_loopback(addr))
+        return WI_IFADDR_LOCAL;
+    if (is_limited_broadcast(addr))
+        return WI_IFADDR_BROADCAST;
+    const struct wi_ifaddr *a = wi_ifaddr_find(net, addr);
+    return a ? a->kind : WI_IFADDR_NONE;
+}
+
+bool wi_net_is_local(const struct wi_net *net, const struct weir_addr *addr)
+{
+    return wi_ifaddr_kind_of(net, addr) == WI_IFADDR_LOCAL;
+}
+
 bool wi_net_is_broadcast(const struct wi_net *net, const struct weir_addr *addr)
 {
-    if (!weir_addr_is_v4(addr))
-        return false;
-    if (is_limited_broadcast(addr))
-        return true;
-    const struct wi_ifaddr *a = wi_ifaddr_find(net, addr);
-    return a && a->kind == WI_IFADDR_BROADCAST;
+    return weir_addr_is_v4(addr) && wi_ifaddr_kind_of(net, addr) == WI_IFADDR_BROADCAST;
 }
 
 static struct wi_ifaddr *ifaddr_new(struct wi_net *net, struct wi_netif *netif, const struct weir_addr *addr,

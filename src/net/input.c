@@ -39,11 +39,11 @@ static enum weir_drop parse(struct weir_pkt *pkt, struct wi_ip *ip, bool check_c
 
 /* ---- Addresses ---- */
 
-/* 0.0.0.0/8, 127.0.0.0/8, groups, 240.0.0.0/4, broadcast. */
-static bool is_src4_martian(const struct wi_net *net, const struct weir_addr *src)
+/* 0.0.0.0/8, 127.0.0.0/8, groups, 240.0.0.0/4. */
+static bool is_src4_martian(const struct weir_addr *src)
 {
     uint8_t first = src->b[12];
-    return first == 0 || first == 127 || first >= 224 || wi_net_is_broadcast(net, src);
+    return first == 0 || first == 127 || first >= 224;
 }
 
 /* The unspecified address may ask for neighbours (RFC 4861 4.3) and report groups (RFC 3810 5.2.13), no more. */
@@ -58,9 +58,14 @@ static enum weir_drop judge_src(const struct wi_net *net, const struct wi_ip *ip
 {
     if (rx->is_loop)
         return WEIR_DROP_NONE;
-    if (ip->is_v6 ? is_src6_martian(ip) : is_src4_martian(net, &ip->src))
+    if (ip->is_v6 ? is_src6_martian(ip) : is_src4_martian(&ip->src))
         return WEIR_DROP_IP_SRC_MARTIAN;
-    return wi_net_is_local(net, &ip->src) ? WEIR_DROP_IP_SRC_OURS : WEIR_DROP_NONE;
+    switch (wi_ifaddr_kind_of(net, &ip->src)) {
+    case WI_IFADDR_LOCAL: return WEIR_DROP_IP_SRC_OURS;
+    case WI_IFADDR_BROADCAST: return WEIR_DROP_IP_SRC_MARTIAN;
+    case WI_IFADDR_NONE: break;
+    }
+    return WEIR_DROP_NONE;
 }
 
 static enum weir_drop judge_group(const struct wi_net *net, const struct weir_addr *group, const struct wi_rx *rx)
@@ -77,13 +82,13 @@ static enum weir_drop judge_dst(const struct wi_net *net, const struct wi_ip *ip
         return judge_group(net, &ip->dst, rx);
     if (weir_addr_is_any(&ip->dst) || (weir_addr_is_loopback(&ip->dst) && !rx->is_loop))
         return WEIR_DROP_IP_DST_MARTIAN;
-    if (wi_net_is_broadcast(net, &ip->dst))
+    enum wi_ifaddr_kind kind = wi_ifaddr_kind_of(net, &ip->dst);
+    if (kind == WI_IFADDR_BROADCAST)
         return WEIR_DROP_NONE;
     if (rx->is_link_group)
         return WEIR_DROP_IP_LINK_GROUP;
-    if (wi_net_is_local(net, &ip->dst) || (rx->netif->flags & WEIR_NETIF_ANY_ADDR))
-        return WEIR_DROP_NONE;
-    return WEIR_DROP_IP_NOT_OURS;
+    bool is_ours = kind == WI_IFADDR_LOCAL || (rx->netif->flags & WEIR_NETIF_ANY_ADDR);
+    return is_ours ? WEIR_DROP_NONE : WEIR_DROP_IP_NOT_OURS;
 }
 
 /* ---- Up ---- */

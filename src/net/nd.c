@@ -39,12 +39,6 @@ int wi_nd_solicit(struct wi_netif *netif, const struct weir_addr *target, const 
     return wi_nd_send(netif, &nd, src, &dst);
 }
 
-static bool is_ours_here(const struct wi_netif *netif, const struct weir_addr *addr)
-{
-    const struct wi_ifaddr *a = wi_ifaddr_find(netif->net, addr);
-    return a && a->kind == WI_IFADDR_LOCAL && a->netif == netif;
-}
-
 /* RFC 4861 7.2.4. From the unspecified address it is a duplicate address probe: all nodes hear the answer. */
 static void advertise(struct wi_netif *netif, const struct wi_ip *ip, const struct weir_addr *target)
 {
@@ -58,7 +52,7 @@ static void advertise(struct wi_netif *netif, const struct wi_ip *ip, const stru
 
 static enum weir_drop on_solicit(struct wi_netif *netif, const struct wi_nd *nd, const struct wi_ip *ip)
 {
-    if (!is_ours_here(netif, &nd->target))
+    if (!wi_ifaddr_is_on(netif, &nd->target))
         return WEIR_DROP_ND_NOT_OURS;
     if (!weir_addr_is_any(&ip->src)) {
         struct wi_neigh_news news = {.mac = nd->has_ll ? nd->ll : NULL, .is_override = true, .may_create = true};
@@ -70,7 +64,7 @@ static enum weir_drop on_solicit(struct wi_netif *netif, const struct wi_nd *nd,
 
 static enum weir_drop on_advert(struct wi_netif *netif, const struct wi_nd *nd)
 {
-    if (is_ours_here(netif, &nd->target))
+    if (wi_ifaddr_is_on(netif, &nd->target))
         return WEIR_DROP_ND_DUPLICATE;
     struct wi_neigh_news news = {.mac = nd->has_ll ? nd->ll : NULL,
                                  .is_solicited = nd->is_solicited,

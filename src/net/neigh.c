@@ -152,7 +152,8 @@ static void neigh_fail(struct wi_neigh *n)
     n->queue = (struct wi_pktq){0};
     wi_count(net->core, WI_STAT_NeighFailed);
     set_state(n, WEIR_NEIGH_FAILED);
-    wi_net_changed(net); /* routes through this gateway may go another way */
+    if (n->is_gateway)
+        wi_net_changed(net); /* there may be another */
     for (struct weir_pkt *pkt; (pkt = wi_pktq_pop(&queue));) {
         tell_transport(net, pkt);
         wi_drop(net->core, WEIR_DROP_NEIGH_FAILED, pkt, netif);
@@ -165,11 +166,8 @@ static struct weir_addr solicit_src(const struct wi_neigh *n)
 {
     struct wi_ip ip;
     uint8_t copy[OWN_HDR_MAX];
-    if (n->queue.head && read_own(n->queue.head, &ip, copy)) {
-        const struct wi_ifaddr *a = wi_ifaddr_find(n->netif->net, &ip.src);
-        if (a && a->kind == WI_IFADDR_LOCAL && a->netif == n->netif)
-            return ip.src;
-    }
+    if (n->queue.head && read_own(n->queue.head, &ip, copy) && wi_ifaddr_is_on(n->netif, &ip.src))
+        return ip.src;
     return wi_ifaddr_on_link(n->netif, &n->addr);
 }
 
@@ -287,7 +285,7 @@ static int refuse(struct wi_netif *netif, enum weir_drop why, struct weir_pkt *p
     return err;
 }
 
-int wi_neigh_output(struct wi_netif *netif, const struct weir_addr *next_hop, struct weir_pkt *pkt)
+int wi_neigh_output(struct wi_netif *netif, const struct weir_addr *next_hop, bool is_gateway, struct weir_pkt *pkt)
 {
     if (!netif->is_up)
         return refuse(netif, WEIR_DROP_NETIF_DOWN, pkt, -WEIR_ENETDOWN);
@@ -297,6 +295,7 @@ int wi_neigh_output(struct wi_netif *netif, const struct weir_addr *next_hop, st
     if (!n)
         return refuse(netif, WEIR_DROP_NEIGH_TABLE_FULL, pkt, -WEIR_ENOBUFS);
     netif->neigh_last = n;
+    n->is_gateway |= is_gateway;
 
     switch (n->state) {
     case WEIR_NEIGH_FAILED: return refuse(netif, WEIR_DROP_NEIGH_FAILED, pkt, -WEIR_EHOSTUNREACH);
@@ -362,8 +361,6 @@ bool wi_neigh_update(struct wi_netif *netif, const struct weir_addr *addr, const
         n = neigh_new(netif, addr);
     if (!n)
         return false;
-    if (news->has_router && n->is_router && !news->is_router)
-        wi_net_changed(netif->net);
     if (news->has_router)
         n->is_router = news->is_router;
     switch (n->state) {
@@ -372,7 +369,8 @@ bool wi_neigh_update(struct wi_netif *netif, const struct weir_addr *addr, const
     case WEIR_NEIGH_INCOMPLETE: learn_incomplete(n, news); break;
     case WEIR_NEIGH_FAILED:
         learn_incomplete(n, news);
-        wi_net_changed(netif->net);
+        if (n->is_gateway)
+            wi_net_changed(netif->net);
         break;
     case WEIR_NEIGH_REACHABLE:
     case WEIR_NEIGH_STALE:

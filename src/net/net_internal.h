@@ -118,7 +118,7 @@ void wi_netif_loop(struct wi_netif *, struct weir_pkt *);
 
 /* ---- Addresses (ifaddr.c) ---- */
 
-enum wi_ifaddr_kind { WI_IFADDR_LOCAL, WI_IFADDR_BROADCAST };
+enum wi_ifaddr_kind { WI_IFADDR_NONE, WI_IFADDR_LOCAL, WI_IFADDR_BROADCAST };
 
 struct wi_ifaddr {
     struct wi_hnode link;
@@ -135,6 +135,12 @@ int wi_ifaddrs_init(struct wi_net *);
 void wi_ifaddrs_fini(struct wi_net *);
 void wi_ifaddrs_flush_netif(struct wi_net *, struct wi_netif *);
 struct wi_ifaddr *wi_ifaddr_find(const struct wi_net *, const struct weir_addr *);
+
+/* What an address is to us: one of ours (all of 127.0.0.0/8 is), a broadcast address of IPv4, neither. */
+enum wi_ifaddr_kind wi_ifaddr_kind_of(const struct wi_net *, const struct weir_addr *);
+
+/* Is it ours, on this very interface? */
+bool wi_ifaddr_is_on(const struct wi_netif *, const struct weir_addr *);
 
 /* RFC 6724 5: the best source towards dst out of netif. False: there is none of that family. */
 bool wi_ifaddr_select(const struct wi_net *, const struct wi_netif *, const struct weir_addr *dst,
@@ -175,7 +181,8 @@ struct wi_neigh {
     struct weir_addr addr;
     enum weir_neigh_state state;
     uint8_t mac[WI_ETH_ADDR_LEN];
-    bool is_router; /* IPv6 */
+    bool is_router;  /* IPv6 */
+    bool is_gateway; /* packets for others went through it */
     uint8_t probe_n;
     struct wi_timer timer;
     struct wi_pktq queue; /* INCOMPLETE: from the IP header on */
@@ -188,9 +195,9 @@ void wi_neighs_fini(struct wi_net *);
 void wi_neighs_flush_netif(struct wi_net *, struct wi_netif *);
 struct wi_neigh *wi_neigh_find(const struct wi_netif *, const struct weir_addr *);
 
-/* An IP packet to a unicast next hop on this Ethernet; its reference is taken. 0 (sent, or it waits), -EHOSTUNREACH,
- * -ENOBUFS, -ENETDOWN. */
-int wi_neigh_output(struct wi_netif *, const struct weir_addr *next_hop, struct weir_pkt *);
+/* An IP packet to a unicast next hop on this Ethernet, which is not its destination if it is a gateway; its reference
+ * is taken. 0 (sent, or it waits), -EHOSTUNREACH, -ENOBUFS, -ENETDOWN. */
+int wi_neigh_output(struct wi_netif *, const struct weir_addr *next_hop, bool is_gateway, struct weir_pkt *);
 
 /* What a message says about a neighbour. */
 struct wi_neigh_news {

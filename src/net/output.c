@@ -68,13 +68,16 @@ int wi_eth_send(struct wi_netif *netif, const uint8_t dst[WI_ETH_ADDR_LEN], uint
     return wi_netif_send(netif, pkt);
 }
 
+/* What a next hop is to its packet. */
+enum hop { HOP_DESTINATION, HOP_GATEWAY, HOP_GROUP };
+
 /* A complete IP packet to the link. */
-static int link_output(struct wi_netif *netif, const struct weir_addr *next_hop, bool is_group, struct weir_pkt *pkt)
+static int link_output(struct wi_netif *netif, const struct weir_addr *next_hop, enum hop hop, struct weir_pkt *pkt)
 {
     if (netif->type == WEIR_LINK_RAW_IP)
         return wi_netif_send(netif, pkt);
-    if (!is_group)
-        return wi_neigh_output(netif, next_hop, pkt);
+    if (hop != HOP_GROUP)
+        return wi_neigh_output(netif, next_hop, hop == HOP_GATEWAY, pkt);
     uint8_t mac[WI_ETH_ADDR_LEN];
     if (weir_addr_is_multicast(next_hop))
         wi_eth_from_group(mac, next_hop);
@@ -113,7 +116,7 @@ int wi_ip_send(struct wi_netif *netif, const struct weir_addr *next_hop, const s
         return 0;
     }
     bool is_group = weir_addr_is_multicast(next_hop) || wi_net_is_broadcast(netif->net, next_hop);
-    return link_output(netif, next_hop, is_group, pkt);
+    return link_output(netif, next_hop, is_group ? HOP_GROUP : HOP_DESTINATION, pkt);
 }
 
 /* One IP packet that fits: to ourselves, to the link, or both. */
@@ -133,7 +136,9 @@ static int emit(struct wi_net *net, const struct wi_dst *dst, bool mcast_loop, s
         if (copy)
             wi_netif_loop(netif, copy);
     }
-    return link_output(netif, &dst->next_hop, dst->is_broadcast || dst->is_multicast, pkt);
+    bool is_gateway = !weir_addr_equal(&dst->next_hop, &dst->dst);
+    enum hop hop = dst->is_broadcast || dst->is_multicast ? HOP_GROUP : is_gateway ? HOP_GATEWAY : HOP_DESTINATION;
+    return link_output(netif, &dst->next_hop, hop, pkt);
 }
 
 /* A piece of a packet that begins at its transport header: views of [off, off + len). */

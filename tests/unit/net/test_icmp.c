@@ -259,6 +259,33 @@ static void test_routing_header_with_segments_left_is_a_problem(void **state)
     world_end(w);
 }
 
+/* 8200-2, 8200-9, 8200-11: headers and fragments that are told as the RFC says. */
+static void test_malformed_ipv6_headers_are_told_with_their_place(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t proto, l4[24];
+        size_t len;
+        uint8_t code;
+        uint32_t pointer;
+    } rows[] = {
+        {WI_IP_DSTOPTS, {WI_IP_HOPOPTS, 0, 1, 4, [8] = TEST_PROTO, 0, 1, 4}, 24, WI_ICMP6_NEXT_HEADER, 40},
+        {WI_IP_FRAGMENT, {TEST_PROTO, 0, 0, 1}, 8 + 12, WI_ICMP6_FIELD, 4},
+        {WI_IP_FRAGMENT, {WI_IP_TCP, 0, 0, 1}, 8 + 16, WI_ICMP6_FIRST_FRAG, 0},
+    };
+    for (size_t i = 0; i < WI_ARRAY_LEN(rows); i++) {
+        struct wi_ip ip;
+        struct world *w = world_new();
+        world_ip(w, peer(true), own(true), rows[i].proto, rows[i].l4, rows[i].len);
+        struct wi_icmp icmp = sent_icmp(&w->raw_sent, 0, &ip);
+        assert_int_equal(icmp.kind, WI_ICMP_PARAM_PROBLEM);
+        assert_int_equal(icmp.code, rows[i].code);
+        assert_int_equal(icmp.pointer, rows[i].pointer);
+        assert_int_equal(w->heard.n, 0);
+        world_end(w);
+    }
+}
+
 /* 1122-C10, 4443-2: so many at once to one host, then one a second; others have their own share. */
 static void test_errors_are_limited_by_host(void **state)
 {
@@ -485,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_error_is_not_sent_about_errors_groups_and_later_fragments),
         cmocka_unit_test(test_unknown_ipv6_option_does_as_its_bits_say),
         cmocka_unit_test(test_routing_header_with_segments_left_is_a_problem),
+        cmocka_unit_test(test_malformed_ipv6_headers_are_told_with_their_place),
         cmocka_unit_test(test_errors_are_limited_by_host),
         cmocka_unit_test(test_errors_to_all_hosts_are_limited_at_random),
         cmocka_unit_test(test_errors_reach_the_transport_as_linux_maps_them),
