@@ -3,9 +3,7 @@
  * ranges and errors are Linux's (net/core/sock.c, net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c). The transport is
  * told of each that was set, for some need more than a changed member (SO_KEEPALIVE arms a timer).
  */
-#include "base/pkt.h"
 #include "base/str.h"
-#include "net/ports.h"
 #include "sock/sock.h"
 
 #define ECN_BITS   3u   /* of the TOS octet; TCP's own affair (RFC 3168) */
@@ -185,8 +183,7 @@ static int set_device(const struct access *a, const void *value, uint32_t len)
     int netif = name[0] ? wi_net_netif_by_name(a->s->net, name) : 0;
     if (netif < 0)
         return netif;
-    a->sk->opts.bound_if = netif;
-    wi_ports_bound_if_changed(a->sk);
+    wi_sock_bind_netif(a->sk, netif);
     return 0;
 }
 
@@ -484,10 +481,6 @@ int wi_option_set(struct wi_sock *s, struct wi_handle *h, int level, int name, c
 
     if (!o || o->flags & OPT_READ_ONLY)
         return -WEIR_ENOPROTOOPT;
-    if (len > INT32_MAX)
-        return -WEIR_EINVAL;
-    if (!value && len)
-        return -WEIR_EFAULT;
     if (o->flags & OPT_DGRAM && a.sk->type == WEIR_SOCK_STREAM)
         return o->stream_err;
     if (o->flags & OPT_UNBOUND && a.sk->port)
@@ -516,8 +509,6 @@ int wi_option_get(struct wi_sock *s, struct wi_handle *h, int level, int name, v
 
     if (!o || (o->field == FIELD_NONE && !o->get && !o->get_raw))
         return -WEIR_ENOPROTOOPT;
-    if (*len > INT32_MAX)
-        return -WEIR_EINVAL;
     if (o->get_raw)
         return o->get_raw(&a, value, len);
     if (o->get) {
@@ -543,6 +534,8 @@ int wi_sock_getsockopt(struct wi_sock *s, weir_fd fd, int level, int name, void 
     int err = wi_sock_find(s, fd, &h);
     if (err)
         return err;
+    if (*len > INT32_MAX)
+        return -WEIR_EINVAL;
     if (is_transports(h->sk, level))
         return h->sk->ops->getsockopt(h->sk, level, name, value, len);
     /* Linux has two answers to a level that it doesn't know, of which this is ip_getsockopt's. */
@@ -557,6 +550,10 @@ int wi_sock_setsockopt(struct wi_sock *s, weir_fd fd, int level, int name, const
     int err = wi_sock_find(s, fd, &h);
     if (err)
         return err;
+    if (len > INT32_MAX)
+        return -WEIR_EINVAL;
+    if (!value && len)
+        return -WEIR_EFAULT;
     if (is_transports(h->sk, level))
         return h->sk->ops->setsockopt(h->sk, level, name, value, len);
     return wi_option_set(s, h, level, name, value, len);

@@ -71,6 +71,9 @@ int wi_sock_find(const struct wi_sock *, weir_fd, struct wi_handle **out);
 enum { WI_SOCK_TCP_SYN_SENT = 2, WI_SOCK_TCP_CLOSE = 7, WI_SOCK_TCP_LISTEN = 10 };
 unsigned wi_sock_tcp_state(struct wi_sk *);
 
+/* What SO_BINDTODEVICE does: 0 lets go. */
+void wi_sock_bind_netif(struct wi_sk *, int netif);
+
 /* Options of SOL_SOCKET, SOL_IP, SOL_IPV6 and SOL_WEIR (options.c). As weir_getsockopt and weir_setsockopt. */
 int wi_option_get(struct wi_sock *, struct wi_handle *, int level, int name, void *value, uint32_t *len);
 int wi_option_set(struct wi_sock *, struct wi_handle *, int level, int name, const void *value, uint32_t len);

@@ -1,5 +1,6 @@
 /* The calls of weir/socket.h that make, name, connect, feed and end sockets: checks that are common to the transports,
  * then their operations. */
+#include "net/ports.h"
 #include "sock/sock.h"
 #include "tcp/conn.h"
 #include "udp/udp.h"
@@ -100,11 +101,30 @@ weir_fd wi_sock_socket(struct wi_sock *s, int family, int type, int protocol)
     return h->fd;
 }
 
+void wi_sock_bind_netif(struct wi_sk *sk, int netif)
+{
+    if (sk->opts.bound_if == netif)
+        return;
+    sk->opts.bound_if = netif;
+    wi_ports_bound_if_changed(sk);
+}
+
+static bool needs_scope(const struct weir_addr *addr)
+{
+    return !weir_addr_is_v4(addr) && weir_addr_is_linklocal(addr);
+}
+
 /* A link-local address ties the socket to its link from now on, as SO_BINDTODEVICE would. */
 static void take_scope(struct wi_sk *sk, const struct weir_sockaddr *addr)
 {
-    if (addr->scope_id && !weir_addr_is_v4(&addr->addr) && weir_addr_is_linklocal(&addr->addr))
-        sk->opts.bound_if = (int)addr->scope_id;
+    if (addr->scope_id && needs_scope(&addr->addr))
+        wi_sock_bind_netif(sk, (int)addr->scope_id);
+}
+
+/* The transport sees to it that an address is ours; that it is one of this link is seen to here. */
+static bool is_on_its_link(const struct wi_sk *sk, const struct weir_addr *addr)
+{
+    return !needs_scope(addr) || sk->opts.transparent || wi_net_netif_of_addr(sk->net, addr) == sk->opts.bound_if;
 }
 
 int wi_sock_bind(struct wi_sock *s, weir_fd fd, const struct weir_sockaddr *addr)
@@ -119,9 +139,9 @@ int wi_sock_bind(struct wi_sock *s, weir_fd fd, const struct weir_sockaddr *addr
 
     int bound_if = sk->opts.bound_if;
     take_scope(sk, &checked);
-    err = sk->ops->bind(sk, &checked);
+    err = is_on_its_link(sk, &checked.addr) ? sk->ops->bind(sk, &checked) : -WEIR_EADDRNOTAVAIL;
     if (err)
-        sk->opts.bound_if = bound_if;
+        wi_sock_bind_netif(sk, bound_if);
     return err;
 }
 
@@ -181,7 +201,7 @@ int wi_sock_connect(struct wi_sock *s, weir_fd fd, const struct weir_sockaddr *a
         take_scope(sk, &peer);
     err = sk->ops->connect(sk, &peer);
     if (err && err != -WEIR_EINPROGRESS)
-        sk->opts.bound_if = bound_if;
+        wi_sock_bind_netif(sk, bound_if);
     return err;
 }
 

@@ -224,6 +224,35 @@ static void test_stream_wrong_families_are_refused_as_on_linux(void **state)
     assert_int_equal(weir_socket(a, V4, WEIR_SOCK_STREAM, WEIR_IPPROTO_UDP), -WEIR_EPROTONOSUPPORT);
 }
 
+/* RFC 4007: a link-local address is one on a link, and so the socket belongs to that link. */
+static void test_stream_link_local_address_ties_the_socket_to_its_link(void **state)
+{
+    (void)state;
+    struct weir_sockaddr here = {.addr = {{0xfe, 0x80, [15] = 1}}, .family = V6}, there = here;
+    there.addr.b[15] = 2;
+    there.port = here.port = PORT;
+    assert_int_equal(weir_addr_add(a, w.side[0].netif, &here.addr, 64), 0);
+    assert_int_equal(weir_addr_add(b, w.side[1].netif, &there.addr, 64), 0);
+    weir_fd l = world_listen(&w, 1, V6, PORT, 5), fd = weir_socket(a, V6, WEIR_SOCK_STREAM, 0);
+    assert_int_equal(weir_connect(a, fd, &there), -WEIR_EINVAL);
+    there.scope_id = (uint32_t)w.side[0].netif;
+    assert_int_equal(weir_connect(a, fd, &there), -WEIR_EINPROGRESS);
+    world_settle(&w);
+    struct weir_sockaddr peer;
+    assert_true(weir_accept(b, l, &peer) >= 0);
+    assert_true(weir_addr_equal(&peer.addr, &here.addr));
+    char name[16];
+    uint32_t len = sizeof name;
+    assert_int_equal(weir_getsockopt(a, fd, WEIR_SOL_SOCKET, WEIR_SO_BINDTODEVICE, name, &len), 0);
+    assert_string_equal(name, "link0");
+
+    weir_fd other = weir_socket(a, V6, WEIR_SOCK_STREAM, 0);
+    here.scope_id = 1; /* not an address of that link: nothing sticks */
+    assert_int_equal(weir_bind(a, other, &here), -WEIR_EADDRNOTAVAIL);
+    here.scope_id = (uint32_t)w.side[0].netif;
+    assert_int_equal(weir_bind(a, other, &here), 0);
+}
+
 static void test_stream_v6only_listener_leaves_ipv4_alone(void **state)
 {
     (void)state;
@@ -404,6 +433,7 @@ int main(void)
         TEST(connect_to_a_closed_port_is_refused),
         TEST(wildcard_destination_is_this_host),
         TEST(wrong_families_are_refused_as_on_linux),
+        TEST(link_local_address_ties_the_socket_to_its_link),
         TEST(v6only_listener_leaves_ipv4_alone),
         TEST(backlog_holds_one_more_than_it_says),
         TEST(accept_without_a_handle_leaves_the_connection),
