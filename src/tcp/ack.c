@@ -246,6 +246,7 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     }
     update_window(c, s, &a);
     advance_una(c, s->h.ack);
+    c->last_ack_in_at = c->sk.core->now;
     c->probes_out = 0;
     c->sk.err_soft = 0;
     if (a.prior_packets == 0) {

@@ -299,7 +299,7 @@ struct wi_tcp_conn {
     weir_ns probe_since;        /* first unanswered window probe; 0: none */
     uint8_t probes_out;         /* zero-window and keepalive probes unanswered */
     uint8_t probe_backoff;
-    weir_ns last_ack_in_at; /* any segment from the peer: keepalive counts from here */
+    weir_ns last_ack_in_at; /* an acceptable ACK from the peer: keepalive counts from here */
     weir_ns last_send_at;   /* data */
 
     /* Options (options.c) */

@@ -346,7 +346,6 @@ static enum weir_drop check_all(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 static void note_arrival(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     c->segs_in += s->gso_size && s->data_len > s->gso_size ? (s->data_len + s->gso_size - 1) / s->gso_size : 1;
-    c->last_ack_in_at = c->sk.core->now;
     wi_tcp_event_seg_in(c, s);
 }
 

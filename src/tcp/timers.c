@@ -22,6 +22,16 @@ void wi_tcp_stop_rtx(struct wi_tcp_conn *c)
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
 }
 
+/* Not later than the user's limit runs out. */
+static weir_ns clamp_to_user_timeout(const struct wi_tcp_conn *c, weir_ns since, weir_ns delay)
+{
+    weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms), now = c->sk.core->now;
+    if (user == 0 || since == 0)
+        return delay;
+    weir_ns left = since + user > now ? since + user - now : WEIR_MS(1);
+    return delay < left ? delay : left;
+}
+
 void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
 {
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
@@ -35,6 +45,8 @@ void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
         weir_ns due = head->sent_at + wait;
         wait = due > now ? due - now : 1;
     }
+    if (c->loss.retransmits > 0)
+        wait = clamp_to_user_timeout(c, c->loss.retrans_stamp, wait);
     wi_tcp_arm_rtx(c, WEIR_TIMER_RTO, wait);
 }
 
@@ -132,15 +144,23 @@ static bool write_timed_out(struct wi_tcp_conn *c)
 
 /* ---- Firing ---- */
 
+/* How long the oldest record has been sent again. */
+static weir_ns retransmitting_for(const struct wi_tcp_conn *c, const struct wi_tcp_rec *head)
+{
+    return c->sk.core->now - (c->loss.retrans_stamp ? c->loss.retrans_stamp : head->first_sent_at);
+}
+
 /* The window closed while data was in flight: probe with the oldest segment, for ever while the peer answers (RFC 9293
- * 3.8.6.1, MUST-36, MUST-37). */
-static bool rto_in_zero_window(struct wi_tcp_conn *c, struct wi_tcp_rec *head)
+ * 3.8.6.1, MUST-36, MUST-37). False: the RTO is as any other. */
+static bool rto_in_zero_window(struct wi_tcp_conn *c, const struct wi_tcp_rec *head)
 {
     if (c->snd_wnd_bytes != 0 || !c->sk.owner || (head->flags & WI_TH_SYN) || c->state < WEIR_TCP_ESTABLISHED)
         return false;
-    weir_ns silent = c->sk.core->now - c->last_ack_in_at;
-    if (silent > wi_tcp_rto_max(c) * 2 && is_timed_out(c, (unsigned)c->sk.core->sysctl.tcp_retries2, 0)) {
-        give_up(c, "the peer is silent at zero window", WEIR_WHY_NONE);
+    weir_ns limit = wi_tcp_rto_max(c) * 2, user = WEIR_MS((weir_ns)c->user_timeout_ms);
+    weir_ns spent = retransmitting_for(c, head), silent = c->sk.core->now - c->last_ack_in_at;
+    /* The user's limit counts from the first retransmission, whatever the peer answers meanwhile. RFC 5482 3. */
+    if ((user && spent >= user) || (silent > limit && spent > limit)) {
+        give_up(c, "the window stayed closed", WEIR_WHY_RST_TIMEOUT);
         return true;
     }
     wi_tcp_enter_loss(c);
@@ -211,7 +231,8 @@ static void persist_fire(struct wi_tcp_conn *c)
             c->probe_backoff++;
         c->probes_out++;
     }
-    wi_tcp_arm_rtx(c, WEIR_TIMER_PERSIST, sent >= 0 ? probe_delay(c) : WEIR_MS(500));
+    weir_ns delay = sent >= 0 ? probe_delay(c) : WEIR_MS(500); /* no memory: Linux's TCP_RESOURCE_PROBE_INTERVAL */
+    wi_tcp_arm_rtx(c, WEIR_TIMER_PERSIST, clamp_to_user_timeout(c, c->probe_since, delay));
 }
 
 static void on_rtx(struct wi_timer *t, weir_ns now)
