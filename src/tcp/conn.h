@@ -180,6 +180,7 @@ struct wi_tcp_loss {
     uint8_t retransmits;                 /* RTOs in a row: tcpi_retransmits */
     bool frto;                           /* F-RTO is deciding (RFC 5682) */
     bool frto_new;                       /* its step 2b: the next flush sends new data first */
+    bool is_pmtu;                        /* Loss began with a smaller path MTU, not with a timeout */
     bool want_rexmit;                    /* the next flush sends again what is marked lost */
     bool is_reneging;                    /* the peer gave up what it had SACKed */
     weir_ns retrans_stamp;               /* first retransmission of the episode; 0: none */

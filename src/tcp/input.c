@@ -62,10 +62,12 @@ static void owe_challenge(struct wi_tcp_conn *c)
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_CHALLENGE);
 }
 
-/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless such an ACK went a moment ago. */
+/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless such an ACK went a moment ago: what bears text is no part of an ACK loop
+ * (Linux's tcp_oow_rate_limited). */
 static void owe_out_of_window_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
-    if (s->data_len > 0 || (s->h.flags & (WI_TH_SYN | WI_TH_FIN)) || wi_tcp_oow_ack_allowed(c))
+    bool has_text = s->data_len > 0 || (s->h.flags & WI_TH_FIN);
+    if (has_text || wi_tcp_oow_ack_allowed(c))
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
 }
 
@@ -97,10 +99,20 @@ static enum weir_drop place_in_window(const struct wi_tcp_conn *c, const struct 
     return WEIR_DROP_NONE;
 }
 
+/* RFC 5961 4.2, for every synchronised state and wherever its number lies. */
+static enum weir_drop refuse_syn(struct wi_tcp_conn *c)
+{
+    wi_count(c->sk.core, WI_STAT_TCPSYNChallenge);
+    owe_challenge(c);
+    return WEIR_DROP_TCP_SYN_CHALLENGE;
+}
+
 static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 {
     bool is_rst = s->h.flags & WI_TH_RST;
     if (!is_rst && wi_tcp_paws_rejects(c, &s->h)) { /* RFC 7323 5.3 R1; an RST is let through */
+        if (s->h.flags & WI_TH_SYN)
+            return refuse_syn(c);
         wi_count(c->sk.core, WI_STAT_PAWSEstab);
         owe_out_of_window_ack(c, s);
         return WEIR_DROP_TCP_PAWS;
@@ -114,10 +126,8 @@ static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s
         reset_by_peer(c);
         return WEIR_DROP_TCP_RST;
     }
-    if (s->h.flags & WI_TH_SYN) {
-        owe_challenge(c);
-        return WEIR_DROP_TCP_SYN_CHALLENGE;
-    }
+    if (s->h.flags & WI_TH_SYN)
+        return refuse_syn(c);
     owe_out_of_window_ack(c, s);
     return why;
 }
@@ -153,9 +163,7 @@ static enum weir_drop check_syn(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         wi_tcp_seg_trim_front(s, 1);
         return WEIR_DROP_NONE;
     }
-    wi_count(c->sk.core, WI_STAT_TCPSYNChallenge);
-    owe_challenge(c); /* RFC 5961 4.2, for every synchronised state */
-    return WEIR_DROP_TCP_SYN_CHALLENGE;
+    return refuse_syn(c);
 }
 
 /* ---- Fifth check: ACK ---- */

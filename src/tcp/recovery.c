@@ -214,6 +214,7 @@ void wi_tcp_enter_loss(struct wi_tcp_conn *c)
     l->tlp_on = false;
     l->frto = c->sk.core->sysctl.tcp_frto && (is_new || l->retransmits > 0);
     l->frto_new = false;
+    l->is_pmtu = false;
     if (c->ecn_ok)
         c->ecn_queue_cwr = true;
     wi_tcp_event_cwnd(c, before, "timeout");
@@ -238,6 +239,7 @@ void wi_tcp_simple_retransmit(struct wi_tcp_conn *c, uint32_t mss)
         c->ssthresh = wi_tcp_current_ssthresh(c);
         c->loss.prior_ssthresh = 0;
         c->loss.undo_on = false;
+        c->loss.is_pmtu = true;
         set_ca(c, WI_TCP_CA_LOSS);
     }
 }
@@ -595,7 +597,7 @@ static enum weir_why why_again(const struct wi_tcp_conn *c, const struct wi_tcp_
     if (r->flags & WI_TH_SYN)
         return WEIR_WHY_REXMIT_SYN;
     if (c->loss.ca == WI_TCP_CA_LOSS)
-        return c->loss.retransmits || c->loss.frto ? WEIR_WHY_REXMIT_RTO : WEIR_WHY_REXMIT_PMTU;
+        return c->loss.is_pmtu ? WEIR_WHY_REXMIT_PMTU : WEIR_WHY_REXMIT_RTO;
     if (c->sack_ok && c->loss.prr_out == 0 && c->loss.dupacks >= c->loss.reordering)
         return WEIR_WHY_REXMIT_DUPACK;
     if (c->sack_ok)

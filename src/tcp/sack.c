@@ -146,6 +146,8 @@ void wi_tcp_sack_input(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struc
 {
     struct wi_sack_block blocks[WI_TCP_SACK_MAX];
     unsigned first = take_dsack(c, h, a) ? 1 : 0;
+    if (c->loss.sacked_out == 0)
+        c->loss.sack_cache_n = 0; /* numbers of an earlier episode, which may have come round */
     unsigned n = take_blocks(c, h, first, blocks);
     for (unsigned i = 0; i < n; i++)
         walk_news(c, blocks[i], a);

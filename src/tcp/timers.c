@@ -98,11 +98,10 @@ static weir_ns model_timeout(const struct wi_tcp_conn *c, unsigned n, weir_ns ba
     return total;
 }
 
-/* Linux's tcp_orphan_retries: while the RTO has not grown to its maximum there is hope, whatever ICMP says. */
-static unsigned orphan_retries(const struct wi_tcp_conn *c)
+/* Linux's tcp_orphan_retries: while the back-off has not grown to its maximum there is hope, whatever ICMP says. */
+static unsigned orphan_retries(const struct wi_tcp_conn *c, bool has_hope)
 {
     int64_t n = c->sk.core->sysctl.tcp_orphan_retries;
-    bool has_hope = c->rtt.rto < wi_tcp_rto_max(c);
     if (c->sk.err_soft && !has_hope)
         return 0; /* the path is known to be broken */
     return n == 0 && has_hope ? ORPHAN_PROBES_MAX : (unsigned)n;
@@ -135,7 +134,7 @@ static bool write_timed_out(struct wi_tcp_conn *c)
     }
     unsigned max = (unsigned)s->tcp_retries2;
     if (!c->sk.owner && c->is_orphan) {
-        max = orphan_retries(c);
+        max = orphan_retries(c, c->rtt.rto < wi_tcp_rto_max(c));
         if (c->loss.retransmits >= max && c->rtt.rto >= wi_tcp_rto_max(c))
             return true;
     }
@@ -202,6 +201,17 @@ static void rto_fire(struct wi_tcp_conn *c)
     after_rto(c);
 }
 
+/* Unanswered probes that end it. One without an owner ends also when its probes have become as rare as they get,
+ * answered or not: a peer could keep it here for ever (CVE-2008-4609; Linux's tcp_probe_timer). */
+static unsigned probes_max(const struct wi_tcp_conn *c)
+{
+    if (c->sk.owner)
+        return (unsigned)c->sk.core->sysctl.tcp_retries2;
+    bool has_hope = probe_delay(c) < wi_tcp_rto_max(c);
+    unsigned n = orphan_retries(c, has_hope);
+    return has_hope || c->probe_backoff < n ? n : 0;
+}
+
 /* The window is closed and nothing is outstanding: probe it. */
 static void persist_fire(struct wi_tcp_conn *c)
 {
@@ -211,13 +221,11 @@ static void persist_fire(struct wi_tcp_conn *c)
         return;
     }
     weir_ns now = c->sk.core->now, user = WEIR_MS((weir_ns)c->user_timeout_ms);
-    unsigned max = (unsigned)c->sk.core->sysctl.tcp_retries2;
+    unsigned max = probes_max(c);
     if (c->probe_since == 0)
         c->probe_since = now;
     else if (user && now - c->probe_since >= user)
         max = 0;
-    if (!c->sk.owner)
-        max = orphan_retries(c);
     if (c->probes_out >= max) {
         give_up(c, "zero-window probes unanswered", WEIR_WHY_RST_TIMEOUT);
         return;

@@ -147,7 +147,7 @@ static void test_input_ack_older_than_any_window_is_challenged_and_dropped(void 
 {
     (void)state;
     struct rig *r = rig_new();
-    (void)conn_in(r, WEIR_TCP_ESTABLISHED, ISS, IRS);
+    conn_in(r, WEIR_TCP_ESTABLISHED, ISS, IRS)->bytes_acked = 1 << 20;
     rig_in(r, (struct in){.seq = 1, .ack = 1u - 70000u, .flags = WI_TH_ACK, .len = 10});
     assert_int_equal(rcv_nxt(r), 1);
     assert_int_equal(r->whys[0], WEIR_WHY_ACK_CHALLENGE);

@@ -190,6 +190,24 @@ static void test_recovery_after_timeout_is_slow_start(void **state)
     rig_end(r);
 }
 
+/* What goes again in Loss once an ACK has moved the edge is still the timeout's work, not the path MTU's. */
+static void test_recovery_after_timeout_says_timeout(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = ten_out(r, RIG_RENO, 0);
+    c->sk.core->sysctl.tcp_frto = 0;
+    rig_until(r, r->core.now + c->rtt.rto);
+    rig_forget(r);
+    rig_ack(r, at(1));
+    rig_ack(r, at(3));
+    assert_int_equal(c->loss.ca, WI_TCP_CA_LOSS);
+    assert_true(r->why_n > 2);
+    for (unsigned i = 0; i < r->why_n; i++)
+        assert_int_equal(r->whys[i], WEIR_WHY_REXMIT_RTO);
+    rig_end(r);
+}
+
 /* RFC 5682 3: the first ACK after the timeout covers what was sent once: it was spurious, the window comes back. */
 static void test_recovery_spurious_timeout_is_undone(void **state)
 {
@@ -324,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_recovery_timeout_backs_off_and_gives_up),
         cmocka_unit_test(test_recovery_user_timeout_ends_it),
         cmocka_unit_test(test_recovery_after_timeout_is_slow_start),
+        cmocka_unit_test(test_recovery_after_timeout_says_timeout),
         cmocka_unit_test(test_recovery_spurious_timeout_is_undone),
         cmocka_unit_test(test_recovery_reneging_peer_gets_everything_again),
         cmocka_unit_test(test_recovery_retransmission_gives_no_rtt_sample),
