@@ -97,6 +97,7 @@ int wi_net_netif_add(struct wi_net *net, const struct weir_netif_ops *ops, void 
     netif->ops = ops;
     netif->driver = driver;
     netif->tx_cap = cfg->tx_queue_pkts ? cfg->tx_queue_pkts : TX_QUEUE_PKTS;
+    wi_ra_begin(netif);
     wi_net_changed(net);
     return netif->index;
 }
@@ -142,6 +143,7 @@ int wi_net_netif_set_up(struct wi_net *net, int index, bool up)
     netif->is_up = up;
     if (up) {
         wi_groups_netif_up(netif);
+        wi_ra_begin(netif);
     } else {
         wi_ra_flush(netif);
         wi_neighs_flush_netif(net, netif);

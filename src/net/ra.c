@@ -6,7 +6,12 @@
 #define ROUTERS_MAX  4
 #define PREFIXES_MAX WI_ND_PREFIX_MAX
 #define TWO_HOURS    WEIR_SEC(7200)
-#define IID_BYTES    8
+
+/* RFC 4861 10 */
+#define SOLICITATIONS_MAX     3
+#define SOLICITATION_DELAY    WEIR_SEC(1)
+#define SOLICITATION_INTERVAL WEIR_SEC(4)
+#define IID_BYTES             8
 
 struct router {
     struct weir_addr addr;
@@ -28,6 +33,8 @@ struct wi_ra {
     struct prefix prefixes[PREFIXES_MAX];
     uint32_t mtu;
     uint8_t hop_limit;
+    uint8_t solicit_n;  /* still to send, unless a router speaks up */
+    weir_ns solicit_at; /* valid while solicit_n */
 };
 
 uint32_t wi_ra_mtu(const struct wi_netif *netif)
@@ -98,7 +105,7 @@ static void mark_deprecated(const struct wi_ra *ra, const struct prefix *p)
 
 static void ra_rearm(struct wi_ra *ra)
 {
-    weir_ns now = ra->netif->net->core->now, next = WEIR_NEVER;
+    weir_ns now = ra->netif->net->core->now, next = ra->solicit_n ? ra->solicit_at : WEIR_NEVER;
     for (size_t i = 0; i < ROUTERS_MAX; i++) {
         if (ra->routers[i].until)
             next = wi_min_u64(next, ra->routers[i].until);
@@ -114,9 +121,23 @@ static void ra_rearm(struct wi_ra *ra)
     wi_timer_arm(&ra->netif->net->core->wheel, &ra->timer, next);
 }
 
+/* RFC 4861 6.3.7. */
+static void solicit(struct wi_ra *ra)
+{
+    const struct weir_addr all_routers = {{0xff, 0x02, [15] = 2}};
+    struct weir_addr src = wi_ifaddr_on_link(ra->netif, &all_routers);
+    struct wi_nd nd = {.type = WI_ND_ROUTER_SOLICIT, .has_ll = !weir_addr_is_any(&src)};
+    memcpy(nd.ll, ra->netif->mac, WI_ETH_ADDR_LEN);
+    ra->solicit_n--;
+    ra->solicit_at += SOLICITATION_INTERVAL;
+    (void)wi_nd_send(ra->netif, &nd, &src, &all_routers);
+}
+
 static void ra_timer_fire(struct wi_timer *timer, weir_ns now)
 {
     struct wi_ra *ra = WI_CONTAINER_OF(timer, struct wi_ra, timer);
+    if (ra->solicit_n && ra->solicit_at <= now)
+        solicit(ra);
     for (size_t i = 0; i < ROUTERS_MAX; i++) {
         if (ra->routers[i].until && ra->routers[i].until <= now)
             router_end(ra, &ra->routers[i]);
@@ -241,6 +262,18 @@ static struct wi_ra *ra_get(struct wi_netif *netif)
     return ra;
 }
 
+void wi_ra_begin(struct wi_netif *netif)
+{
+    struct wi_core *core = netif->net->core;
+    bool is_wanted = core->sysctl.accept_ra && netif->type == WEIR_LINK_ETHERNET && netif->mtu >= WI_IPV6_MTU_MIN;
+    struct wi_ra *ra = is_wanted ? ra_get(netif) : NULL;
+    if (!ra)
+        return;
+    ra->solicit_n = SOLICITATIONS_MAX;
+    ra->solicit_at = core->now + wi_rng_below(&core->rng, SOLICITATION_DELAY);
+    ra_rearm(ra);
+}
+
 enum weir_drop wi_ra_input(struct wi_netif *netif, const struct wi_nd *nd, const struct wi_ip *ip)
 {
     if (!netif->net->core->sysctl.accept_ra)
@@ -248,6 +281,7 @@ enum weir_drop wi_ra_input(struct wi_netif *netif, const struct wi_nd *nd, const
     struct wi_ra *ra = ra_get(netif);
     if (!ra)
         return WEIR_DROP_NO_MEMORY;
+    ra->solicit_n = 0;
     if (nd->cur_hop_limit)
         ra->hop_limit = nd->cur_hop_limit;
     if (nd->mtu >= WI_IPV6_MTU_MIN && nd->mtu <= netif->mtu && ra->mtu != nd->mtu) {

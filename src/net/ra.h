@@ -13,6 +13,9 @@ int wi_nd_send(struct wi_netif *, const struct wi_nd *, const struct weir_addr *
 
 enum weir_drop wi_ra_input(struct wi_netif *, const struct wi_nd *, const struct wi_ip *);
 
+/* The interface is up: ask for routers, if anything that they say will be taken. */
+void wi_ra_begin(struct wi_netif *);
+
 /* The interface goes, or goes down: what was learnt goes with it. */
 void wi_ra_flush(struct wi_netif *);
 

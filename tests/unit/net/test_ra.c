@@ -201,6 +201,34 @@ static void test_flood_of_advertisements_is_bounded(void **state)
     world_end(w);
 }
 
+/* 4861-16: three times, four seconds apart, the first within a second; an answer ends it. */
+static void test_routers_are_solicited_until_one_speaks(void **state)
+{
+    (void)state;
+    static uint8_t buf[66000];
+    for (unsigned answered = 0; answered < 3; answered++) {
+        struct world *w = ra_world();
+        assert_int_equal(wi_net_netif_set_up(w->net, w->eth, false), 0);
+        assert_int_equal(wi_net_netif_set_up(w->net, w->eth, true), 0);
+        world_pass(w, WEIR_SEC(3)); /* past the reports of the groups */
+        unsigned n = 0;
+        for (unsigned second = 0; second < 20; second++) {
+            for (unsigned i = 0; i < w->eth_sent.n; i++) {
+                struct wi_ip ip = sent_ip(&w->eth_sent, i, buf);
+                struct weir_addr routers = addr("ff02::2");
+                bool is_solicit = weir_addr_equal(&ip.dst, &routers) && buf[ip.l4_off] == WI_ND_ROUTER_SOLICIT;
+                n += is_solicit;
+            }
+            world_forget_sent(w);
+            if (n == answered + 1)
+                say(w, "fe80::fe", (struct wi_nd){.router_lifetime_s = 1800});
+            world_pass(w, WEIR_SEC(1));
+        }
+        assert_int_equal(n, answered + 1);
+        world_end(w);
+    }
+}
+
 static void test_interface_down_forgets_what_routers_said(void **state)
 {
     (void)state;
@@ -223,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_prefixes_that_make_no_address),
         cmocka_unit_test(test_valid_lifetime_cannot_be_cut_short_of_two_hours),
         cmocka_unit_test(test_flood_of_advertisements_is_bounded),
+        cmocka_unit_test(test_routers_are_solicited_until_one_speaks),
         cmocka_unit_test(test_interface_down_forgets_what_routers_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
