@@ -232,6 +232,29 @@ static void test_transfer_heavy_loss_is_survived(void **state)
         random_loss(&opts, WEIR_AF_INET, 100000, (struct chance){.state = seed, .per_million = 200000}, NULL);
 }
 
+/* The interface's MTU falls in mid-transfer: what is out and too large is cut anew. RFC 1191 6, RFC 9293 3.7.2. */
+static void shrink_mtu(const struct world_opts *opts)
+{
+    struct transfer t;
+    transfer_begin(&t, opts, WEIR_AF_INET, 400000);
+    transfer_send(&t);
+    weir_ns until = t.w.now + WEIR_SEC(20);
+    while (t.got < 100000 && world_step(&t.w, until)) {
+        transfer_send(&t);
+        transfer_recv(&t);
+    }
+    assert_int_equal(weir_netif_set_mtu(t.w.side[0].stack, t.w.side[0].netif, 700), 0);
+    transfer_run(&t, WEIR_SEC(60));
+    transfer_end(&t);
+}
+
+static void test_transfer_survives_a_falling_mtu(void **state)
+{
+    (void)state;
+    shrink_mtu(&lan);
+    shrink_mtu(&(struct world_opts){.delay = WEIR_MS(5), .caps = WEIR_CAP_TSO | WEIR_CAP_TX_CSUM | WEIR_CAP_RX_CSUM});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_transfer_without_sack_with_loss_arrives_whole),
         cmocka_unit_test(test_transfer_reno_without_options_arrives_whole),
         cmocka_unit_test(test_transfer_heavy_loss_is_survived),
+        cmocka_unit_test(test_transfer_survives_a_falling_mtu),
     };
     return cmocka_run_group_tests_name("tcp/transfer", tests, NULL, NULL);
 }
