@@ -205,6 +205,17 @@ void world_idle(struct world *w)
     tell(w);
 }
 
+unsigned world_take(struct world *w, int side, struct weir_pkt **pkts, unsigned n)
+{
+    unsigned taken = 0;
+    while (taken < n && w->side[side].first) {
+        struct world_pkt *p = take(&w->side[side]);
+        pkts[taken++] = p->pkt;
+        free(p);
+    }
+    return taken;
+}
+
 struct weir_sockaddr world_addr(const struct world *w, int side, int family, uint16_t port)
 {
     const struct world_side *s = &w->side[side];

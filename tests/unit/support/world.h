@@ -67,6 +67,9 @@ void world_settle(struct world *);
 /* Until nothing is pending at all: no packet, no timer. For at most an hour of virtual time. */
 void world_idle(struct world *);
 
+/* Take up to n packets that are on their way from a side off the link: they are the caller's. Returns how many. */
+unsigned world_take(struct world *, int side, struct weir_pkt **pkts, unsigned n);
+
 /* The endpoint of a side: family WEIR_AF_INET or _INET6. */
 struct weir_sockaddr world_addr(const struct world *, int side, int family, uint16_t port);
 
