@@ -76,18 +76,21 @@ uint32_t wi_handle_poll(const struct wi_handle *h)
 
 /* ---- Readiness travels up ---- */
 
+static void notify(struct wi_handle *h, uint32_t events);
+
 static void watch_wake(struct wi_watch *w)
 {
     if (wi_list_empty(&w->ready))
         wi_list_add_tail(&w->epoll->ready, &w->ready);
-    wi_epoll_notify(w->epoll->handle, READABLE);
+    notify(w->epoll->handle, READABLE);
 }
 
 /*
- * Of the exclusive watches one is woken: the first that isn't busy with an earlier event. It goes to the end, so that
+ * Something may have made `events` true of a handle: those that watch it learn of it. Of the exclusive watches one is
+ * woken: the first that isn't busy with an earlier event. It goes to the end, so that
  * they take turns. Recursion is bounded: loops and chains beyond WI_EPOLL_NEST_MAX are refused by wi_epoll_ctl.
  */
-void wi_epoll_notify(struct wi_handle *h, uint32_t events)
+static void notify(struct wi_handle *h, uint32_t events)
 {
     struct wi_watch *chosen = NULL;
 
@@ -109,7 +112,7 @@ void wi_epoll_notify(struct wi_handle *h, uint32_t events)
 /* A socket tells nobody while nobody watches it. */
 static void on_socket_ready(struct wi_sk *sk, uint32_t events)
 {
-    wi_epoll_notify(sk->owner, with_synonyms(events));
+    notify(sk->owner, with_synonyms(events));
 }
 
 static void listen_to(struct wi_handle *h)

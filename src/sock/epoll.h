@@ -49,9 +49,6 @@ int wi_epoll_ctl(struct wi_epolls *, struct wi_handle *epoll, int op, struct wi_
                  const struct weir_epoll_event *);
 int wi_epoll_wait(struct wi_epoll *, struct weir_epoll_event *, int max);
 
-/* Something may have made `events` true of a handle: those that watch it learn of it. */
-void wi_epoll_notify(struct wi_handle *, uint32_t events);
-
 /* WEIR_POLL* that are true of a handle now. */
 uint32_t wi_handle_poll(const struct wi_handle *);
 

@@ -474,7 +474,7 @@ static int set_int(const struct option *o, const struct access *a, const void *v
     return 0;
 }
 
-int wi_option_set(struct wi_sock *s, struct wi_handle *h, int level, int name, const void *value, uint32_t len)
+static int option_set(struct wi_sock *s, struct wi_handle *h, int level, int name, const void *value, uint32_t len)
 {
     const struct access a = {s, h, h->sk};
     const struct option *o = option_find(a.sk, level, name);
@@ -501,7 +501,7 @@ static int give_int(const struct option *o, int v, void *value, uint32_t *len)
     return give_bytes(&v, sizeof(v), value, len);
 }
 
-int wi_option_get(struct wi_sock *s, struct wi_handle *h, int level, int name, void *value, uint32_t *len)
+static int option_get(struct wi_sock *s, struct wi_handle *h, int level, int name, void *value, uint32_t *len)
 {
     const struct access a = {s, h, h->sk};
     const struct option *o = option_find(a.sk, level, name);
@@ -541,7 +541,7 @@ int wi_sock_getsockopt(struct wi_sock *s, weir_fd fd, int level, int name, void 
     /* Linux has two answers to a level that it doesn't know, of which this is ip_getsockopt's. */
     if (!is_ours(h->sk, level) && h->sk->family == WEIR_AF_INET)
         return -WEIR_EOPNOTSUPP;
-    return wi_option_get(s, h, level, name, value, len);
+    return option_get(s, h, level, name, value, len);
 }
 
 int wi_sock_setsockopt(struct wi_sock *s, weir_fd fd, int level, int name, const void *value, uint32_t len)
@@ -556,5 +556,5 @@ int wi_sock_setsockopt(struct wi_sock *s, weir_fd fd, int level, int name, const
         return -WEIR_EFAULT;
     if (is_transports(h->sk, level))
         return h->sk->ops->setsockopt(h->sk, level, name, value, len);
-    return wi_option_set(s, h, level, name, value, len);
+    return option_set(s, h, level, name, value, len);
 }

@@ -29,9 +29,6 @@ void wi_sock_init(struct wi_sock *, struct wi_core *, struct wi_net *, struct wi
 /* Every handle goes, without a word to the transports: their endpoints stay, to be freed with them. Before they are. */
 void wi_sock_fini(struct wi_sock *);
 
-/* Give an endpoint a handle. The handle, -EMFILE or -ENOMEM (the endpoint is still the caller's). */
-weir_fd wi_sock_attach(struct wi_sock *, struct wi_sk *);
-
 weir_fd wi_sock_socket(struct wi_sock *, int family, int type, int protocol);
 int wi_sock_bind(struct wi_sock *, weir_fd, const struct weir_sockaddr *);
 int wi_sock_listen(struct wi_sock *, weir_fd, int backlog);
@@ -73,10 +70,6 @@ unsigned wi_sock_tcp_state(struct wi_sk *);
 
 /* What SO_BINDTODEVICE does: 0 lets go. */
 void wi_sock_bind_netif(struct wi_sk *, int netif);
-
-/* Options of SOL_SOCKET, SOL_IP, SOL_IPV6 and SOL_WEIR (options.c). As weir_getsockopt and weir_setsockopt. */
-int wi_option_get(struct wi_sock *, struct wi_handle *, int level, int name, void *value, uint32_t *len);
-int wi_option_set(struct wi_sock *, struct wi_handle *, int level, int name, const void *value, uint32_t len);
 
 /* Is a caller's address one that this socket may be given (addr.c)? For bind, for connect, as sendmsg's destination.
  * The endpoint to use is written to *out: a wildcard destination means this host. */

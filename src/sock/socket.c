@@ -59,16 +59,6 @@ static void give(struct wi_handle *h, struct wi_sk *sk)
     sk->owner = h;
 }
 
-weir_fd wi_sock_attach(struct wi_sock *s, struct wi_sk *sk)
-{
-    struct wi_handle *h;
-    int err = wi_handle_take(&s->handles, &h);
-    if (err)
-        return err;
-    give(h, sk);
-    return h->fd;
-}
-
 /* ---- Beginning ---- */
 
 static int check_socket_args(int family, int type, int protocol)
