@@ -144,15 +144,18 @@ static int leave_loopback(struct wir_sock *s)
 {
     struct wir_run *r = s->run;
     int family = weir_addr_is_v4(&s->bound_to.addr) ? WEIR_AF_INET : WEIR_AF_INET6;
-    struct weir_sockaddr at = {.family = (uint16_t)s->family, .addr = wir_addr_program(family)};
+    struct weir_sockaddr at;
 
+    int err = weir_getsockname(r->prog.stack, s->pump.net, &at);
+    if (err < 0)
+        return err;
+    at.addr = wir_addr_program(family);
     weir_fd net = weir_socket(r->prog.stack, s->family, s->type, 0);
     if (net < 0)
         return (int)net;
-    at.port = s->bound_to.port;
     weir_close(r->prog.stack, s->pump.net);
     s->pump.net = net;
-    int err = weir_bind(r->prog.stack, net, &at);
+    err = weir_bind(r->prog.stack, net, &at);
     return err < 0 ? err : wir_loop_watch_net(&r->prog, net, &s->pump.net_source);
 }
 
