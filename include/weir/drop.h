@@ -35,15 +35,11 @@
     X(ARP_NOT_OURS, "ARP request for another host's address")                                                \
     X(ARP_UNSOLICITED, "ARP reply that nobody waits for")                                                    \
     X(ARP_CONFLICT, "ARP shows another host with our address")                                               \
-    X(ARP_DONE, "ARP message taken in")                                                                      \
     /* neighbours, routes, addresses */                                                                      \
     X(NEIGH_FAILED, "the next hop did not answer ARP or neighbour discovery")                                \
     X(NEIGH_QUEUE_FULL, "too many packets wait for the next hop's link address")                             \
     X(NEIGH_TABLE_FULL, "the neighbour table is full")                                                       \
     X(NO_ROUTE, "no route to the destination")                                                               \
-    X(NO_SRC_ADDR, "no local address that could be the source")                                              \
-    X(NOT_FORWARDING, "not our address, and this host does not forward")                                     \
-    X(ADDR_TENTATIVE, "the address is still under duplicate address detection")                              \
     /* IP, both versions */                                                                                  \
     X(IP_SHORT, "shorter than an IP header")                                                                 \
     X(IP_VERSION, "IP version is neither 4 nor 6, or not the one that the link says")                        \
@@ -55,9 +51,7 @@
     X(IP_LINK_GROUP, "unicast packet in a link-layer broadcast or multicast (RFC 1122 3.3.6)")              \
     X(IP_NOT_JOINED, "multicast group that nobody here has joined")                                          \
     X(IP_PROTO, "upper protocol that nobody here speaks")                                                    \
-    X(IP_TTL, "time to live or hop limit is spent")                                                          \
     X(IP_MTU, "larger than the path's MTU, and must not be fragmented")                                      \
-    X(IP_LOOP, "the packet passed through this host too many times")                                         \
     /* IPv4 */                                                                                               \
     X(IPV4_HDR_LEN, "IPv4 header length below 20 or beyond the packet")                                      \
     X(IPV4_CSUM, "bad IPv4 header checksum")                                                                 \
@@ -77,7 +71,6 @@
     X(IPV6_FRAG_LENGTH, "IPv6 fragment's length is no multiple of 8, or it ends beyond 65535")               \
     X(IPV6_MAPPED, "IPv4-mapped address inside an IPv6 header")                                              \
     /* reassembly */                                                                                         \
-    X(FRAG_WAIT, "fragment taken into reassembly")                                                           \
     X(FRAG_DUP, "fragment that was here already")                                                            \
     X(FRAG_OVERLAP, "overlapping fragments: the whole datagram goes (RFC 5722)")                             \
     X(FRAG_TIMEOUT, "reassembly timed out")                                                                  \
@@ -97,11 +90,8 @@
     X(ICMP_REDIRECT, "ICMP redirect: not followed")                                                          \
     X(ICMP_QUENCH, "ICMP source quench: ignored (RFC 6633)")                                                 \
     X(ICMP_MTU, "ICMP packet-too-big with an MTU that changes nothing")                                      \
-    X(ICMP_RATE, "ICMP rate limit")                                                                          \
-    X(ICMP_FORBIDDEN, "ICMP error may not be sent about this packet (RFC 1122 3.2.2, RFC 4443 2.4)")         \
     X(ICMP_ECHO_BROADCAST, "echo request to a broadcast or multicast address")                               \
     X(ICMP_ECHO_REPLY, "echo reply that nobody waits for")                                                   \
-    X(ICMP_DONE, "ICMP message taken in")                                                                    \
     X(ND_SHORT, "shorter than its neighbour discovery message")                                              \
     X(ND_HOP_LIMIT, "neighbour discovery from beyond the link (hop limit not 255)")                          \
     X(ND_CODE, "neighbour discovery with an ICMP code other than 0")                                         \
@@ -118,7 +108,6 @@
     X(MCAST_TYPE, "IGMP or MLD type that a host does not handle")                                            \
     X(MCAST_GROUP, "IGMP or MLD about an address that is no multicast group")                                \
     X(MCAST_SRC, "MLD from no link-local address, with a hop limit other than 1 or no router alert")     \
-    X(MCAST_DONE, "IGMP or MLD message taken in")                                                            \
     /* UDP */                                                                                                \
     X(UDP_SHORT, "shorter than a UDP header")                                                                \
     X(UDP_LENGTH, "UDP length below 8 or beyond the packet")                                                 \
@@ -127,7 +116,6 @@
     X(UDP_PORT_ZERO, "UDP destination port 0")                                                               \
     X(UDP_NO_PORT, "no UDP socket at this address and port")                                                 \
     X(UDP_RCVBUF_FULL, "the UDP socket's receive buffer is full")                                            \
-    X(UDP_NOT_PEER, "the UDP socket is connected to another peer")                                           \
     /* TCP: the header */                                                                                    \
     X(TCP_SHORT, "shorter than a TCP header")                                                                \
     X(TCP_OFFSET, "TCP data offset below 5 or beyond the segment")                                           \
@@ -142,23 +130,19 @@
     X(TCP_LISTEN_RST, "RST to a listener")                                                                   \
     X(TCP_LISTEN_ACK, "ACK to a listener that sent nothing: answered with RST")                              \
     X(TCP_LISTEN_NO_SYN, "segment to a listener without SYN, ACK or RST")                                    \
-    X(TCP_LISTEN_SHUT, "the listener is closing")                                                            \
     X(TCP_SYN_QUEUE_FULL, "the listener's SYN queue is full")                                                \
     X(TCP_ACCEPT_QUEUE_FULL, "the listener's accept queue is full")                                          \
     X(TCP_COOKIE_BAD, "ACK with an invalid or expired SYN cookie")                                           \
-    X(TCP_FASTOPEN_BAD, "Fast Open cookie is not ours")                                                      \
     X(TCP_DEFER_ACCEPT, "bare ACK while the listener waits for data (TCP_DEFER_ACCEPT)")                     \
     X(TCP_SYN_DUP, "repeated SYN: SYN-ACK sent again")                                                       \
     X(TCP_TIME_WAIT, "old segment to a connection in TIME-WAIT")                                             \
     X(TCP_TIME_WAIT_RST, "RST to a connection in TIME-WAIT (RFC 1337)")                                      \
     X(TCP_TIME_WAIT_FULL, "no room for another TIME-WAIT entry")                                             \
-    X(TCP_CONN_LIMIT, "the stack's limit of connections is reached")                                         \
     X(TCP_ORPHAN_LIMIT, "too many connections without an owner")                                             \
     X(TCP_ABORTED, "the connection was aborted while the segment was under way")                             \
     X(TCP_CLOSED_DATA, "data for a connection that nobody reads any more: answered with RST")                \
     /* TCP: the checks of RFC 9293 3.10.7 */                                                                 \
     X(TCP_PAWS, "timestamp older than the last one (PAWS, RFC 7323 5)")                                      \
-    X(TCP_TS_MISSING, "no timestamp although timestamps were agreed (RFC 7323 3.2)")                         \
     X(TCP_OLD_SEQ, "all of the segment was received before")                                                 \
     X(TCP_BEYOND_WND, "segment begins beyond the receive window")                                            \
     X(TCP_ZERO_WND, "data, and the receive window is closed")                                                \
@@ -168,7 +152,6 @@
     X(TCP_SYN_CHALLENGE, "SYN on a live connection: challenge ACK (RFC 5961 4.2)")                           \
     X(TCP_CHALLENGE_RATE, "challenge ACK owed, but one was sent a moment ago")                               \
     X(TCP_NO_ACK, "segment without ACK on a synchronised connection")                                        \
-    X(TCP_OLD_ACK, "acknowledges less than was acknowledged before")                                         \
     X(TCP_ACK_TOO_OLD, "acknowledges less than any window allows: challenge ACK (RFC 5961 5.2)")             \
     X(TCP_ACK_UNSENT, "acknowledges what was never sent")                                                    \
     X(TCP_SYN_SENT_ACK, "acknowledges something other than our SYN")                                         \
@@ -185,8 +168,6 @@
     X(LINK_LOSS, "lost by the impaired link")                                                                \
     X(LINK_QUEUE_FULL, "the link's queue is full")                                                           \
     X(LINK_SCRIPT, "dropped by the link's script")                                                           \
-    X(LINK_AQM, "dropped by the link's queue management")                                                    \
-    X(LINK_POLICER, "dropped by the link's policer")                                                         \
     X(LINK_MTU, "larger than the link's MTU")
 /* clang-format on */
 

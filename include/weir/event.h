@@ -50,7 +50,6 @@ enum weir_tcp_state { WEIR_TCP_STATE_LIST(WEIR_TCP_STATE_ENUM) WEIR_TCP_STATE_N 
     X(PROBE_WINDOW, "zero-window probe")                                                                               \
     X(PROBE_KEEPALIVE, "keepalive probe")                                                                              \
     X(PROBE_TLP, "tail loss probe")                                                                                    \
-    X(PROBE_MTU, "path MTU probe")                                                                                     \
     X(REXMIT_RTO, "retransmit: timeout")                                                                               \
     X(REXMIT_DUPACK, "retransmit: duplicate ACKs")                                                                     \
     X(REXMIT_SACK, "retransmit: SACK hole")                                                                            \
@@ -96,7 +95,6 @@ enum weir_event_kind {
     X(PERSIST, "persist")                                                                                              \
     X(DELACK, "delayed ACK")                                                                                           \
     X(KEEPALIVE, "keepalive")                                                                                          \
-    X(PACE, "pacing")                                                                                                  \
     X(FIN_WAIT_2, "FIN-WAIT-2")                                                                                        \
     X(TIME_WAIT, "2 MSL")                                                                                              \
     X(SYN_ACK, "SYN-ACK")

@@ -29,11 +29,10 @@ extern "C" {
 #define WEIR_SHUT_WR   1
 #define WEIR_SHUT_RDWR 2
 
-/* Flags of send and recv, as Linux's MSG_*. MSG_DONTWAIT and MSG_NOSIGNAL are taken and change nothing: weir never
- * waits nor signals. */
+/* Flags of send and recv, as Linux's MSG_*. MSG_DONTWAIT, MSG_WAITALL and MSG_NOSIGNAL are taken and change nothing:
+ * weir never waits nor signals. */
 #define WEIR_MSG_OOB      0x1
 #define WEIR_MSG_PEEK     0x2
-#define WEIR_MSG_CTRUNC   0x8
 #define WEIR_MSG_TRUNC    0x20
 #define WEIR_MSG_DONTWAIT 0x40
 #define WEIR_MSG_EOR      0x80
@@ -58,7 +57,7 @@ extern "C" {
 #define WEIR_SO_RCVBUF       8
 #define WEIR_SO_KEEPALIVE    9
 #define WEIR_SO_OOBINLINE    10
-#define WEIR_SO_PRIORITY     12
+#define WEIR_SO_PRIORITY     12 /* kept for getsockopt: weir queues by no priority */
 #define WEIR_SO_LINGER       13 /* struct weir_linger */
 #define WEIR_SO_REUSEPORT    15
 #define WEIR_SO_RCVLOWAT     18
@@ -66,7 +65,7 @@ extern "C" {
 #define WEIR_SO_ACCEPTCONN   30
 #define WEIR_SO_SNDBUFFORCE  32
 #define WEIR_SO_RCVBUFFORCE  33
-#define WEIR_SO_MARK         36
+#define WEIR_SO_MARK         36 /* kept for getsockopt: weir routes by no mark */
 #define WEIR_SO_PROTOCOL     38
 #define WEIR_SO_DOMAIN       39
 
@@ -101,26 +100,24 @@ extern "C" {
 #define WEIR_IPV6_RECVTCLASS     66
 #define WEIR_IPV6_TCLASS         67
 
-#define WEIR_TCP_NODELAY          1
-#define WEIR_TCP_MAXSEG           2
-#define WEIR_TCP_CORK             3
-#define WEIR_TCP_KEEPIDLE         4 /* seconds */
-#define WEIR_TCP_KEEPINTVL        5 /* seconds */
-#define WEIR_TCP_KEEPCNT          6
-#define WEIR_TCP_SYNCNT           7
-#define WEIR_TCP_LINGER2          8
-#define WEIR_TCP_DEFER_ACCEPT     9
-#define WEIR_TCP_WINDOW_CLAMP     10
-#define WEIR_TCP_INFO             11 /* struct weir_tcp_info, cut to the caller's length */
-#define WEIR_TCP_QUICKACK         12
-#define WEIR_TCP_CONGESTION       13 /* a name */
-#define WEIR_TCP_USER_TIMEOUT     18 /* milliseconds */
-#define WEIR_TCP_FASTOPEN         23
-#define WEIR_TCP_TIMESTAMP        24
-#define WEIR_TCP_NOTSENT_LOWAT    25
-#define WEIR_TCP_CC_INFO          26
-#define WEIR_TCP_FASTOPEN_CONNECT 30
-#define WEIR_TCP_INQ              36
+#define WEIR_TCP_NODELAY       1
+#define WEIR_TCP_MAXSEG        2
+#define WEIR_TCP_CORK          3
+#define WEIR_TCP_KEEPIDLE      4 /* seconds */
+#define WEIR_TCP_KEEPINTVL     5 /* seconds */
+#define WEIR_TCP_KEEPCNT       6
+#define WEIR_TCP_SYNCNT        7
+#define WEIR_TCP_LINGER2       8
+#define WEIR_TCP_DEFER_ACCEPT  9
+#define WEIR_TCP_WINDOW_CLAMP  10
+#define WEIR_TCP_INFO          11 /* struct weir_tcp_info, cut to the caller's length */
+#define WEIR_TCP_QUICKACK      12
+#define WEIR_TCP_CONGESTION    13 /* a name */
+#define WEIR_TCP_USER_TIMEOUT  18 /* milliseconds */
+#define WEIR_TCP_TIMESTAMP     24
+#define WEIR_TCP_NOTSENT_LOWAT 25
+#define WEIR_TCP_CC_INFO       26
+#define WEIR_TCP_INQ           36
 
 /* weir's own options, at WEIR_SOL_WEIR, before bind or listen. */
 enum weir_option {
@@ -147,7 +144,9 @@ struct weir_ipv6_mreq {
     uint32_t ifindex;
 };
 
-/* What recvmsg tells and sendmsg may be told about one datagram, beside its bytes. `has` says which members count. */
+/* What recvmsg tells and sendmsg may be told about one datagram, beside its bytes. `has` says which members count.
+ * recvmsg tells PKTINFO, TTL and TOS of every datagram; IP_PKTINFO, IP_RECVTTL, IP_RECVTOS and their IPv6 kin are kept
+ * for getsockopt, so that whoever makes control messages of this knows which were asked for. */
 enum weir_msg_has {
     WEIR_HAS_PKTINFO =
         1 << 0, /* dst (recv: where it was sent to, port included; send: the source to use) and ifindex */

@@ -19,8 +19,7 @@
     X(PAWSEstab) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
     X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop) \
     X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
-    X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPZeroWindowProbes) X(TCPRcvCollapsed) \
-    X(TCPBacklogDrop) X(TCPMemoryPressures) X(TCPSackReneging) X(TCPMTUPSuccess) X(TCPMTUPFail) X(NeighFailed) \
+    X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPZeroWindowProbes) X(TCPSackReneging) X(TCPWqueueTooBig) X(NeighFailed) \
     X(NeighQueueDrops)
 /* clang-format on */
 

@@ -37,16 +37,13 @@ struct wi_sysctl {
     int64_t tcp_adv_win_scale;
     int64_t tcp_base_mss;
     int64_t tcp_challenge_ack_limit;
-    int64_t tcp_comp_sack_nr;
     int64_t tcp_dsack;
     int64_t tcp_early_retrans;
     int64_t tcp_ecn;
-    int64_t tcp_fastopen;
     int64_t tcp_fin_timeout;
     int64_t tcp_frto;
     int64_t tcp_invalid_ratelimit;
     int64_t tcp_keepalive_intvl, tcp_keepalive_probes, tcp_keepalive_time;
-    int64_t tcp_limit_output_bytes;
     int64_t tcp_max_orphans;
     int64_t tcp_max_reordering;
     int64_t tcp_max_syn_backlog;
@@ -72,7 +69,6 @@ struct wi_sysctl {
     int64_t tcp_tso_win_divisor;
     int64_t tcp_tw_reuse;
     int64_t tcp_window_scaling;
-    int64_t udp_rmem_min, udp_wmem_min;
     char tcp_congestion_control[WI_SYSCTL_NAME_CAP];
 };
 

@@ -45,7 +45,6 @@ struct wi_net_hdr {
     uint8_t tos;
     bool df;             /* don't fragment (IPv4) / never fragment here (IPv6) */
     bool mcast_loop;     /* to a group: members on this host hear it too */
-    uint32_t flow_label; /* IPv6; 0: a keyed hash of the flow (RFC 6437) */
 };
 
 /*

@@ -234,12 +234,11 @@ static struct wi_ip_out header_of(const struct wi_net *net, const struct wi_dst 
         .proto = hdr->proto,
         .ttl = hdr->ttl,
         .tos = hdr->tos,
-        .flow_label = hdr->flow_label,
         .l4_len = pkt->len,
     };
     if (!ip.ttl)
         ip.ttl = default_ttl(net, dst, ip.is_v6);
-    if (ip.is_v6 && !ip.flow_label)
+    if (ip.is_v6)
         ip.flow_label = flow_label_of(net, &ip, pkt);
     return ip;
 }

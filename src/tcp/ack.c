@@ -58,9 +58,12 @@ static void note_acked(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32
         if (wi_seq_leq(r->end, c->loss.high_seq))
             a->orig_acked = true;
     }
-    if (c->sack_ok && !(r->marks & WI_TCP_REC_SACKED)) {
-        c->delivered += segs;
-        wi_tcp_rack_advance(c, r);
+    if (!(r->marks & WI_TCP_REC_SACKED)) {
+        wi_tcp_rate_delivered(c, r, a);
+        if (c->sack_ok) {
+            c->delivered += segs;
+            wi_tcp_rack_advance(c, r);
+        }
     }
     if (r->flags & WI_TH_SYN)
         a->syn_acked = true;

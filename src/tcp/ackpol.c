@@ -31,7 +31,7 @@ void wi_tcp_quickack_enter(struct wi_tcp_conn *c, unsigned max)
 
 static bool in_quickack(const struct wi_tcp_conn *c)
 {
-    return !c->quickack_off && c->quick_acks > 0 && !c->is_pingpong;
+    return c->quick_acks > 0 && !c->is_pingpong;
 }
 
 /* The peer's segment size as its segments show it, up to what we let it send. A tail is no sign of a smaller one, two

@@ -92,7 +92,8 @@ struct wi_tcp_rec {
     uint8_t rexmit_n;      /* transmissions beyond the first, held at 255 */
     uint8_t chunk_n;       /* chunks that it touches, at most WI_TCP_REC_CHUNKS */
     bool was_sent;
-    bool is_eor; /* MSG_EOR: nothing may be appended */
+    bool is_app_limited; /* the writer kept the path idle when it was sent (delivery rate) */
+    bool is_eor;         /* MSG_EOR: nothing may be appended */
 };
 
 struct wi_tcp_sndq {
@@ -171,7 +172,6 @@ struct wi_tcp_loss {
     struct wi_seq retrans_hint; /* where the search for the next LOST record begins; >= snd_una */
     struct wi_seq undo_una;     /* snd_una when cwnd was reduced; valid while undo_on */
     bool undo_on;
-    bool is_limited;                     /* the last new data went by limited transmit (RFC 3042) */
     uint32_t newly_lost;                 /* segments marked lost by the ACK that is being processed */
     uint32_t undo_retrans;               /* retransmissions not yet shown spurious */
     uint32_t prior_cwnd, prior_ssthresh; /* segments, before the reduction */
@@ -230,7 +230,6 @@ struct wi_tcp_conn {
     uint8_t shut;      /* 1: receiving, 2: sending (Linux's RCV_SHUTDOWN, SEND_SHUTDOWN) */
     bool has_rcvd_fin; /* the peer's FIN was consumed */
     struct wi_dst dst; /* the route; valid once the local address is known */
-    uint32_t flow_label;
 
     /* Send sequence space (RFC 9293 3.3.1) */
     struct wi_seq iss, snd_una, snd_nxt;
@@ -253,12 +252,13 @@ struct wi_tcp_conn {
     /* Negotiated (valid from SYN-RCVD on) */
     bool wscale_ok, sack_ok, ts_ok, ecn_ok;
     bool ecn_seen, ecn_demand_cwr, ecn_queue_cwr; /* RFC 3168: CE arrived, ECE is owed, CWR is owed */
-    uint16_t mss_clamp; /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
-    uint16_t user_mss;  /* TCP_MAXSEG, 0: none */
-    uint16_t advmss;    /* what our SYN says */
-    uint16_t snd_mss;   /* payload bytes of a full segment now: options and path MTU taken off */
-    bool mtu_fell;      /* a packet was refused as too large: see to it at the next output */
-    uint32_t pmtu;      /* that snd_mss was made for */
+    uint16_t mss_clamp;   /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
+    uint16_t user_mss;    /* TCP_MAXSEG, 0: none */
+    uint16_t advmss;      /* what our SYN says */
+    uint16_t snd_mss;     /* payload bytes of a full segment now: options and path MTU taken off */
+    bool mtu_fell;        /* a packet was refused as too large: see to it at the next output */
+    uint16_t mss_ceiling; /* after a black hole, 0: none (tcp_mtu_probing) */
+    uint32_t pmtu;        /* that snd_mss was made for */
 
     /* Timestamps (RFC 7323) */
     uint32_t ts_recent;   /* valid when ts_recent_at != 0 */
@@ -281,6 +281,14 @@ struct wi_tcp_conn {
     uint64_t pacing_bps; /* bytes a second: bounds super-segments to about 1 ms; UINT64_MAX before the first sample */
     uint64_t cc_state[WI_TCP_CC_STATE_WORDS]; /* the controller's own */
 
+    /* Delivery rate (rate.c) */
+    weir_ns delivered_at;  /* when `delivered` last grew */
+    weir_ns first_tx_at;   /* when the flight began to be sent whose samples are taken now */
+    uint32_t app_limited;  /* `delivered` when the writer's pause will be over, 0: it keeps up */
+    uint32_t rate_segs;    /* the last sample: so much */
+    weir_ns rate_interval; /* in this time; 0: none yet */
+    bool is_rate_app_limited;
+
     /* ACK policy (ackpol.c) */
     uint32_t rcv_mss_est;  /* the peer's segment size as seen */
     weir_ns ato;           /* delayed-ACK estimate; 0: no data yet */
@@ -290,7 +298,6 @@ struct wi_tcp_conn {
     uint8_t quick_acks;    /* ACKs to be sent at once */
     bool is_pingpong;      /* interactive: delay ACKs */
     bool is_ack_sched;     /* an ACK is owed, sooner or later */
-    bool quickack_off;     /* TCP_QUICKACK 0 */
 
     /* Timers (timers.c) */
     struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
@@ -322,7 +329,7 @@ struct wi_tcp_conn {
     weir_ns oow_ack_at;   /* last ACK for an out-of-window segment (tcp_invalid_ratelimit) */
 
     /* Totals: events and TCP_INFO */
-    weir_ns opened_at, delivered_at, first_tx_at, last_ack_sent_at;
+    weir_ns opened_at;
     uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
     uint64_t segs_out, segs_in, data_segs_out, data_segs_in, total_retrans;
     uint32_t delivered, delivered_ce; /* segments: Linux's tp->delivered */

@@ -1,6 +1,7 @@
 /* TCP_INFO, member for member as Linux's tcp_get_info fills it. */
 #include "base/str.h"
 #include "tcp/listen.h"
+#include "tcp/send.h"
 #include "tcp/sock.h"
 
 /* tcpi_options */
@@ -71,6 +72,8 @@ static void fill_path(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->retrans = c->loss.retrans_out;
     i->pacing_rate = c->pacing_bps;
     i->max_pacing_rate = UINT64_MAX;
+    i->delivery_rate = wi_tcp_rate_bps(c);
+    i->delivery_rate_app_limited = c->is_rate_app_limited;
 }
 
 static void fill_windows(const struct wi_tcp_conn *c, struct weir_tcp_info *i)

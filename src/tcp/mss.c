@@ -49,6 +49,8 @@ void wi_tcp_mss_sync(struct wi_tcp_conn *c, uint32_t pmtu)
     uint32_t hdrs = wi_tcp_hdrs_len(c), mss = pmtu > hdrs ? pmtu - hdrs : 0;
     if (mss > c->mss_clamp)
         mss = c->mss_clamp;
+    if (c->mss_ceiling && mss > c->mss_ceiling)
+        mss = c->mss_ceiling;
     /* The MSS option counts no options, what we send does: RFC 6691 2, RFC 9293 MUST-16. */
     uint32_t opts = c->ts_ok ? TS_LEN : 0, floor = (uint32_t)c->sk.core->sysctl.tcp_min_snd_mss;
     if (mss < floor)
@@ -83,6 +85,17 @@ bool wi_tcp_route_refresh(struct wi_tcp_conn *c)
         wi_tcp_mss_sync(c, dst.mtu);
     }
     return true;
+}
+
+void wi_tcp_suspect_black_hole(struct wi_tcp_conn *c)
+{
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+    if (!s->tcp_mtu_probing)
+        return;
+    uint32_t mss = c->mss_ceiling ? c->mss_ceiling / 2u : (uint32_t)s->tcp_base_mss;
+    mss = wi_max_u32(wi_min_u32(mss, (uint32_t)s->tcp_base_mss), (uint32_t)s->tcp_min_snd_mss);
+    c->mss_ceiling = (uint16_t)mss;
+    wi_tcp_mss_sync(c, c->pmtu);
 }
 
 void wi_tcp_mtu_reduced(struct wi_tcp_conn *c, uint32_t mtu)

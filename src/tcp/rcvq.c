@@ -449,7 +449,10 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     bool in_order = wi_seq_eq(seg->seq, c->rcv_nxt);
     if (seg->data_len > 0 && !make_room(c, seg->data_len, in_order)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
-        return in_order ? WEIR_DROP_TCP_RCVBUF_FULL : WEIR_DROP_TCP_OOO_FULL;
+        if (in_order)
+            return WEIR_DROP_TCP_RCVBUF_FULL;
+        wi_count(c->sk.core, WI_STAT_TCPOFODrop);
+        return WEIR_DROP_TCP_OOO_FULL;
     }
     note_fin(c, seg);
     struct wi_seq hi = wi_seq_add(seg->seq, seg->data_len);

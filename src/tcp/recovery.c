@@ -158,7 +158,6 @@ void wi_tcp_enter_cwr(struct wi_tcp_conn *c)
 static void enter_recovery(struct wi_tcp_conn *c, bool ecn_echo)
 {
     wi_count(c->sk.core, c->sack_ok ? WI_STAT_TCPSackRecovery : WI_STAT_TCPRenoRecovery);
-    wi_count(c->sk.core, WI_STAT_TCPFastRetrans);
     c->loss.prior_ssthresh = 0;
     init_undo(c);
     if (!wi_tcp_in_cwnd_reduction(c)) {
@@ -585,8 +584,9 @@ void wi_tcp_recovery_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
     bool is_plain = a->has_data || a->wnd_updated || a->acked_segs;
     if (!is_plain || a->data_sacked || a->ecn_echo || a->dsack || l->ca != WI_TCP_CA_OPEN)
         alert(c, a);
-    if (a->data_acked)
-        c->delivered_at = c->sk.core->now;
+    if (a->ecn_echo)
+        c->delivered_ce += c->delivered - a->prior_delivered;
+    wi_tcp_rate_ack(c, a);
     control(c, a);
 }
 
@@ -623,6 +623,8 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *c)
         uint32_t segs = c->cwnd - in_flight < tso ? c->cwnd - in_flight : tso;
         if (wi_tcp_retransmit(c, r, segs, why_again(c, r)) < 0)
             break;
+        enum wi_stat how = l->ca == WI_TCP_CA_LOSS ? WI_STAT_TCPSlowStartRetrans : WI_STAT_TCPFastRetrans;
+        c->sk.core->stats.count[how] += r->segs;
         if (wi_tcp_in_cwnd_reduction(c))
             l->prr_out += r->segs;
         is_head_sent |= r == wi_tcp_rec_head_sent(c);

@@ -106,7 +106,7 @@ bool wi_tcp_rtt_ack(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struct w
     /* Prefer what was acknowledged in order and never sent twice: a timestamp may have been echoed late by a delayed
      * ACK (Karn: RFC 6298 3). */
     int64_t us = a->ack_rtt_us >= 0 ? a->ack_rtt_us : a->sack_rtt_us;
-    if (us < 0 && c->ts_ok && h->has_ts && h->tsecr && a->data_acked) {
+    if (us < 0 && c->ts_ok && h->has_ts && h->tsecr && (a->data_acked || a->syn_acked)) {
         uint32_t ms = wi_tcp_ts_clock(c->sk.core) + c->ts_off - h->tsecr;
         if (ms < 0x7fffffffu / 1000) {
             us = ms ? (int64_t)ms * 1000 : 1000; /* a tick is the least that the clock can tell */

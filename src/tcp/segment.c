@@ -33,6 +33,8 @@ static void put_syn_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
     h->sack_ok = is_reply ? c->sack_ok : s->tcp_sack != 0;
     if (is_reply ? c->ts_ok : s->tcp_timestamps != 0)
         put_timestamps(c, h);
+    if (!is_reply)
+        h->tsecr = 0; /* RFC 7323 3.2 */
     if (!is_reply && s->tcp_ecn == 1)
         h->flags |= WI_TH_ECE | WI_TH_CWR; /* RFC 3168 6.1.1 */
     h->wnd = wi_tcp_window_advertise(c, true);
@@ -100,7 +102,6 @@ static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, bool is_ect)
         .ttl = o->ttl > 0 ? (uint8_t)o->ttl : 0,
         .tos = tos,
         .df = o->mtu_discover != 0,
-        .flow_label = c->flow_label,
     };
 }
 
@@ -131,10 +132,8 @@ static int hand_over(struct wi_tcp_conn *c, struct weir_pkt *pkt, bool is_ect)
 static void note_sent(struct wi_tcp_conn *c, uint32_t segs, uint16_t flags)
 {
     c->segs_out += segs;
-    if (flags & WI_TH_ACK) {
-        c->last_ack_sent_at = c->sk.core->now;
+    if (flags & WI_TH_ACK)
         wi_tcp_ack_sent(c);
-    }
 }
 
 /* A packet with room for a header of `h`'s length in its head, where *p points. NULL: no memory. */
@@ -154,11 +153,7 @@ static struct weir_pkt *packet_for(struct wi_core *core, const struct wi_wire_tc
 static void note_record_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
 {
     weir_ns now = c->sk.core->now;
-    if (c->loss.packets_out == 0)
-        c->first_tx_at = c->delivered_at = now;
-    r->first_at = c->first_tx_at;
-    r->deliv_at = c->delivered_at;
-    r->delivered = c->delivered;
+    wi_tcp_rate_sent(c, r);
     r->sent_at = now;
     r->tx_order = c->loss.tx_order++;
     wi_list_del(&r->ts_link);

@@ -104,6 +104,10 @@ uint32_t wi_tcp_mss_now(const struct wi_tcp_conn *);
 /* Not above half of the largest window that the peer ever offered. */
 uint32_t wi_tcp_bound_to_half_wnd(const struct wi_tcp_conn *, uint32_t bytes);
 
+/* Nothing gets through, and no router says why: try smaller segments, from tcp_base_mss on half as large each time
+ * (RFC 4821 7.7, RFC 2923 2.1). */
+void wi_tcp_suspect_black_hole(struct wi_tcp_conn *);
+
 /* The path's MTU fell: cut and send again what is too large. */
 void wi_tcp_mtu_reduced(struct wi_tcp_conn *, uint32_t mtu);
 
@@ -141,10 +145,19 @@ uint32_t wi_tcp_tso_segs(const struct wi_tcp_conn *, uint32_t mss);
 /* ---- ack.c ---- */
 
 /* What one ACK did; passed along the steps of ACK processing. */
+/* Of the delivery rate (rate.c): what the record that was sent last of those that an ACK delivered remembers. */
+struct wi_tcp_rate_sample {
+    bool is_valid, is_app_limited;
+    struct wi_seq end;
+    uint32_t delivered_before; /* wi_tcp_conn.delivered when it was sent */
+    weir_ns delivered_at;      /* and when that had been reached */
+    weir_ns sending;           /* how long its flight took to be sent */
+};
+
 struct wi_tcp_ackinfo {
+    struct wi_tcp_rate_sample rate;
     struct wi_seq prior_una, prior_fack; /* before it: snd_una, and the start of the highest SACKed record */
     uint32_t prior_packets, prior_in_flight, prior_delivered; /* segments */
-    uint32_t newly_lost;                                      /* segments marked lost by this ACK */
     uint32_t acked_segs;                                      /* cumulatively acknowledged */
     weir_ns first_ack_at, last_ack_at;   /* when the first and the last of them, never retransmitted, were sent */
     weir_ns first_sack_at, last_sack_at; /* the same of what was SACKed; WEIR_NEVER: none */
@@ -178,6 +191,18 @@ void wi_tcp_sack_mark_lost(struct wi_tcp_conn *);
 void wi_tcp_reno_dupack(struct wi_tcp_conn *, uint32_t n);
 void wi_tcp_reno_acked(struct wi_tcp_conn *, uint32_t acked);
 void wi_tcp_reno_reset(struct wi_tcp_conn *);
+
+/* ---- rate.c ---- */
+
+void wi_tcp_rate_sent(struct wi_tcp_conn *, struct wi_tcp_rec *);
+void wi_tcp_rate_delivered(struct wi_tcp_conn *, const struct wi_tcp_rec *, struct wi_tcp_ackinfo *);
+void wi_tcp_rate_ack(struct wi_tcp_conn *, const struct wi_tcp_ackinfo *); /* the ACK has been taken in */
+
+/* Before bytes are queued: is it the writer who keeps the path idle? */
+void wi_tcp_rate_app_limited(struct wi_tcp_conn *);
+
+/* The last sample, bytes a second; 0: none. */
+uint64_t wi_tcp_rate_bps(const struct wi_tcp_conn *);
 
 /* ---- recovery.c ---- */
 

@@ -10,9 +10,10 @@
 
 #include "base/str.h"
 
-#define BLOCK_MIN  2048u
-#define BLOCK_MAX  16384u
-#define COPY_BELOW 256u /* a lent view smaller than this costs more to keep than to copy */
+#define BLOCK_MIN   2048u
+#define BLOCK_MAX   16384u
+#define SPLIT_SLACK 131072u /* Linux's 2 * GSO_LEGACY_MAX_SIZE */
+#define COPY_BELOW  256u    /* a lent view smaller than this costs more to keep than to copy */
 
 /* What a record or a chunk is charged beside its bytes. */
 #define CHARGE_REC   ((uint32_t)sizeof(struct wi_tcp_rec))
@@ -180,9 +181,23 @@ static void adjust_counters(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, u
         l->retrans_out += is - was;
 }
 
+/* A peer's SACK blocks may cut what was sent into pieces that cost more than their bytes; the first and the last may
+ * always be cut, so that retransmission goes on (CVE-2019-11478, Linux's tcp_fragment). */
+static bool may_split(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    uint64_t limit = 2 * ((uint64_t)c->sk.opts.sndbuf_bytes + SPLIT_SLACK);
+    if (!r->was_sent || c->sndq.mem_bytes <= limit || r == wi_tcp_rec_head_sent(c))
+        return true;
+    return wi_tcp_rec_next_sent(c, r) == NULL;
+}
+
 int wi_tcp_rec_split(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len, uint32_t mss)
 {
     WI_ASSERT(len > 0 && len < wi_tcp_rec_len(r) && !(r->flags & WI_TH_SYN));
+    if (!may_split(c, r)) {
+        wi_count(c->sk.core, WI_STAT_TCPWqueueTooBig);
+        return -WEIR_ENOBUFS;
+    }
     struct wi_tcp_rec *tail = rec_new(c, wi_seq_add(r->seq, len));
     if (!tail)
         return -WEIR_ENOBUFS;
@@ -447,6 +462,7 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
 int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, size_t n, int flags)
 {
     struct write w = write_begin(c, flags);
+    wi_tcp_rate_app_limited(c);
     for (size_t i = 0; i < n; i++) {
         if (write_run(c, &w, iov[i].base, NULL, iov[i].len) < iov[i].len)
             break;
@@ -457,6 +473,7 @@ int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, s
 int64_t wi_tcp_sndq_write_frags(struct wi_tcp_conn *c, const struct weir_frag *frags, unsigned n, int flags)
 {
     struct write w = write_begin(c, flags);
+    wi_tcp_rate_app_limited(c);
     for (unsigned i = 0; i < n; i++) {
         if (write_run(c, &w, NULL, &frags[i], frags[i].len) < frags[i].len)
             break;

@@ -167,8 +167,6 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     wi_tcp_mss_sync(c, c->dst.mtu);
     if (s->synack_at && s->synack_rexmit_n == 0) /* Karn */
         c->synack_rtt_from = s->synack_at;
-    if (s->synack_rexmit_n > 0)
-        c->rtt.rto = WI_TCP_RTO_FALLBACK; /* RFC 6298 5.7 */
     c->synack_rexmit_n = s->synack_rexmit_n;
     wi_count(c->sk.core, WI_STAT_TcpPassiveOpens);
     wi_tcp_set_state(c, WEIR_TCP_SYN_RCVD, "SYN received");

@@ -132,6 +132,8 @@ static bool write_timed_out(struct wi_tcp_conn *c)
         weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
         return c->loss.retransmits >= max || (user && c->sk.core->now - c->opened_at >= user);
     }
+    if (is_timed_out(c, (unsigned)s->tcp_retries1, 0))
+        wi_tcp_suspect_black_hole(c);
     unsigned max = (unsigned)s->tcp_retries2;
     if (!c->sk.owner && c->is_orphan) {
         max = orphan_retries(c, c->rtt.rto < wi_tcp_rto_max(c));
@@ -255,7 +257,6 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
     case WEIR_TIMER_PERSIST: persist_fire(c); break;
     case WEIR_TIMER_DELACK:
     case WEIR_TIMER_KEEPALIVE:
-    case WEIR_TIMER_PACE:
     case WEIR_TIMER_FIN_WAIT_2:
     case WEIR_TIMER_TIME_WAIT:
     case WEIR_TIMER_SYN_ACK:

@@ -122,8 +122,8 @@ static void test_sysctl_by_short_name_and_range(void **state)
     assert_int_equal(s.tcp_rmem.max, 15728640);
     assert_int_equal(wi_sysctl_set(&s, "tcp_rmem", "4096 2048 15728640"), -WEIR_EINVAL); /* not in order */
     assert_int_equal(s.tcp_rmem.dflt, 540000);
-    assert_int_equal(wi_sysctl_set(&s, "tcp_fastopen", "0x403"), 0);
-    assert_int_equal(s.tcp_fastopen, 0x403);
+    assert_int_equal(wi_sysctl_set(&s, "tcp_max_orphans", "0x403"), 0);
+    assert_int_equal(s.tcp_max_orphans, 0x403);
     assert_int_equal(wi_sysctl_set(&s, "ip_local_port_range", "1000 2000"), 0);
     assert_int_equal(s.ip_local_port_max, 2000);
 }

@@ -281,6 +281,7 @@ static inline struct wi_tcp_conn *rig_establish(struct rig *r, uint32_t iss, uin
     wi_tcp_demux_insert(c);
     rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK, .ts = opts & RIG_TS, .tsval = 1});
     assert_int_equal(c->state, WEIR_TCP_ESTABLISHED);
+    c->rtt.rto = WI_TCP_RTO_INIT; /* as if an RTT of nothing had been measured */
     if (opts & RIG_NO_OWNER)
         c->sk.owner = NULL;
     rig_forget(r);

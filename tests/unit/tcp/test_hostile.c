@@ -81,6 +81,31 @@ static void test_hostile_closed_window_does_not_keep_an_orphan(void **state)
     rig_end(r);
 }
 
+/* CVE-2019-11478: a small MSS and SACKs of every second segment would turn one record into thousands. */
+static void test_hostile_sack_fragmentation_is_bounded(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = rig_establish(r, ISS, IRS, RIG_SACK);
+    c->mss_clamp = 48;
+    wi_tcp_mss_sync(c, c->pmtu);
+    c->cwnd = 20000;
+    c->snd_wnd_bytes = c->snd_wnd_max_bytes = 1 << 20;
+    rig_write(r, 900000);
+    rig_until(r, r->core.now + WEIR_MS(5)); /* a deferred super-segment leaves */
+    assert_true(c->loss.packets_out > 10000);
+    c->sk.opts.sndbuf_bytes = 4096;
+    for (uint32_t seg = 1; seg < c->loss.packets_out; seg += 2) {
+        uint32_t lo = 1 + seg * 48;
+        rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK, .sack_n = 1, .sacks = {{lo, lo + 48}}});
+        rig_forget(r);
+    }
+    assert_true(r->core.stats.count[WI_STAT_TCPWqueueTooBig] > 0);
+    rig_until(r, r->core.now + WEIR_SEC(2)); /* and still the first is sent again */
+    expect_out(r, 0, WI_TH_ACK, 1, 48);
+    rig_end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_hostile_ack_before_the_first_byte_is_challenged),
         cmocka_unit_test(test_hostile_sack_of_numbers_that_came_round_is_read),
         cmocka_unit_test(test_hostile_closed_window_does_not_keep_an_orphan),
+        cmocka_unit_test(test_hostile_sack_fragmentation_is_bounded),
     };
     return cmocka_run_group_tests_name("tcp/hostile", tests, NULL, NULL);
 }

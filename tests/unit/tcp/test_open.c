@@ -159,9 +159,33 @@ static void test_open_after_a_lost_syn_starts_fresh(void **state)
     rig_in(r, (struct in){.seq = 0, .ack = 1, .flags = WI_TH_SYN | WI_TH_ACK, .mss = MSS});
     assert_int_equal(c->state, WEIR_TCP_ESTABLISHED);
     assert_int_equal(c->rtt.srtt_us8, 0);
+    assert_true(c->rtt.rto == WEIR_SEC(3));
     assert_int_equal(c->cwnd, 10);
     assert_int_equal(c->ssthresh, WI_TCP_SSTHRESH_INF);
     assert_int_equal(c->loss.ca, WI_TCP_CA_OPEN);
+    rig_end(r);
+}
+
+/* With timestamps the echo tells which SYN was answered: there is a sample (RFC 7323 4.1). And a SYN echoes nothing. */
+static void test_open_after_a_lost_syn_timestamps_give_the_rtt(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    rig_until(r, RIG_START + WEIR_MS(1010));
+    struct out again = rig_out(r, r->pkt_n - 1);
+    assert_int_equal(again.h.tsecr, 0);
+    rig_until(r, RIG_START + WEIR_MS(1050));
+    rig_in(r, (struct in){.seq = 0,
+                          .ack = 1,
+                          .flags = WI_TH_SYN | WI_TH_ACK,
+                          .mss = MSS,
+                          .ts = true,
+                          .tsval = 5,
+                          .tsecr = again.h.tsval});
+    assert_int_equal(c->state, WEIR_TCP_ESTABLISHED);
+    assert_in_range(c->rtt.srtt_us8 >> 3, 40000, 51000);
+    assert_true(c->rtt.rto < WEIR_SEC(1));
     rig_end(r);
 }
 
@@ -225,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_open_simultaneous_repeats_its_syn_ack),
         cmocka_unit_test(test_open_syn_is_repeated_and_given_up),
         cmocka_unit_test(test_open_after_a_lost_syn_starts_fresh),
+        cmocka_unit_test(test_open_after_a_lost_syn_timestamps_give_the_rtt),
         cmocka_unit_test(test_close_simultaneous_passes_through_closing),
         cmocka_unit_test(test_close_orphan_in_fin_wait_2_times_out),
         cmocka_unit_test(test_close_waits_for_the_data_before_the_fin),

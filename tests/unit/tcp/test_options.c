@@ -87,8 +87,6 @@ static void test_options_that_do_not_exist_are_refused(void **state)
             assert_int_equal(set(name, 1), -WEIR_ENOPROTOOPT);
         }
     }
-    assert_int_equal(set(WEIR_TCP_FASTOPEN, 1), -WEIR_ENOPROTOOPT);
-    assert_int_equal(set(WEIR_TCP_FASTOPEN_CONNECT, 1), -WEIR_ENOPROTOOPT);
     assert_int_equal(set(WEIR_TCP_INFO, 1), -WEIR_ENOPROTOOPT);
     assert_int_equal(set(WEIR_TCP_TIMESTAMP, 1), -WEIR_ENOPROTOOPT);
 }

@@ -294,6 +294,28 @@ static void test_recovery_smaller_path_mtu_resegments(void **state)
     rig_end(r);
 }
 
+/* RFC 4821 7.7, RFC 2923 2.1: nothing large gets through and no router says so. After tcp_retries1 the segments become
+ * smaller, twice; what is in flight is cut. */
+static void test_recovery_black_hole_makes_segments_smaller(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    r->core.sysctl.tcp_mtu_probing = 1;
+    r->core.sysctl.tcp_base_mss = 400;
+    struct wi_tcp_conn *c = ten_out(r, RIG_SACK, 0);
+    rig_until(r, r->core.now + WEIR_MS(1200)); /* a tail loss probe, two timeouts */
+    assert_int_equal(c->snd_mss, MSS);
+    rig_until(r, r->core.now + WEIR_SEC(5));
+    rig_forget(r);
+    rig_until(r, r->core.now + WEIR_SEC(10));
+    assert_int_equal(c->mss_ceiling, c->snd_mss);
+    assert_true(c->snd_mss <= 400);
+    struct out o = rig_out(r, 0);
+    assert_int_equal(o.seq, at(0));
+    assert_in_range(o.len, 1, 400);
+    rig_end(r);
+}
+
 /* RFC 5927 5.2, RFC 1122 4.2.3.9: what stands does not fall by ICMP; a timeout reports it. */
 static void test_recovery_icmp_unreachable_is_only_remembered(void **state)
 {
@@ -347,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_recovery_reneging_peer_gets_everything_again),
         cmocka_unit_test(test_recovery_retransmission_gives_no_rtt_sample),
         cmocka_unit_test(test_recovery_smaller_path_mtu_resegments),
+        cmocka_unit_test(test_recovery_black_hole_makes_segments_smaller),
         cmocka_unit_test(test_recovery_icmp_unreachable_is_only_remembered),
         cmocka_unit_test(test_recovery_keepalive_probes_and_gives_up),
     };
