@@ -145,7 +145,7 @@ static int set_defer_accept(struct wi_tcp_conn *c, int seconds)
 {
     int n = 0, period = DEFER_TIMEOUT_S, timeout = DEFER_TIMEOUT_S;
     if (seconds > 0) {
-        for (n = 1; seconds > period && n < UINT8_MAX; n++) {
+        for (n = 1; seconds > period && n < (int)UINT8_MAX; n++) {
             timeout = timeout * 2 > DEFER_TIMEOUT_MAX_S ? DEFER_TIMEOUT_MAX_S : timeout * 2;
             period += timeout;
         }

@@ -73,6 +73,7 @@ listens()
 }
 
 # serve DIRECTORY [ADDRESS]: the host serves its files; sets $port and $server.
+# shellcheck disable=SC2034 # the scripts that source this use them
 serve()
 {
     need python3

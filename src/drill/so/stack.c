@@ -170,10 +170,10 @@ static int hook_usleep(void *userdata, useconds_t us)
 
 /* Each look moves the clock, so that somebody who spins on it gets on; but not the look of a thread that was just
  * woken: it is to see the moment of its waking. */
-static int hook_gettimeofday(void *userdata, struct timeval *tv, void *timezone)
+static int hook_gettimeofday(void *userdata, struct timeval *tv, void *zone)
 {
     struct wdr_so *s = userdata;
-    (void)timezone;
+    (void)zone;
     pthread_mutex_lock(&s->lock);
     if (owes_read) {
         owes_read = false;
