@@ -118,6 +118,8 @@ static void connect_done(struct wir_sock *s, int err)
     if (err == 0)
         wir_sock_open(s);
     wir_waiters_wake(s->run, s);
+    if (err && !s->is_connect_unreported) /* as after a blocking connect: the next one is a new attempt */
+        weir_connect(s->run->prog.stack, s->pump.net, &(struct weir_sockaddr){0});
     if (err && s->is_connect_unreported) { /* nobody waits in the call: poll has to show it */
         s->phase = WIR_SOCK_FAILED;
         wir_sock_show_reset(s);
@@ -172,6 +174,8 @@ static int begin(struct wir_sock *s, const struct weir_sockaddr *to)
     }
     s->is_loopback_outside = is_moved;
     s->peer = *to;
+    if (weir_addr_is_any(&to->addr)) /* which means this host */
+        s->peer.addr = wir_addr_off_link(way.addr);
     return weir_connect(s->run->prog.stack, s->pump.net, &way);
 }
 

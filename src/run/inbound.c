@@ -99,6 +99,16 @@ static void udp_ready(struct wir_os_source *source, uint32_t events)
 
 /* ---- Taking the ports ---- */
 
+/* Sockets that reuse addresses and don't listen yet may share a port: two -p of the same are for us to find. */
+static bool is_taken(const struct wir_run *r, const struct wir_publish *p)
+{
+    for (const struct wir_publish *q = r->opts->publish; q < p; q++) {
+        if (q->is_udp == p->is_udp && memcmp(&q->at, &p->at, sizeof p->at) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int bind_one(struct wir_run *r, const struct wir_publish *p)
 {
     int one = 1, off = 0;
@@ -128,13 +138,14 @@ int wir_inbound_bind(struct wir_run *r)
 {
     LIST_INIT(&r->inbounds);
     for (unsigned i = 0; i < r->opts->publish_n; i++) {
-        int err = bind_one(r, &r->opts->publish[i]);
+        const struct wir_publish *p = &r->opts->publish[i];
+        int err = is_taken(r, p) ? -EADDRINUSE : bind_one(r, p);
         if (err == 0)
             continue;
         if (err == -EADDRINUSE)
-            fprintf(stderr, "weir run: -p %s: the port is in use on this host\n", r->opts->publish[i].text);
+            fprintf(stderr, "weir run: -p %s: the port is in use on this host\n", p->text);
         else
-            fprintf(stderr, "weir run: -p %s: %s\n", r->opts->publish[i].text, strerror(-err));
+            fprintf(stderr, "weir run: -p %s: %s\n", p->text, strerror(-err));
         return err;
     }
     return 0;

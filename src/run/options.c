@@ -10,6 +10,7 @@
 #include <weir/weir.h>
 
 #include "io/link_spec.h"
+#include "io/units.h"
 #include "run/options.h"
 
 #define ERR_CAP 512
@@ -169,6 +170,33 @@ static int read_end(struct wir_run_opts *o, const char *text)
     return 0;
 }
 
+/* What getopt could not take ('?'), or what lacks its value (':'). */
+static int bad_option(int c, const char *word)
+{
+    const char *names[sizeof longs / sizeof longs[0]];
+    size_t n = 0;
+
+    if (c == ':') {
+        fprintf(stderr, "weir run: %s wants a value. See weir run --help\n", word);
+        return -EINVAL;
+    }
+    if (strncmp(word, "--", 2) != 0) {
+        fprintf(stderr, "weir run: there is no option -%c. See weir run --help\n", optopt);
+        return -EINVAL;
+    }
+    for (; longs[n].name; n++)
+        names[n] = longs[n].name;
+    size_t len = strcspn(word, "=");
+    const char *near = wio_nearest(names, n, word + 2, len - 2);
+    if (near && strlen(near) == len - 2 && strncmp(near, word + 2, len - 2) == 0)
+        fprintf(stderr, "weir run: --%s takes no value. See weir run --help\n", near);
+    else if (near)
+        fprintf(stderr, "weir run: there is no option %.*s. Did you mean --%s?\n", (int)len, word, near);
+    else
+        fprintf(stderr, "weir run: there is no option %.*s. See weir run --help\n", (int)len, word);
+    return -EINVAL;
+}
+
 static int take(struct wir_run_opts *o, struct said *said, int c)
 {
     switch (c) {
@@ -197,7 +225,7 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
     case '4': o->family = AF_INET; return 0;
     case '6': o->family = AF_INET6; return 0;
     case 'h': fputs(help, stdout); return 1;
-    default: fputs("weir run: see weir run --help\n", stderr); return -EINVAL;
+    default: return -EINVAL;
     }
 }
 
@@ -231,8 +259,8 @@ int wir_opts_parse(struct wir_run_opts *o, int argc, char **argv)
     memset(o, 0, sizeof *o);
     o->pcap_program = true;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "+p:46qh", longs, NULL)) != -1) {
-        int r = take(o, &said, c);
+    while ((c = getopt_long(argc, argv, "+:p:46qh", longs, NULL)) != -1) {
+        int r = c == '?' || c == ':' ? bad_option(c, argv[optind - 1]) : take(o, &said, c);
         if (r)
             return r;
     }

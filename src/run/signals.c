@@ -1,7 +1,7 @@
 /*
  * Signals. The program is in our process group, so the terminal's own (SIGINT, SIGQUIT, SIGHUP, SIGWINCH) reach it by
- * themselves and we only stay alive; what somebody sends to us alone is passed on. SIGTSTP stops us as it stops the
- * program.
+ * themselves and we only stay alive; what somebody sends to us alone is passed on. So is the hangup when we lead the
+ * session: the terminal tells its leader alone. SIGTSTP stops us as it stops the program.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@ static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 
 static void on_signal(struct wir_run *r, const struct signalfd_siginfo *info)
 {
-    bool is_terminals = info->ssi_code == SI_KERNEL;
+    bool is_leaders = info->ssi_signo == SIGHUP && getsid(0) == getpid();
+    bool is_terminals = info->ssi_code == SI_KERNEL && !is_leaders;
     bool ends_us = info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM || info->ssi_signo == SIGQUIT ||
                    info->ssi_signo == SIGHUP;
 

@@ -47,3 +47,14 @@ until_true 6 gone
 run -- sh -c '(sleep 1; echo later >later) & exit 5'
 equal 'status of the first' $? 5
 [ -s later ] || fail "what the program left running was ended"
+
+# A terminal that goes away tells the session's leader alone: we pass it on.
+timeout 10 python3 - "$WEIR" <<'P' || fail "after a hangup: exit $?"
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "run", "-q", "--", "sh", "-c", "echo up; sleep 60"])
+assert b"up" in os.read(fd, 100)
+os.close(fd)
+sys.exit(0 if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -1 else 1)
+P

@@ -32,6 +32,22 @@ one_line
 run --trace /nonexistent/x -- true 2>err
 equal 'bad --trace' $? 125
 one_line
+run --lnik delay=1ms -- true 2>err
+equal 'a mistyped option' $? 125
+one_line
+grep -q 'mean --link' err || fail "no suggestion: $(cat err)"
+run -x -- true 2>err
+equal 'an unknown letter' $? 125
+one_line
+run --quiet=3 -- true 2>err
+equal 'a value too many' $? 125
+one_line
+run --link 2>err
+equal 'a value too few' $? 125
+one_line
+run -p 34567:80 -p 34567:81 -- true 2>err
+equal 'the same port twice' $? 125
+one_line
 run -p 80 -- true 2>err
 equal 'bad -p' $? 125
 one_line
