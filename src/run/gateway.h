@@ -53,8 +53,8 @@ weir_ns wir_flows_deadline(const struct wir_run *);
 void wir_flows_expire(struct wir_run *);
 
 /* A datagram from a client of -p. */
-void wir_flow_inward(struct wir_run *, int fd, const struct sockaddr_storage *client, socklen_t, uint16_t port,
-                     const void *data, size_t len);
+void wir_flow_inward(struct wir_run *, int fd, const struct sockaddr_storage *client, socklen_t client_len,
+                     uint16_t port, const void *bytes, size_t len);
 
 /* Tell the program's host, by an ICMP error across the link, that a datagram did not arrive. */
 void wir_unreach_send(struct wir_run *, const struct weir_sockaddr *from, const struct weir_sockaddr *to, int err);

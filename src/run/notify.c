@@ -273,10 +273,14 @@ static void notify_ready(struct wir_os_source *source, uint32_t events)
     struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, notify_source));
 
     if (events & EPOLLIN) {
-        struct wir_call call;
-        memset(&call, 0, sizeof call); /* the kernel insists on zeros */
-        if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &call.req) < 0)
+        union {
+            struct seccomp_notif req;
+            char room[512]; /* a newer kernel may tell more than we know of */
+        } in;
+        memset(&in, 0, sizeof in); /* the kernel insists on zeros */
+        if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_RECV, &in) < 0)
             return; /* interrupted before we came to it */
+        struct wir_call call = {.req = in.req};
         forget_thread(r, call.req.pid);
         dispatch(r, &call);
     } else if (events & (EPOLLHUP | EPOLLERR)) {

@@ -107,8 +107,11 @@ static bool up_read(struct wir_pump *p)
     struct weir_block **scratch = scratch_of(p);
     if (!*scratch)
         *scratch = weir_block_new(weir_stack_pool(p->host->stack), BLOCK_BYTES);
-    if (!*scratch)
-        return false; /* at the memory limit: tried again when the connection has moved */
+    if (!*scratch) { /* at the memory limit: tried again when the connection has moved */
+        p->is_starved = true;
+        p->os_in = false;
+        return false;
+    }
     ssize_t n = recv(p->fd, (*scratch)->data, BLOCK_BYTES, MSG_DONTWAIT);
     if (n < 0) {
         p->os_in = false;
@@ -326,6 +329,8 @@ static void os_ready(struct wir_os_source *source, uint32_t events)
 static void net_ready(struct wir_net_source *source, uint32_t events)
 {
     struct wir_pump *p = (struct wir_pump *)((char *)source - offsetof(struct wir_pump, net_source));
+    p->os_in |= p->is_starved;
+    p->is_starved = false;
     if (events & WEIR_POLLPRI)
         p->net_pri = p->net_in = true;
     if (events & (WEIR_POLLIN | WEIR_POLLRDHUP | WEIR_POLLHUP | WEIR_POLLERR))

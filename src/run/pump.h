@@ -33,6 +33,7 @@ struct wir_pump {
     bool os_in, os_out;    /* worth trying */
     bool os_rdhup, os_hup; /* the kernel said so; what was written before is still to be read */
     bool net_in, net_out;
+    bool is_starved;      /* there was no memory to read into */
     bool os_eof, net_eof; /* passed on */
     bool os_deaf;         /* nobody reads there any more: what arrives is thrown away */
     int net_err;          /* what the weir socket ended with, once there is nothing more to hand over */

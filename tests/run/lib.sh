@@ -72,6 +72,7 @@ listens()
     grep -q ":$(printf %04X "$1") 0" "/proc/net/${2:-tcp}"
 }
 
+# shellcheck disable=SC2034 # both variables are for the script
 # serve DIRECTORY [ADDRESS]: the host serves its files; sets $port and $server.
 # shellcheck disable=SC2034 # the scripts that source this use them
 serve()
