@@ -125,7 +125,8 @@ struct weir_ev_conn {
     uint32_t cwnd_bytes, ssthresh_bytes; /* ssthresh: UINT32_MAX while infinite */
     uint32_t flight_bytes;
     uint32_t snd_wnd_bytes, rcv_wnd_bytes;
-    weir_ns srtt, rttvar, rto; /* 0 before the first sample */
+    weir_ns srtt, rttvar; /* 0 before the first sample */
+    weir_ns rto;
 };
 
 struct weir_event {

@@ -43,8 +43,8 @@ struct wi_net_hdr {
     uint8_t proto;
     uint8_t ttl; /* 0: the default */
     uint8_t tos;
-    bool df;             /* don't fragment (IPv4) / never fragment here (IPv6) */
-    bool mcast_loop;     /* to a group: members on this host hear it too */
+    bool df;         /* don't fragment (IPv4) / never fragment here (IPv6) */
+    bool mcast_loop; /* to a group: members on this host hear it too */
 };
 
 /*

@@ -166,7 +166,7 @@ static void undo_connect(struct wi_tcp_conn *c, const struct wi_sk *before)
 static int start_connect(struct wi_tcp_conn *c, const struct weir_sockaddr *peer)
 {
     struct wi_sk *sk = &c->sk;
-    if (c->opened_at)
+    if (c->is_active) /* it has been a connection before */
         renew(c);
     int err = wi_net_route(sk->net, &peer->addr, sk->has_addr ? &sk->local.addr : NULL, sk->opts.bound_if,
                            sk->opts.transparent, &c->dst);

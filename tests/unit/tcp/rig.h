@@ -43,6 +43,7 @@ struct rig {
     enum weir_why whys[OUT_MAX];
     unsigned why_n;
     const char *last_cause;
+    uint64_t closed_out, closed_in; /* bytes, by the last CLOSE event */
 };
 
 static struct rig *the_rig; /* on_ready has no argument of its own */
@@ -69,6 +70,10 @@ static inline void rig_event(void *ctx, const struct weir_event *e)
         r->whys[r->why_n++] = e->u.seg.why;
     if (e->kind == WEIR_EV_STATE)
         r->last_cause = e->u.state.cause;
+    if (e->kind == WEIR_EV_CLOSE) {
+        r->closed_out = e->u.close.bytes_out;
+        r->closed_in = e->u.close.bytes_in;
+    }
 }
 
 static inline void rig_ready(struct wi_sk *sk, uint32_t events)

@@ -3,6 +3,8 @@
  */
 #include "rig.h"
 
+#include <weir/weir.h>
+
 #define IRS (UINT32_MAX)
 
 /* SYN-SENT, by the socket's own connect; our SYN was the first segment. */
@@ -238,6 +240,54 @@ static void test_close_waits_for_the_data_before_the_fin(void **state)
     rig_end(r);
 }
 
+/* The CLOSE event counts the program's bytes, not the numbers of SYN and FIN; TCP_INFO counts all, as Linux does. */
+static void test_close_event_counts_payload_alone(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    rig_in(r, (struct in){.seq = 0, .ack = 1, .flags = WI_TH_SYN | WI_TH_ACK, .mss = MSS});
+    rig_write(r, 80);
+    rig_in(r, (struct in){.seq = 1, .ack = 81, .flags = WI_TH_ACK, .len = 30});
+    wi_tcp_end_send(c, "test");
+    rig_flush(r);
+    rig_in(r, (struct in){.seq = 31, .ack = 82, .flags = WI_TH_ACK | WI_TH_FIN});
+    assert_int_equal(c->state, WEIR_TCP_TIME_WAIT);
+    assert_int_equal(r->closed_out, 80);
+    assert_int_equal(r->closed_in, 30);
+    assert_int_equal(c->bytes_acked, 82);
+    rig_end(r);
+}
+
+static void count_closes(void *ctx, const struct weir_event *e)
+{
+    unsigned *n = ctx;
+    *n += e->kind == WEIR_EV_CLOSE;
+}
+
+/* A stack's clock may begin at 0: a connection that failed then is renewed as any other. */
+static void test_open_again_at_time_zero_begins_anew(void **state)
+{
+    (void)state;
+    struct heap heap = {0};
+    unsigned closed_n = 0;
+    struct weir_config cfg = {.alloc = heap_owner(&heap),
+                              .seed = 3,
+                              .on_event = count_closes,
+                              .event_ctx = &closed_n,
+                              .event_mask = WEIR_EV_BIT(WEIR_EV_CLOSE)};
+    struct weir *w = weir_new(&cfg);
+    weir_fd fd = weir_socket(w, WEIR_AF_INET, WEIR_SOCK_STREAM, 0);
+    struct weir_sockaddr nobody = {.family = WEIR_AF_INET, .addr = weir_addr_v4(127, 0, 0, 1), .port = 9};
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(weir_connect(w, fd, &nobody), -WEIR_EINPROGRESS);
+        assert_int_equal(weir_connect(w, fd, &nobody), -WEIR_ECONNREFUSED);
+        assert_int_equal(closed_n, i);
+    }
+    weir_free(w);
+    assert_int_equal(heap.bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +303,8 @@ int main(void)
         cmocka_unit_test(test_close_simultaneous_passes_through_closing),
         cmocka_unit_test(test_close_orphan_in_fin_wait_2_times_out),
         cmocka_unit_test(test_close_waits_for_the_data_before_the_fin),
+        cmocka_unit_test(test_close_event_counts_payload_alone),
+        cmocka_unit_test(test_open_again_at_time_zero_begins_anew),
     };
     return cmocka_run_group_tests_name("tcp/open", tests, NULL, NULL);
 }
