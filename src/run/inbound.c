@@ -29,6 +29,7 @@ static weir_fd dial_program(struct wir_run *r, const struct weir_sockaddr *clien
     if (net < 0)
         return net;
     weir_setsockopt(w, net, WEIR_SOL_IP, WEIR_IP_TRANSPARENT, &one, sizeof one);
+    weir_setsockopt(w, net, WEIR_SOL_SOCKET, WEIR_SO_REUSEADDR, &one, sizeof one);
     int err = weir_bind(w, net, client);
     if (err == 0)
         err = weir_connect(w, net, &to);

@@ -203,6 +203,7 @@ void wir_on_accept(struct wir_run *r, struct wir_call *call)
     }
     if (try_accept(r, call))
         return;
+    take_token(s); /* what was announced may have been reset before anybody took it */
     if (wir_sock_is_nonblocking(call))
         wir_call_fail(r, call, EAGAIN);
     else

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,10 +108,10 @@ int wir_sock_borrow(struct wir_sock *s)
 
 void wir_sock_show_reset(struct wir_sock *s)
 {
-    char peek;
+    struct pollfd p = {.fd = s->pump.fd, .events = POLLIN};
     if (s->pump.fd < 0)
         return;
-    if (recv(s->pump.fd, &peek, 1, MSG_DONTWAIT | MSG_PEEK) <= 0) {
+    if (poll(&p, 1, 0) == 0) { /* nothing unread, and not closed by the program either */
         int end = wir_sock_borrow(s);
         if (end >= 0) {
             send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* something unread, so that our close is a reset */

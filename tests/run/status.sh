@@ -62,6 +62,9 @@ equal 'port in use' $? 125
 one_line
 [ ! -e started ] || fail "the program was started all the same"
 kill $server
+run -- "$WEIR" run -q -- true 2>err # the kernel allows one such supervisor: as on a kernel that allows none
+equal 'no user notification' $? 125
+one_line
 "$WEIR" rnu 2>err
 equal 'a mistyped command' $? 2
 grep -q "'run'" err || fail "no suggestion: $(cat err)"
