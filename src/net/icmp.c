@@ -64,13 +64,15 @@ static bool is_within_rate(struct wi_net *net, const struct weir_addr *to)
 
 /* ---- Sending ---- */
 
-/* The message `p` of `len` bytes is in `pkt`: seal it and send it to whoever `to` is. */
+/* The message `p` of `len` bytes is in `pkt`: seal it and send it to whoever `to` is, who was heard through `rx`. A
+ * link-local address means its link's host only. */
 static void send_message(struct wi_net *net, struct weir_pkt *pkt, uint8_t *p, size_t len, const struct weir_addr *src,
-                         const struct weir_addr *to, uint8_t tos)
+                         const struct weir_addr *to, const struct wi_rx *rx, uint8_t tos)
 {
     struct wi_dst dst;
     bool is_v6 = !weir_addr_is_v4(to);
-    if (wi_net_route(net, to, src, 0, true, &dst) < 0) {
+    int link = is_v6 && weir_addr_is_linklocal(to) ? rx->netif->index : 0;
+    if (wi_net_route(net, to, src, link, true, &dst) < 0) {
         wi_count(net->core, WI_STAT_IcmpOutErrors);
         wi_drop(net->core, WEIR_DROP_NO_ROUTE, pkt, 0);
         weir_pkt_unref(pkt);
@@ -110,7 +112,7 @@ void wi_icmp_send_error(struct wi_net *net, const struct wi_icmp_owed *owed, con
     wi_icmp_put(p, &icmp);
     (void)weir_pkt_copy(pkt, pkt->l3_off, p + WI_ICMP_HDR, quote);
     struct weir_addr src = error_src(net, ip, rx);
-    send_message(net, out, p, WI_ICMP_HDR + quote, &src, &ip->src, 0);
+    send_message(net, out, p, WI_ICMP_HDR + quote, &src, &ip->src, rx, 0);
 }
 
 void wi_net_send_unreach(struct wi_net *net, enum wi_unreach what, const struct weir_pkt *pkt, const struct wi_ip *ip,
@@ -152,7 +154,7 @@ static enum weir_drop echo(struct wi_net *net, const struct weir_pkt *pkt, const
     (void)weir_pkt_copy(pkt, pkt->l4_off, p, ip->l4_len);
     wi_icmp_put(p, &reply);
     struct weir_addr src = is_group ? wi_ifaddr_on_link(rx->netif, &ip->src) : ip->dst;
-    send_message(net, out, p, ip->l4_len, &src, &ip->src, ip->tos);
+    send_message(net, out, p, ip->l4_len, &src, &ip->src, rx, ip->tos);
     return WEIR_DROP_NONE;
 }
 

@@ -84,6 +84,25 @@ static void test_echo_is_answered_whole(void **state)
     world_end(w);
 }
 
+/* RFC 4291 2.5.6: the same link-local prefix is on every link; the answer goes back where the question came from. */
+static void test_echo_from_a_link_local_address_is_answered_on_its_link(void **state)
+{
+    (void)state;
+    uint8_t msg[8];
+    struct wi_ip ip;
+    const struct wi_icmp icmp = {.kind = WI_ICMP_ECHO_REQUEST, .is_v6 = true, .id = 7, .echo_seq = 9};
+    struct world *w = world_new(); /* fe80::/64 is on Ethernet already */
+    world_addr(w, w->raw, "fe80::77", 64);
+    world_pass(w, WEIR_SEC(20));
+    world_forget_sent(w);
+    wi_icmp_put(msg, &icmp);
+    say_bytes(w, true, "fe80::99", "fe80::77", msg, sizeof msg);
+    assert_int_equal(w->eth_sent.n, 0);
+    assert_int_equal(w->raw_sent.n, 1);
+    assert_int_equal(sent_icmp(&w->raw_sent, 0, &ip).kind, WI_ICMP_ECHO_REPLY);
+    world_end(w);
+}
+
 /* Smurf (CVE-1999-0513), 1122-C9. */
 static void test_echo_to_broadcast_is_ignored(void **state)
 {
@@ -504,6 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo_is_answered_whole),
+        cmocka_unit_test(test_echo_from_a_link_local_address_is_answered_on_its_link),
         cmocka_unit_test(test_echo_to_broadcast_is_ignored),
         cmocka_unit_test(test_other_types_are_silently_dropped),
         cmocka_unit_test(test_bad_checksum_and_every_truncation_are_dropped),
