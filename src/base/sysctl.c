@@ -106,6 +106,7 @@ static const struct tunable tunables[] = {
     V4(tcp_sack, 1, 0, 1, "1: selective acknowledgement (RFC 2018)"),
     V4(tcp_slow_start_after_idle, 1, 0, 1, "1: the congestion window decays in idle times (RFC 5681 4.1)"),
     V4(tcp_stdurg, 0, 0, 1, "1: the urgent pointer's RFC 1122 meaning: the last urgent byte (RFC 6093)"),
+    V4(tcp_syn_linear_timeouts, 4, 0, 127, "retransmissions of a SYN before the timeout begins to double"),
     V4(tcp_syn_retries, 6, 1, 127, "retransmissions of a SYN"),
     V4(tcp_synack_retries, 5, 0, 255, "retransmissions of a SYN-ACK"),
     V4(tcp_syncookies, 1, 0, 2, "1: when the SYN queue is full; 2: always (RFC 4987 3.6)"),

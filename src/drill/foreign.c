@@ -20,6 +20,7 @@
 #define RECEIVE_TRIES  1000000
 #define STATE_TRIES    100000
 #define COMMAND_CAP    512
+#define AWAIT_STEP_US  1000 /* how often to look whether a call has returned */
 
 struct foreign {
     struct wdr_target target;
@@ -56,6 +57,34 @@ static int64_t call_socket(struct foreign *f, const struct wdr_op *op)
     }
 }
 
+/* The interface has no select: poll asks the same. */
+static int64_t call_select(struct foreign *f, const struct wdr_op *op)
+{
+    static const short ask[3] = {POLLIN, POLLOUT, POLLPRI};
+    static const short yes[3] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI};
+    struct pollfd fds[FD_SETSIZE];
+    nfds_t n = 0;
+    int found = 0, ms = op->timeout ? (int)(op->timeout->tv_sec * 1000 + (op->timeout->tv_usec + 999) / 1000) : -1;
+    for (int fd = 0; fd < op->a; fd++) {
+        fds[n] = (struct pollfd){.fd = fd};
+        for (int i = 0; i < 3; i++)
+            fds[n].events = (short)(fds[n].events | (op->sets[i] && FD_ISSET(fd, op->sets[i]) ? ask[i] : 0));
+        n += fds[n].events != 0;
+    }
+    int ret = f->hooks.poll(f->hooks.userdata, fds, n, ms);
+    for (int i = 0; i < 3 && ret >= 0; i++) {
+        if (op->sets[i])
+            FD_ZERO(op->sets[i]);
+        for (nfds_t k = 0; k < n && op->sets[i]; k++) {
+            if ((fds[k].events & ask[i]) && (fds[k].revents & yes[i])) {
+                FD_SET(fds[k].fd, op->sets[i]);
+                found++;
+            }
+        }
+    }
+    return ret < 0 ? ret : found;
+}
+
 static int64_t call_any(struct foreign *f, const struct wdr_op *op)
 {
     struct packetdrill_interface *h = &f->hooks;
@@ -71,6 +100,7 @@ static int64_t call_any(struct foreign *f, const struct wdr_op *op)
     case WDR_OP_SEND: return h->send(u, op->fd, op->buf, op->len, op->flags);
     case WDR_OP_SENDTO: return h->sendto(u, op->fd, op->buf, op->len, op->flags, op->addr, op->addr_len);
     case WDR_OP_SENDMSG: return h->sendmsg(u, op->fd, op->msg, op->flags);
+    case WDR_OP_SELECT: return call_select(f, op);
     case WDR_OP_POLL: return h->poll(u, op->pollfds, op->len, op->a);
     case WDR_OP_EPOLL_CREATE: return h->epoll_create(u, op->a);
     case WDR_OP_EPOLL_CTL: return h->epoll_ctl(u, op->fd, op->a, op->fd2, op->event);
@@ -173,6 +203,13 @@ static bool settle(struct foreign *f)
     return atomic_load(&f->is_done);
 }
 
+static void foreign_await(struct wdr_target *t, weir_ns limit)
+{
+    struct foreign *f = (struct foreign *)t;
+    while (!settle(f) && foreign_now(t) < limit)
+        f->hooks.usleep(f->hooks.userdata, AWAIT_STEP_US);
+}
+
 static bool foreign_begin(struct wdr_target *t, struct wdr_op *op, bool may_block)
 {
     struct foreign *f = (struct foreign *)t;
@@ -268,6 +305,7 @@ static const struct wdr_target_ops foreign_ops = {
     .output = foreign_output,
     .begin = foreign_begin,
     .finished = foreign_finished,
+    .await = foreign_await,
     .sysctl = foreign_sysctl,
     .route = foreign_route,
     .discard = foreign_discard,

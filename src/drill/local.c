@@ -62,19 +62,33 @@ static void advance(struct local *l, weir_ns at)
     retry(l);
 }
 
-static void local_wait(struct wdr_target *t, weir_ns until)
+/* Go from deadline to deadline; false: the pending call is done (if that is what is awaited), or nothing moves. */
+static bool pass(struct local *l, weir_ns until, bool awaits)
 {
-    struct local *l = (struct local *)t;
     unsigned stands = 0;
-    for (weir_ns due = next_due(l); due <= until; due = next_due(l)) {
+    for (weir_ns due = next_due(l); due <= until && !(awaits && l->pending_done); due = next_due(l)) {
         stands = due > l->host.now ? 0 : stands + 1;
         if (stands > STANDS_MAX) {
             l->has_stalled = true;
-            return;
+            return false;
         }
         advance(l, due);
     }
-    advance(l, until);
+    return !(awaits && l->pending_done);
+}
+
+static void local_wait(struct wdr_target *t, weir_ns until)
+{
+    struct local *l = (struct local *)t;
+    if (pass(l, until, false))
+        advance(l, until);
+}
+
+static void local_await(struct wdr_target *t, weir_ns limit)
+{
+    struct local *l = (struct local *)t;
+    if (pass(l, limit, true))
+        advance(l, limit);
 }
 
 static weir_ns local_now(struct wdr_target *t)
@@ -185,6 +199,7 @@ static const struct wdr_target_ops local_ops = {
     .output = local_output,
     .begin = local_begin,
     .finished = local_finished,
+    .await = local_await,
     .sysctl = local_sysctl,
     .route = local_route,
     .discard = local_discard,

@@ -105,8 +105,8 @@ static bool await_running(struct wdr_player *pl)
         return false;
     if (!pl->has_running)
         return true;
-    pl->target->ops->wait(pl->target,
-                          pl->running_end + wdr_player_tolerance(pl, pl->running_end, pl->running_begin) + 1);
+    pl->target->ops->await(pl->target,
+                           pl->running_end + wdr_player_tolerance(pl, pl->running_end, pl->running_begin) + 1);
     return check_running(pl);
 }
 

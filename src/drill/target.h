@@ -38,6 +38,9 @@ struct wdr_target_ops {
     bool (*begin)(struct wdr_target *, struct wdr_op *, bool may_block);
     bool (*finished)(struct wdr_target *, weir_ns *at);
 
+    /* Let time pass until the pending call is done, or `limit`. */
+    void (*await)(struct wdr_target *, weir_ns limit);
+
     int (*sysctl)(struct wdr_target *, const char *name, const char *value);
     int (*route)(struct wdr_target *, uint32_t mtu, uint32_t advmss, uint32_t initcwnd); /* 0: as it was */
     void (*discard)(struct wdr_target *, bool on); /* a queue that takes nothing: what is sent is lost */

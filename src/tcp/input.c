@@ -308,7 +308,8 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         return WEIR_DROP_NONE;
     if (is_unwanted(c, s)) {
         wi_count(c->sk.core, WI_STAT_TCPAbortOnData);
-        wi_tcp_done(c, WEIR_ECONNRESET, WEIR_WHY_RST_UNREAD, "data after close");
+        wi_tcp_reset_reply(c->tcp, s, WEIR_WHY_RST_UNREAD); /* as Linux: to the segment, not from the connection */
+        wi_tcp_done(c, WEIR_ECONNRESET, WEIR_WHY_NONE, "data after close");
         return WEIR_DROP_TCP_CLOSED_DATA;
     }
     if (!takes_text(c->state)) {

@@ -171,8 +171,12 @@ unsigned wi_tcp_rcvq_sacks(struct wi_tcp_conn *c, struct wi_sack_block *out, uns
         out[n++] = q->dsack;
         q->has_dsack = false;
     }
-    for (unsigned i = 0; i < q->sack_n && n < max; i++)
-        out[n++] = q->sacks[i];
+    for (unsigned i = 0; i < q->sack_n && n < max; i++) {
+        out[n] = q->sacks[i];
+        if (q->has_fin && wi_seq_eq(out[n].hi, q->fin_seq)) /* it has arrived too, and takes a number */
+            out[n].hi = wi_seq_add(out[n].hi, 1);
+        n++;
+    }
     return n;
 }
 
@@ -437,6 +441,20 @@ static void note_fin(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     q->fin_seq = data_end;
 }
 
+/* A FIN without text has come ahead of its turn: it is reported as data would be. */
+static void note_lone_fin(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    const struct wi_tcp_ooo *last = ooo_of(wi_rb_last(&q->ooo));
+
+    if (!q->has_fin)
+        return;
+    if (last && wi_seq_eq(last->hi, q->fin_seq))
+        note_sack(q, last->lo, last->hi);
+    else
+        note_sack(q, q->fin_seq, wi_seq_add(q->fin_seq, 1));
+}
+
 enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
 {
     if (wi_seq_eq(seg->end, seg->seq))
@@ -457,8 +475,10 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     note_fin(c, seg);
     struct wi_seq hi = wi_seq_add(seg->seq, seg->data_len);
     if (seg->data_len == 0) {
-        if (!in_order)
+        if (!in_order) {
+            note_lone_fin(c);
             wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        }
         return WEIR_DROP_NONE;
     }
     return in_order ? take_in_order(c, seg, hi) : take_ahead(c, seg, hi);

@@ -90,8 +90,8 @@ const char *wi_tcp_rcvq_check(const struct wi_tcp_conn *);
  * The first window and scale for a receive buffer, as Linux's tcp_select_initial_window. clamp: TCP_WINDOW_CLAMP, 0
  * none; mss: what a full segment will hold. *wnd is in bytes; *wscale is 0 unless wscale_ok.
  */
-void wi_tcp_window_first(const struct wi_core *, uint32_t rcvbuf_bytes, uint32_t clamp, uint32_t mss, bool wscale_ok,
-                         uint32_t *wnd, uint8_t *wscale);
+void wi_tcp_window_first(const struct wi_core *, const struct wi_sk_opts *, uint32_t clamp, uint32_t mss,
+                         bool wscale_ok, uint32_t *wnd, uint8_t *wscale);
 
 /* Files of the receiving side among themselves. */
 void wi_tcp_window_grow(struct wi_tcp_conn *, uint32_t len, uint32_t charge); /* in-order data of this size came */

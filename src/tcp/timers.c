@@ -129,6 +129,8 @@ static bool write_timed_out(struct wi_tcp_conn *c)
     const struct wi_sysctl *s = &c->sk.core->sysctl;
     if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD) {
         unsigned max = c->syn_retries ? c->syn_retries : (unsigned)s->tcp_syn_retries;
+        if (c->state == WEIR_TCP_SYN_SENT) /* those before the back-off begins don't count */
+            max += (unsigned)s->tcp_syn_linear_timeouts;
         weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
         return c->loss.retransmits >= max || (user && c->sk.core->now - c->opened_at >= user);
     }
@@ -171,7 +173,10 @@ static bool rto_in_zero_window(struct wi_tcp_conn *c, const struct wi_tcp_rec *h
 
 static void after_rto(struct wi_tcp_conn *c)
 {
-    wi_tcp_rtt_backoff(c);
+    /* Linux repeats the first SYNs without backing off: who has lost one has not met congestion yet. */
+    bool is_linear = c->state == WEIR_TCP_SYN_SENT && c->total_rto <= c->sk.core->sysctl.tcp_syn_linear_timeouts;
+    if (!is_linear)
+        wi_tcp_rtt_backoff(c);
     wi_tcp_rearm_rto(c);
 }
 

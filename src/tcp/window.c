@@ -62,11 +62,15 @@ static uint8_t scale_for(uint64_t space)
     return scale;
 }
 
-void wi_tcp_window_first(const struct wi_core *core, uint32_t rcvbuf_bytes, uint32_t clamp, uint32_t mss,
+void wi_tcp_window_first(const struct wi_core *core, const struct wi_sk_opts *opts, uint32_t clamp, uint32_t mss,
                          bool wscale_ok, uint32_t *wnd, uint8_t *wscale)
 {
     uint32_t most = clamp ? clamp : WND_UNSCALED_MAX << WI_TCP_WSCALE_MAX;
-    uint32_t space = wi_min_u32(win_from_space(core, rcvbuf_bytes), most);
+    uint32_t space = win_from_space(core, opts->rcvbuf_bytes);
+
+    if (opts->rcvbuf_locked) /* it won't grow: no scale for what never comes */
+        most = wi_min_u32(most, space);
+    space = wi_min_u32(space, most);
 
     if (mss > 0 && space > mss)
         space -= space % mss;
@@ -83,9 +87,9 @@ void wi_tcp_window_first(const struct wi_core *core, uint32_t rcvbuf_bytes, uint
 void wi_tcp_window_init(struct wi_tcp_conn *c)
 {
     const struct wi_sysctl *s = &c->sk.core->sysctl;
-    uint32_t mss = c->advmss > 12 && s->tcp_timestamps ? c->advmss - 12u : c->advmss;
 
-    wi_tcp_window_first(c->sk.core, c->sk.opts.rcvbuf_bytes, c->window_clamp_bytes, mss, s->tcp_window_scaling != 0,
+    /* Whole segments of the MSS without timestamps, as Linux's SYN has it: nobody has agreed to them yet. */
+    wi_tcp_window_first(c->sk.core, &c->sk.opts, c->window_clamp_bytes, c->advmss, s->tcp_window_scaling != 0,
                         &c->rcv_wnd_bytes, &c->rcv_wscale);
     c->rcvq.rcv_ssthresh_bytes = c->rcv_wnd_bytes;
 }

@@ -127,15 +127,16 @@ static void test_open_simultaneous_repeats_its_syn_ack(void **state)
     rig_end(r);
 }
 
-/* RFC 6298 2.1, tcp_syn_retries 6: 1, 2, 4 … 64 s, then ETIMEDOUT at 127 s. */
+/* RFC 6298 2.1, tcp_syn_linear_timeouts 4 and tcp_syn_retries 6: each second at first, then backing off, and ETIMEDOUT
+ * at 131 s. */
 static void test_open_syn_is_repeated_and_given_up(void **state)
 {
     (void)state;
     struct rig *r = rig_new();
     struct wi_tcp_conn *c = conn_connecting(r);
-    weir_ns at = RIG_START;
-    for (unsigned i = 0; i < 6; i++) {
-        at += WEIR_SEC(1u << i);
+    static const unsigned repeats_s[] = {1, 2, 3, 4, 5, 7, 11, 19, 35, 67};
+    for (unsigned i = 0; i < 10; i++) {
+        weir_ns at = RIG_START + WEIR_SEC(repeats_s[i]);
         rig_until(r, at - 1);
         assert_int_equal(r->pkt_n, 1 + i);
         rig_until(r, at);
@@ -143,9 +144,9 @@ static void test_open_syn_is_repeated_and_given_up(void **state)
         expect_out(r, 1 + i, WI_TH_SYN, 0, 0);
         assert_int_equal(r->whys[1 + i], WEIR_WHY_REXMIT_SYN);
     }
-    rig_until(r, RIG_START + WEIR_SEC(127) - 1);
+    rig_until(r, RIG_START + WEIR_SEC(131) - 1);
     assert_int_equal(c->state, WEIR_TCP_SYN_SENT);
-    rig_until(r, RIG_START + WEIR_SEC(127));
+    rig_until(r, RIG_START + WEIR_SEC(131));
     assert_int_equal(c->state, WEIR_TCP_CLOSED);
     assert_int_equal(c->sk.err, WEIR_ETIMEDOUT);
     rig_end(r);
