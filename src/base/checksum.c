@@ -65,22 +65,6 @@ static uint16_t sum_run(const uint8_t *p, size_t len)
     return fold16(halves(s0) + halves(s1) + halves(s2) + halves(s3) + sum_tail(p, len));
 }
 
-static uint16_t copy_run(uint8_t *restrict dst, const uint8_t *restrict src, size_t len)
-{
-    uint64_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (; len >= STEP; dst += STEP, src += STEP, len -= STEP) {
-        uint64_t w[STEP / 8];
-        memcpy(w, src, STEP);
-        memcpy(dst, w, STEP);
-        s0 += halves(w[0]);
-        s1 += halves(w[1]);
-        s2 += halves(w[2]);
-        s3 += halves(w[3]);
-    }
-    memcpy(dst, src, len);
-    return fold16(halves(s0) + halves(s1) + halves(s2) + halves(s3) + sum_tail(src, len));
-}
-
 /* Enters the sum of a run of `len` bytes into `partial`: swapped when the run started in the middle of a word, because
  * a sum of swapped words is the swapped sum. */
 static uint64_t enter_run(uint64_t partial, uint16_t run, size_t len)
@@ -97,18 +81,7 @@ uint64_t wi_csum_add(uint64_t partial, const void *p, size_t len)
     return len ? enter_run(partial, sum_run(p, len), len) : partial;
 }
 
-uint64_t wi_csum_copy(uint64_t partial, void *restrict dst, const void *restrict src, size_t len)
-{
-    return len ? enter_run(partial, copy_run(dst, src, len), len) : partial;
-}
-
 uint16_t wi_csum_fold(uint64_t partial)
 {
     return fold16(partial & ~WI_CSUM_ODD);
-}
-
-uint16_t wi_csum_update16(uint16_t csum, uint16_t was, uint16_t is)
-{
-    uint32_t sum = (uint32_t)(uint16_t)~csum + (uint16_t)~was + is;
-    return (uint16_t)~fold16(sum);
 }

@@ -14,10 +14,6 @@
 /* The partial sum with `len` more bytes. */
 uint64_t wi_csum_add(uint64_t partial, const void *p, size_t len);
 
-/* Copies like memcpy (no overlap) and returns wi_csum_add(partial, src, len): one pass over the bytes instead of two.
- */
-uint64_t wi_csum_copy(uint64_t partial, void *restrict dst, const void *restrict src, size_t len);
-
 /* The partial sum with one 16-bit word more (host order), at an even offset: pseudo-headers, ports. */
 static inline uint64_t wi_csum_add16(uint64_t partial, uint16_t word)
 {
@@ -38,8 +34,5 @@ static inline uint16_t wi_csum_finish(uint64_t partial)
 {
     return (uint16_t)~wi_csum_fold(partial);
 }
-
-/* The checksum field `csum` after one 16-bit word it covers changed from `was` to `is`. RFC 1624, equation 3. */
-uint16_t wi_csum_update16(uint16_t csum, uint16_t was, uint16_t is);
 
 #endif

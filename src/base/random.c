@@ -78,10 +78,3 @@ uint32_t wi_secret_u32(struct wi_secret *s)
     wi_secret_bytes(s, bytes, sizeof bytes);
     return wi_get_le32(bytes);
 }
-
-uint64_t wi_secret_u64(struct wi_secret *s)
-{
-    uint8_t bytes[8];
-    wi_secret_bytes(s, bytes, sizeof bytes);
-    return wi_get_le64(bytes);
-}

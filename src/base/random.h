@@ -40,6 +40,5 @@ void wi_secret_init(struct wi_secret *s, void (*random)(void *ctx, void *buf, si
 void wi_secret_bytes(struct wi_secret *s, void *buf, size_t len);
 
 uint32_t wi_secret_u32(struct wi_secret *s);
-uint64_t wi_secret_u64(struct wi_secret *s);
 
 #endif

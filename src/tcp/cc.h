@@ -39,14 +39,14 @@ struct wi_tcp_cc {
 
 extern const struct wi_tcp_cc wi_tcp_cc_reno, wi_tcp_cc_cubic;
 
-/* By name; NULL: there is none. And the i-th, NULL past the last. */
+/* By name; NULL: there is none. */
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name);
-const struct wi_tcp_cc *wi_tcp_cc_at(unsigned i);
 
 /* Give the connection a controller. 0, or -ENOENT and nothing changed. */
 int wi_tcp_cc_set(struct wi_tcp_conn *, const char *name);
 
-/* Slow start by `acked` segments up to ssthresh; returns what is left for congestion avoidance. RFC 5681 3.1. */
+/* Slow start by `acked` segments up to ssthresh; returns what is left for congestion avoidance: nothing while the
+ * window is not used in full (RFC 7661). RFC 5681 3.1. */
 uint32_t wi_tcp_cc_slow_start(struct wi_tcp_conn *, uint32_t acked);
 
 /* One segment more for each `w` acknowledged. */

@@ -150,14 +150,9 @@ friendly:
 static void cubic_avoid(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
 {
     struct cubic *q = state(c);
-    uint32_t acked = a->acked;
-    if (!wi_tcp_is_cwnd_limited(c))
+    uint32_t acked = wi_tcp_cc_slow_start(c, a->acked);
+    if (acked == 0)
         return;
-    if (wi_tcp_in_slow_start(c)) {
-        acked = wi_tcp_cc_slow_start(c, acked);
-        if (acked == 0)
-            return;
-    }
     update_cnt(c, q, acked);
     wi_tcp_cc_additive(c, q->cnt, acked);
 }

@@ -4,9 +4,14 @@
 #include "tcp/send.h"
 
 #include "base/str.h"
+#include "base/text.h"
 
 uint32_t wi_tcp_cc_slow_start(struct wi_tcp_conn *c, uint32_t acked)
 {
+    if (!wi_tcp_is_cwnd_limited(c))
+        return 0;
+    if (!wi_tcp_in_slow_start(c))
+        return acked;
     uint32_t cwnd = c->cwnd + acked;
     cwnd = cwnd < c->ssthresh ? cwnd : c->ssthresh;
     acked -= cwnd - c->cwnd;
@@ -40,15 +45,9 @@ static uint32_t reno_ssthresh(struct wi_tcp_conn *c)
 
 static void reno_avoid(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
 {
-    uint32_t acked = a->acked;
-    if (!wi_tcp_is_cwnd_limited(c))
-        return;
-    if (wi_tcp_in_slow_start(c)) {
-        acked = wi_tcp_cc_slow_start(c, acked);
-        if (acked == 0)
-            return;
-    }
-    wi_tcp_cc_additive(c, c->cwnd, acked);
+    uint32_t acked = wi_tcp_cc_slow_start(c, a->acked);
+    if (acked > 0)
+        wi_tcp_cc_additive(c, c->cwnd, acked);
 }
 
 static uint32_t reno_undo(struct wi_tcp_conn *c)
@@ -68,24 +67,10 @@ const struct wi_tcp_cc wi_tcp_cc_reno = {
 
 static const struct wi_tcp_cc *const controllers[] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno};
 
-const struct wi_tcp_cc *wi_tcp_cc_at(unsigned i)
-{
-    return i < WI_ARRAY_LEN(controllers) ? controllers[i] : NULL;
-}
-
-static bool is_same_name(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name)
 {
     for (unsigned i = 0; i < WI_ARRAY_LEN(controllers); i++) {
-        if (is_same_name(controllers[i]->name, name))
+        if (wi_str_equal(controllers[i]->name, name))
             return controllers[i];
     }
     return NULL;

@@ -86,15 +86,6 @@ struct wi_ip {
 enum weir_drop wi_ip_parse(struct wi_ip *out, const uint8_t *p, size_t lin_len, size_t len, bool check_csum);
 
 /*
- * Go on with the extension headers of a reassembled IPv6 datagram.
- *
- * ip       in: base header fields, proto (as the first fragment's fragment header has it), l4_off = 0, l4_len = payload
- * length; out: proto, l4_off and l4_len of the upper protocol. Left alone on a drop, but for `owed`, whose pointer
- * counts from `payload`
- */
-enum weir_drop wi_ipv6_walk(struct wi_ip *ip, const uint8_t *payload, size_t lin_len);
-
-/*
  * Read the headers of a packet that an ICMP error quotes: cut off anywhere, its lengths and sums believed by nobody
  * (RFC 1122 3.2.2). In *out: addresses, proto, ttl, tos, the fragment fields, l4_off, and as l4_len the bytes of the
  * transport header and payload that are there: 0 when the quote ends before, or is of a later fragment. False: no IP

@@ -236,24 +236,6 @@ enum weir_drop wi_ipv6_parse(struct wi_ip *h, const uint8_t *p, size_t lin_len, 
     return walk(h, &c);
 }
 
-enum weir_drop wi_ipv6_walk(struct wi_ip *ip, const uint8_t *payload, size_t lin_len)
-{
-    struct wi_ip h = *ip;
-    struct chain c = {
-        .p = payload, .lin_len = lin_len, .end = ip->l4_len, .nh_off = ip->proto_off, .nh = ip->proto, .header_n = 1};
-
-    h.is_frag = false;
-    h.mf = false;
-    h.has_frag_hdr = true;
-    h.owed = (struct wi_ip_owed){0};
-    enum weir_drop why = walk(&h, &c);
-    if (why == WEIR_DROP_NONE)
-        *ip = h;
-    else
-        ip->owed = h.owed;
-    return why;
-}
-
 bool wi_ipv6_skim(struct wi_ip *h, const uint8_t *p, size_t len)
 {
     if (len < WI_IPV6_HDR)

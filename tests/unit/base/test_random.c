@@ -122,10 +122,9 @@ static void test_secret_with_owner_source_uses_it(void **state)
     struct wi_secret s;
     wi_secret_init(&s, owner_random, &calls, 0);
     assert_int_equal(wi_secret_u32(&s), 0x01010101);
-    assert_true(wi_secret_u64(&s) == 0x0202020202020202);
     uint8_t b[3];
     wi_secret_bytes(&s, b, sizeof b);
-    assert_memory_equal(b, "\3\3\3", 3);
+    assert_memory_equal(b, "\2\2\2", 3);
 }
 
 static void test_secret_without_source_repeats_with_the_seed(void **state)

@@ -462,45 +462,6 @@ static void test_ipv6_parse_first_fragment_cut_in_extension_owes(void **state)
     assert_int_equal(parse(&ip, &d), WEIR_DROP_IPV6_FRAG_CHAIN);
 }
 
-static void test_ipv6_walk_reassembled_reaches_upper(void **state)
-{
-    (void)state;
-    const uint8_t payload[20] = {WI_IP_UDP, 0, 1, 4};
-    struct wi_ip ip = {
-        .is_v6 = true, .proto = WI_IP_DSTOPTS, .proto_off = 40, .l4_len = 20, .is_frag = true, .mf = true};
-
-    uint8_t *p = exact_copy(payload, sizeof(payload));
-    assert_int_equal(wi_ipv6_walk(&ip, p, sizeof(payload)), WEIR_DROP_NONE);
-    free(p);
-    assert_int_equal(ip.proto, WI_IP_UDP);
-    assert_int_equal(ip.l4_off, 8);
-    assert_int_equal(ip.l4_len, 12);
-    assert_true(ip.has_frag_hdr);
-    assert_false(ip.is_frag || ip.mf);
-}
-
-static void test_ipv6_walk_reassembled_refuses_nested_headers(void **state)
-{
-    (void)state;
-    static const struct {
-        uint8_t first, bytes[8];
-        enum weir_drop why;
-        bool is_owed;
-    } cases[] = {
-        {WI_IP_FRAGMENT, {WI_IP_UDP}, WEIR_DROP_IPV6_EXT_ORDER, false},
-        {WI_IP_HOPOPTS, {WI_IP_UDP, 0, 1, 4}, WEIR_DROP_IPV6_EXT_ORDER, true},
-        {WI_IP_DSTOPTS, {WI_IP_UDP, 0, 0xfe, 4}, WEIR_DROP_IPV6_OPTION_UNKNOWN, true},
-        {WI_IP_DSTOPTS, {WI_IP_UDP, 1}, WEIR_DROP_IPV6_EXT_SHORT, false},
-    };
-
-    for (size_t i = 0; i < WI_ARRAY_LEN(cases); i++) {
-        struct wi_ip ip = {.is_v6 = true, .proto = cases[i].first, .l4_len = 8};
-        assert_int_equal(wi_ipv6_walk(&ip, cases[i].bytes, 8), cases[i].why);
-        assert_int_equal(ip.owed.is_owed, cases[i].is_owed);
-        assert_int_equal(ip.proto, cases[i].first);
-    }
-}
-
 static void test_ipv6_put_fragment_with_alert_is_parsed_back(void **state)
 {
     (void)state;
@@ -589,8 +550,6 @@ int main(void)
         cmocka_unit_test(test_ipv6_parse_fragment_bad_length_owes),
         cmocka_unit_test(test_ipv6_parse_first_fragment_needs_whole_chain),
         cmocka_unit_test(test_ipv6_parse_first_fragment_cut_in_extension_owes),
-        cmocka_unit_test(test_ipv6_walk_reassembled_reaches_upper),
-        cmocka_unit_test(test_ipv6_walk_reassembled_refuses_nested_headers),
         cmocka_unit_test(test_ipv6_put_fragment_with_alert_is_parsed_back),
         cmocka_unit_test(test_ip_skim_v6_quote_walks_as_far_as_it_goes),
         cmocka_unit_test(test_ip_skim_v6_later_fragment_has_no_l4),
