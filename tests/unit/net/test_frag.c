@@ -42,7 +42,7 @@ static void assert_heard(const struct world *w, unsigned n, uint32_t len)
     assert_memory_equal(w->heard.bytes, data, len);
 }
 
-/* Any order, both versions; 1122-I10: as large as a datagram gets. */
+/* Any order, both versions: as large as a datagram gets. Rows: 1122-I10 */
 static void test_reassembly_any_order_gives_the_datagram(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void test_reassembly_keeps_datagrams_apart(void **state)
     world_end(w);
 }
 
-/* 8200-8; RFC 3128's spirit: a repeated fragment is no attack. */
+/* RFC 3128's spirit: a repeated fragment is no attack. Rows: 8200-8 */
 static void test_duplicate_fragment_is_tolerated(void **state)
 {
     (void)state;
@@ -107,7 +107,8 @@ static void test_duplicate_fragment_is_tolerated(void **state)
     world_end(w);
 }
 
-/* 1122-I13, 8200-8; teardrop, bonk, overlap evasion: the whole datagram goes, and what comes of it later. */
+/* Teardrop, bonk, overlap evasion: the whole datagram goes, and what comes of it later. Rows: 1122-I13 8200-8
+ * attack-teardrop attack-bonk-boink-newtear-nestea attack-overlapping-fragment-evasion */
 static void test_overlapping_fragments_drop_the_datagram(void **state)
 {
     (void)state;
@@ -161,7 +162,7 @@ static void test_fragments_beyond_the_end_drop_the_datagram(void **state)
     world_end(w);
 }
 
-/* Ping of death (CVE-1999-0128), 8200-10. */
+/* Ping of death (CVE-1999-0128). Rows: 8200-10 attack-ping-of-death */
 static void test_fragment_beyond_65535_is_refused(void **state)
 {
     (void)state;
@@ -175,7 +176,7 @@ static void test_fragment_beyond_65535_is_refused(void **state)
     world_end(w);
 }
 
-/* 1122-I11, I12, 8200-7: time runs out; the sender hears of it if the first fragment came. */
+/* Time runs out; the sender hears of it if the first fragment came. Rows: 1122-I11 1122-I12 8200-7 */
 static void test_timeout_frees_and_tells_when_the_first_fragment_is_here(void **state)
 {
     (void)state;
@@ -201,7 +202,7 @@ static void test_timeout_frees_and_tells_when_the_first_fragment_is_here(void **
     }
 }
 
-/* 8200-12, RFC 6946: an atomic fragment is whole by itself. */
+/* RFC 6946: an atomic fragment is whole by itself. Rows: 8200-12 */
 static void test_atomic_fragment_is_delivered_alone(void **state)
 {
     (void)state;
@@ -238,8 +239,8 @@ static void test_congestion_mark_of_any_fragment_stays(void **state)
     world_end(w);
 }
 
-/* Rose, FragmentSmack, Jolt2: many that never end, many tiny ones, the same one for ever. Memory stays, and a datagram
- * that is whole still gets through. */
+/* Rose, FragmentSmack, Jolt2: many that never end, many tiny ones, the same one for ever. Memory stays, and a
+ * datagram that is whole still gets through. Rows: attack-rose attack-fragmentsmack attack-jolt2 */
 static void test_floods_of_fragments_are_bounded(void **state)
 {
     (void)state;
@@ -287,7 +288,7 @@ static void test_random_overlaps_never_deliver_a_mixture(void **state)
     world_end(w);
 }
 
-/* 8200-13, 6980. */
+/* RFC 6980: neighbour discovery does not come in fragments. Rows: 8200-13 */
 static void test_fragmented_neighbour_discovery_is_ignored(void **state)
 {
     (void)state;

@@ -74,7 +74,7 @@ static uint8_t sent_type(const struct world *w, unsigned i, const char *dst)
     return buf[ip.l4_off];
 }
 
-/* 1112-1, 1122-M1: a group is heard once it is joined; all-hosts always. */
+/* A group is heard once it is joined; all-hosts always. Rows: 1112-1 1122-M1 */
 static void test_group_is_heard_while_joined(void **state)
 {
     (void)state;
@@ -107,7 +107,7 @@ static void test_group_is_heard_while_joined(void **state)
     world_end(w);
 }
 
-/* 1112-1: groups that share a link address are told apart by IP. */
+/* Groups that share a link address are told apart by IP. Rows: 1112-1 */
 static void test_group_of_the_same_link_address_is_not_heard(void **state)
 {
     (void)state;
@@ -127,7 +127,7 @@ static void test_group_of_the_same_link_address_is_not_heard(void **state)
     world_end(w);
 }
 
-/* 2236-3, 3376-1, 2710-1: a join is reported at once and again within a second; so is the leave. */
+/* A join is reported at once and again within a second; so is the leave. Rows: 2236-3 3376-1 2710-1 */
 static void test_join_and_leave_are_reported_twice(void **state)
 {
     (void)state;
@@ -155,8 +155,8 @@ static void test_join_and_leave_are_reported_twice(void **state)
     }
 }
 
-/* 2236-1, 2236-2, 3376-2: a router of version 2 gets answers of version 2 within its time, until it has been silent
- * long enough. */
+/* A router of version 2 gets answers of version 2 within its time, until it has been silent long enough.
+ * Rows: 2236-1 2236-2 3376-2 */
 static void test_query_of_version_2_is_answered_in_kind(void **state)
 {
     (void)state;
@@ -180,7 +180,7 @@ static void test_query_of_version_2_is_answered_in_kind(void **state)
     world_end(w);
 }
 
-/* 2236-4 */
+/* Rows: 2236-4 */
 static void test_query_of_version_1_gets_version_1_reports_and_no_leave(void **state)
 {
     (void)state;
@@ -196,7 +196,7 @@ static void test_query_of_version_1_gets_version_1_reports_and_no_leave(void **s
     world_end(w);
 }
 
-/* 2236-2: somebody else's report suffices. */
+/* Somebody else's report suffices. Rows: 2236-2 */
 static void test_report_of_another_suppresses_ours(void **state)
 {
     (void)state;
@@ -216,7 +216,8 @@ static void test_report_of_another_suppresses_ours(void **state)
     world_end(w);
 }
 
-/* IGMP/MLD query storms (CVE-1999-0918, CVE-2012-0207), 3376-3: malformed, from afar, too fast. */
+/* IGMP/MLD query storms (CVE-1999-0918, CVE-2012-0207): malformed, from afar, too fast. Rows: 3376-3
+ * attack-igmp-mld-query-storms */
 static void test_queries_of_an_attacker_do_no_harm(void **state)
 {
     (void)state;
@@ -270,7 +271,7 @@ static void test_mld_query_is_answered_from_link_local(void **state)
     world_end(w);
 }
 
-/* 4862-3, 2710-1: an address on Ethernet brings its solicited-node group, and tells the routers. */
+/* An address on Ethernet brings its solicited-node group, and tells the routers. Rows: 4862-3 2710-1 */
 static void test_address_joins_its_solicited_node_group(void **state)
 {
     (void)state;

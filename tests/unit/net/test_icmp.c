@@ -56,7 +56,7 @@ static void say_error(struct world *w, struct wi_icmp icmp, const char *src, con
     say_bytes(w, icmp.is_v6, icmp.is_v6 ? "2001:db8:1::fe" : "198.51.100.254", own(icmp.is_v6), msg, len);
 }
 
-/* 1122-C8, 4443-4: all data back, from the address that was asked; 1122-I18. */
+/* All data back, from the address that was asked. Rows: 1122-C8 4443-4 1122-I18 */
 static void test_echo_is_answered_whole(void **state)
 {
     (void)state;
@@ -103,7 +103,7 @@ static void test_echo_from_a_link_local_address_is_answered_on_its_link(void **s
     world_end(w);
 }
 
-/* Smurf (CVE-1999-0513), 1122-C9. */
+/* Smurf (CVE-1999-0513). Rows: 1122-C9 attack-smurf-fraggle */
 static void test_echo_to_broadcast_is_ignored(void **state)
 {
     (void)state;
@@ -119,7 +119,7 @@ static void test_echo_to_broadcast_is_ignored(void **state)
     struct wi_ip ip;
     struct weir_addr ours = addr("198.51.100.1");
     (void)sent_icmp(&w->raw_sent, 0, &ip);
-    assert_true(weir_addr_equal(&ip.src, &ours)); /* 4443-4: from the unicast address */
+    assert_true(weir_addr_equal(&ip.src, &ours)); /* from the unicast address. Rows: 4443-4 */
     w->core.sysctl.icmp_echo_ignore_all = 1;
     say_echo(w, false, "198.51.100.1", 8);
     say_echo(w, true, "2001:db8:1::1", 8);
@@ -127,7 +127,7 @@ static void test_echo_to_broadcast_is_ignored(void **state)
     world_end(w);
 }
 
-/* 1122-C1, C11, 4443-5: types that are not for hosts, or for nobody. */
+/* Types that are not for hosts, or for nobody. Rows: 1122-C1 1122-C11 4443-5 */
 static void test_other_types_are_silently_dropped(void **state)
 {
     (void)state;
@@ -141,7 +141,7 @@ static void test_other_types_are_silently_dropped(void **state)
     }
     assert_int_equal(w->raw_sent.n, 0);
     assert_int_equal(w->heard.error_n, 0);
-    assert_true(drops(w, WEIR_DROP_ICMP_REDIRECT) >= 1);  /* 1122-C7, 4861-17 */
+    assert_true(drops(w, WEIR_DROP_ICMP_REDIRECT) >= 1);  /* Rows: 1122-C7 4861-17 */
     assert_int_equal(drops(w, WEIR_DROP_ICMP_QUENCH), 1); /* RFC 6633 */
     world_end(w);
 }
@@ -165,7 +165,7 @@ static void test_bad_checksum_and_every_truncation_are_dropped(void **state)
     world_end(w);
 }
 
-/* 1122-C4, 8200-3: a protocol that nobody speaks. */
+/* A protocol that nobody speaks. Rows: 1122-C4 8200-3 */
 static void test_unknown_protocol_is_told(void **state)
 {
     (void)state;
@@ -183,7 +183,7 @@ static void test_unknown_protocol_is_told(void **state)
     world_end(w);
 }
 
-/* 1122-C2, 4443-3: as much of the packet as fits. */
+/* As much of the packet as fits. Rows: 1122-C2 4443-3 */
 static void test_error_quotes_the_packet(void **state)
 {
     (void)state;
@@ -202,7 +202,7 @@ static void test_error_quotes_the_packet(void **state)
     world_end(w);
 }
 
-/* 1122-C3, 4443-1: about these nothing is said. */
+/* About these nothing is said. Rows: 1122-C3 4443-1 */
 static void test_error_is_not_sent_about_errors_groups_and_later_fragments(void **state)
 {
     (void)state;
@@ -233,7 +233,7 @@ static void test_error_is_not_sent_about_errors_groups_and_later_fragments(void 
     world_end(w);
 }
 
-/* 8200-4: unknown options, by their two high bits, to unicast and to a group. */
+/* Unknown options, by their two high bits, to unicast and to a group. Rows: 8200-4 */
 static void test_unknown_ipv6_option_does_as_its_bits_say(void **state)
 {
     (void)state;
@@ -261,7 +261,7 @@ static void test_unknown_ipv6_option_does_as_its_bits_say(void **state)
     }
 }
 
-/* 8200-6, RH0 amplification (CVE-2007-2242). */
+/* RH0 amplification (CVE-2007-2242). Rows: 8200-6 attack-rh0-amplification */
 static void test_routing_header_with_segments_left_is_a_problem(void **state)
 {
     (void)state;
@@ -278,7 +278,7 @@ static void test_routing_header_with_segments_left_is_a_problem(void **state)
     world_end(w);
 }
 
-/* 8200-2, 8200-9, 8200-11: headers and fragments that are told as the RFC says. */
+/* Headers and fragments that are told as the RFC says. Rows: 8200-2 8200-9 8200-11 */
 static void test_malformed_ipv6_headers_are_told_with_their_place(void **state)
 {
     (void)state;
@@ -305,7 +305,7 @@ static void test_malformed_ipv6_headers_are_told_with_their_place(void **state)
     }
 }
 
-/* 1122-C10, 4443-2: so many at once to one host, then one a second; others have their own share. */
+/* So many at once to one host, then one a second; others have their own share. Rows: 1122-C10 4443-2 */
 static void test_errors_are_limited_by_host(void **state)
 {
     (void)state;
@@ -344,7 +344,7 @@ static void test_errors_to_all_hosts_are_limited_at_random(void **state)
     world_end(w);
 }
 
-/* 1122-C5, RFC 1122 4.2.3.9: to the transport that the quote names, as the errno that Linux makes of it. */
+/* RFC 1122 4.2.3.9: to the transport that the quote names, as the errno that Linux makes of it. Rows: 1122-C5 */
 static void test_errors_reach_the_transport_as_linux_maps_them(void **state)
 {
     (void)state;
@@ -401,7 +401,7 @@ static void test_errors_about_packets_of_others_go_nowhere(void **state)
     world_end(w);
 }
 
-/* 1191-1, 1191-2, 8201-1: what a too-big message says of the MTU. */
+/* What a too-big message says of the MTU. Rows: 1191-1 1191-2 8201-1 */
 static void test_too_big_is_told_with_a_sane_mtu(void **state)
 {
     (void)state;
@@ -434,8 +434,8 @@ static uint32_t mtu_to(struct world *w, const char *text)
     return dst.mtu;
 }
 
-/* 1191-3, -4, -5, 8201-2, -4, -5: the path's MTU shrinks, never below the floor, never grows by a message, and is tried
- * again after ten minutes. */
+/* The path's MTU shrinks, never below the floor, never grows by a message, and is tried again after ten minutes.
+ * Rows: 1191-3 1191-4 1191-5 8201-2 8201-4 8201-5 */
 static void test_path_mtu_shrinks_and_expires(void **state)
 {
     (void)state;
@@ -463,7 +463,7 @@ static void test_path_mtu_shrinks_and_expires(void **state)
     world_end(w);
 }
 
-/* 8201-6 */
+/* Rows: 8201-6 */
 static void test_path_mtu_cache_is_bounded(void **state)
 {
     (void)state;

@@ -29,7 +29,7 @@ static void test_output_raw_ip_leaves_whole(void **state)
         struct wi_ip ip = sent_ip(&w->raw_sent, i, buf);
         struct weir_addr peer = addr(peers[i]);
         assert_int_equal(ip.proto, TEST_PROTO);
-        assert_int_equal(ip.ttl, 64); /* 1122-I7 */
+        assert_int_equal(ip.ttl, 64); /* Rows: 1122-I7 */
         assert_int_equal(ip.l4_len, 100);
         assert_true(ip.df);
         assert_true(weir_addr_equal(&ip.dst, &peer));
@@ -50,7 +50,8 @@ static void test_input_to_own_address_is_delivered(void **state)
     world_end(w);
 }
 
-/* 1122-I1, I4, I5, 4291-1; attacks: Land, Latierra, martian and spoofed sources. Nothing is heard, nothing is said. */
+/* Attacks: Land, Latierra, martian and spoofed sources. Nothing is heard, nothing is said. Rows: 1122-I1 1122-I4
+ * 1122-I5 4291-1 attack-latierra-loopback-spoof attack-land attack-martian-and-spoofed-sources */
 static void test_input_addresses_no_packet_may_have_are_refused(void **state)
 {
     (void)state;
@@ -95,7 +96,7 @@ static void test_input_addresses_no_packet_may_have_are_refused(void **state)
     world_end(w);
 }
 
-/* 1122-I2: the IPv4 header's sum. */
+/* The IPv4 header's sum. Rows: 1122-I2 */
 static void test_input_bad_header_checksum_is_dropped(void **state)
 {
     (void)state;
@@ -108,7 +109,7 @@ static void test_input_bad_header_checksum_is_dropped(void **state)
     world_end(w);
 }
 
-/* 1122-I6: a received TTL of 1 or 0 is no reason to drop. */
+/* A received TTL of 1 or 0 is no reason to drop. Rows: 1122-I6 */
 static void test_input_ttl_is_not_looked_at(void **state)
 {
     (void)state;
@@ -122,7 +123,7 @@ static void test_input_ttl_is_not_looked_at(void **state)
     world_end(w);
 }
 
-/* 1122-I20, L5: a unicast packet in a broadcast frame; 8200-1: link padding is no payload. */
+/* A unicast packet in a broadcast frame is not for us; link padding is no payload. Rows: 1122-I20 1122-L5 8200-1 */
 static void test_input_link_broadcast_with_unicast_destination_is_dropped(void **state)
 {
     (void)state;
@@ -151,7 +152,7 @@ static void test_input_frames_for_others_are_dropped_with_their_reason(void **st
     world_input(w, w->eth, buf, put_eth(buf, third_mac, peer_mac, WI_ETHERTYPE_IPV4, ip, len));
     world_input(w, w->eth, buf, put_eth(buf, our_mac, our_mac, WI_ETHERTYPE_IPV4, ip, len));
     world_input(w, w->eth, buf, put_eth(buf, our_mac, peer_mac, 0x88cc, ip, len));
-    world_input(w, w->eth, buf, put_eth(buf, our_mac, peer_mac, WI_ETHERTYPE_IPV6, ip, len)); /* 1122-I1 */
+    world_input(w, w->eth, buf, put_eth(buf, our_mac, peer_mac, WI_ETHERTYPE_IPV6, ip, len)); /* Rows: 1122-I1 */
     world_input(w, w->eth, buf, 5);
     assert_int_equal(drops(w, WEIR_DROP_ETH_NOT_OURS), 1);
     assert_int_equal(drops(w, WEIR_DROP_ETH_OWN_SRC), 1);
@@ -199,7 +200,7 @@ static void test_input_any_addr_takes_every_unicast_destination(void **state)
     world_end(w);
 }
 
-/* 1122-I19: limited, directed and old-style broadcast. */
+/* Limited, directed and old-style broadcast. Rows: 1122-I19 */
 static void test_input_broadcast_is_delivered(void **state)
 {
     (void)state;
@@ -223,8 +224,8 @@ static void test_output_broadcast_goes_to_all_and_to_ourselves(void **state)
     world_end(w);
 }
 
-/* 1122-I14, I10: what is larger than the MTU is cut to pieces that come together again, or refused when it must not be;
- * 6864-1: the pieces of one datagram share an identification, the next has another. */
+/* What is larger than the MTU is cut to pieces that come together again, or refused when it must not be; the pieces
+ * of one datagram share an identification, the next has another. Rows: 1122-I14 1122-I10 6864-1 */
 static void test_output_larger_than_mtu_is_fragmented_unless_df(void **state)
 {
     (void)state;
@@ -269,8 +270,8 @@ static void test_output_beyond_what_a_length_field_holds_is_refused(void **state
     world_end(w);
 }
 
-/* 7739-x, IPID side channel: identification says nothing from one destination to another, and is 0 where it means
- * nothing. */
+/* IPID side channel: identification says nothing from one destination to another, and is 0 where it means nothing.
+ * Rows: 7739-x attack-ipid-side-channel */
 static void test_output_identification_is_unrelated_between_destinations(void **state)
 {
     (void)state;
@@ -291,7 +292,7 @@ static void test_output_identification_is_unrelated_between_destinations(void **
     world_end(w);
 }
 
-/* 6437-1: the label is a flow's, never 0. */
+/* The label is a flow's, never 0. Rows: 6437-1 */
 static void test_output_flow_label_is_stable_and_not_zero(void **state)
 {
     (void)state;
@@ -356,7 +357,7 @@ static void test_output_shared_packet_is_cloned(void **state)
     world_end(w);
 }
 
-/* 8200-14 */
+/* Rows: 8200-14 */
 static void test_netif_configuration_that_cannot_be_is_refused(void **state)
 {
     (void)state;

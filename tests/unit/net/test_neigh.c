@@ -87,7 +87,7 @@ static void confirm(struct world *w, const char *text)
 
 /* ---- Resolution ---- */
 
-/* 1122-L3, L4: a packet to a new host asks first, then goes. */
+/* A packet to a new host asks first, then goes. Rows: 1122-L3 1122-L4 */
 static void test_arp_unknown_neighbour_is_asked_and_packets_wait(void **state)
 {
     (void)state;
@@ -102,7 +102,7 @@ static void test_arp_unknown_neighbour_is_asked_and_packets_wait(void **state)
     assert_true(weir_addr_equal(&arp.target, &target));
     assert_true(weir_addr_equal(&arp.sender, &ours));
     assert_memory_equal(dst, all_mac, 6);
-    for (size_t i = 14 + WI_ARP_LEN; i < 60; i++) /* Etherleak, CVE-2003-0001 */
+    for (size_t i = 14 + WI_ARP_LEN; i < 60; i++) /* Etherleak, CVE-2003-0001. Rows: attack-etherleak */
         assert_int_equal(buf[i], 0);
     assert_int_equal(state_of(w, "192.0.2.9"), WEIR_NEIGH_INCOMPLETE);
 
@@ -117,7 +117,7 @@ static void test_arp_unknown_neighbour_is_asked_and_packets_wait(void **state)
     world_end(w);
 }
 
-/* 1122-L2: about one request a second, whatever is sent; 4861-10: the queue is short, the oldest goes. */
+/* About one request a second, whatever is sent; the queue is short, the oldest goes. Rows: 1122-L2 4861-10 */
 static void test_arp_flood_of_packets_asks_once_a_second(void **state)
 {
     (void)state;
@@ -135,7 +135,7 @@ static void test_arp_flood_of_packets_asks_once_a_second(void **state)
     world_end(w);
 }
 
-/* 4861-10: three requests a second apart, then the packets' senders hear of it. */
+/* Three requests a second apart, then the packets' senders hear of it. Rows: 4861-10 */
 static void test_resolution_failure_reaches_the_transport(void **state)
 {
     (void)state;
@@ -204,7 +204,7 @@ static void test_arp_request_for_us_is_answered_and_the_asker_remembered(void **
     world_end(w);
 }
 
-/* 826-1, 826-2; attacks: ND / ARP spoofing. */
+/* Attacks: ND / ARP spoofing. Rows: 826-1 826-2 attack-nd-arp-spoofing */
 static void test_arp_about_others_creates_nothing(void **state)
 {
     (void)state;
@@ -231,7 +231,7 @@ static void test_arp_probe_is_answered_and_not_remembered(void **state)
     world_end(w);
 }
 
-/* 5227-2: another host shows our address; we say once in ten seconds that it is ours. */
+/* Another host shows our address; we say once in ten seconds that it is ours. Rows: 5227-2 */
 static void test_arp_conflict_is_counted_and_answered_once_in_ten_seconds(void **state)
 {
     (void)state;
@@ -249,7 +249,7 @@ static void test_arp_conflict_is_counted_and_answered_once_in_ten_seconds(void *
     world_end(w);
 }
 
-/* 826-1: every truncation and every wrong field. */
+/* Every truncation and every wrong field. Rows: 826-1 */
 static void test_arp_malformed_is_ignored(void **state)
 {
     (void)state;
@@ -271,7 +271,7 @@ static void test_arp_malformed_is_ignored(void **state)
     world_end(w);
 }
 
-/* 4861-6, 4861-7, 4862-3. */
+/* Rows: 4861-6 4861-7 4862-3 */
 static void test_nd_solicitation_for_us_is_answered(void **state)
 {
     (void)state;
@@ -304,7 +304,7 @@ static void test_nd_solicitation_for_us_is_answered(void **state)
     world_end(w);
 }
 
-/* 4861-8, and what claims to be us. */
+/* What is malformed, and what claims to be us. Rows: 4861-8 */
 static void test_nd_unsolicited_advert_creates_nothing(void **state)
 {
     (void)state;
@@ -332,7 +332,7 @@ static struct wi_neigh *reach(struct world *w)
     return n;
 }
 
-/* 4861-9: appendix C, each combination of solicited, override and address, from REACHABLE and from STALE. */
+/* Appendix C, each combination of solicited, override and address, from REACHABLE and from STALE. Rows: 4861-9 */
 static void test_advert_flags_follow_appendix_c(void **state)
 {
     (void)state;
@@ -370,7 +370,7 @@ static void test_advert_flags_follow_appendix_c(void **state)
     }
 }
 
-/* 4861-11: REACHABLE for half to one and a half of 30 s, STALE, DELAY for 5 s, three unicast probes, FAILED. */
+/* REACHABLE for half to one and a half of 30 s, STALE, DELAY for 5 s, three unicast probes, FAILED. Rows: 4861-11 */
 static void test_unreachability_detection_goes_through_its_states(void **state)
 {
     (void)state;
@@ -401,7 +401,7 @@ static void test_unreachability_detection_goes_through_its_states(void **state)
     world_end(w);
 }
 
-/* 4861-11: TCP's progress stands for an answer. */
+/* TCP's progress stands for an answer. Rows: 4861-11 */
 static void test_confirmation_suppresses_probes(void **state)
 {
     (void)state;
@@ -422,7 +422,7 @@ static void test_confirmation_suppresses_probes(void **state)
     world_end(w);
 }
 
-/* 1122-L1: a host that changed its link address is found again. */
+/* A host that changed its link address is found again. Rows: 1122-L1 */
 static void test_arp_changed_link_address_is_learnt_again(void **state)
 {
     (void)state;
@@ -463,7 +463,8 @@ static void test_permanent_entry_is_never_asked_for_nor_changed(void **state)
     world_end(w);
 }
 
-/* 4861-18, neighbour cache exhaustion (RFC 6583): memory stays, and a live neighbour is not put out. */
+/* Neighbour cache exhaustion (RFC 6583): memory stays, and a live neighbour is not put out. Rows: 4861-18
+ * attack-neighbour-cache-exhaustion */
 static void test_scan_of_the_prefix_leaves_live_neighbours_alone(void **state)
 {
     (void)state;

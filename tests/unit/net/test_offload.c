@@ -138,7 +138,7 @@ static void test_segment_of_nonsense_is_one_or_none(void **state)
     world_end(w);
 }
 
-/* 1122-U3: UDP's computed 0 is sent as 0xffff. */
+/* UDP's computed 0 is sent as 0xffff. Rows: 1122-U3 */
 static void test_checksum_of_udp_that_sums_to_zero_is_ffff(void **state)
 {
     (void)state;

@@ -249,7 +249,7 @@ static void test_hold_and_receive_move_between_address_and_wildcard(void **state
     desk_end(d);
 }
 
-/* 6056-7, 6056-2: bind(0) chooses all over the range, and never the same way. */
+/* bind(0) chooses all over the range, and never the same way. Rows: 6056-7 6056-2 */
 static void test_bind_port_zero_spans_the_range(void **state)
 {
     (void)state;
@@ -268,7 +268,7 @@ static void test_bind_port_zero_spans_the_range(void **state)
     desk_end(d);
 }
 
-/* 6056-1: a port that a local service has is never chosen. */
+/* A port that a local service has is never chosen. Rows: 6056-1 */
 static void test_ephemeral_passes_over_bound_ports(void **state)
 {
     (void)state;
@@ -292,7 +292,7 @@ static bool is_taken(void *ctx, uint16_t port)
     return ((const uint8_t *)ctx)[port] != 0;
 }
 
-/* 6056-4: each connection to one remote gets another port until there is none; then -EADDRNOTAVAIL. */
+/* Each connection to one remote gets another port until there is none; then -EADDRNOTAVAIL. Rows: 6056-4 */
 static void test_ephemeral_exhausted_range_is_refused(void **state)
 {
     (void)state;
@@ -329,8 +329,8 @@ static uint16_t next_port(struct desk *d, const char *to)
     return port;
 }
 
-/* 6056-3, 6056-5, 6056-8: to one remote the ports step up by a little, with noise; what one remote sees says nothing of
- * another's. */
+/* To one remote the ports step up by a little, with noise; what one remote sees says nothing of another's.
+ * Rows: 6056-3 6056-5 6056-8 */
 static void test_ephemeral_steps_are_small_and_noisy_per_destination(void **state)
 {
     (void)state;
@@ -353,7 +353,7 @@ static void test_ephemeral_steps_are_small_and_noisy_per_destination(void **stat
     desk_end(d);
 }
 
-/* 6056-6: nine tenths of the range are reserved; the choice is still even over the rest. */
+/* Nine tenths of the range are reserved; the choice is still even over the rest. Rows: 6056-6 */
 static void test_bind_port_zero_crowded_range_finds_the_free_ones(void **state)
 {
     (void)state;

@@ -73,7 +73,7 @@ static void test_advertisement_is_ignored_unless_allowed(void **state)
     world_end(w);
 }
 
-/* 4861-14, 4861-3: two routers; a lifetime of zero takes one away at once, silence after its time. */
+/* Two routers; a lifetime of zero takes one away at once, silence after its time. Rows: 4861-14 4861-3 */
 static void test_routers_come_and_go(void **state)
 {
     (void)state;
@@ -93,7 +93,7 @@ static void test_routers_come_and_go(void **state)
     world_end(w);
 }
 
-/* 4861-12, 4861-13: zero leaves what was; an MTU that cannot be is ignored. */
+/* Zero leaves what was; an MTU that cannot be is ignored. Rows: 4861-12 4861-13 */
 static void test_mtu_and_hop_limit_are_taken_when_sane(void **state)
 {
     (void)state;
@@ -115,7 +115,7 @@ static void test_mtu_and_hop_limit_are_taken_when_sane(void **state)
     world_end(w);
 }
 
-/* 7217-1, 4862-8: an address that is stable for its prefix, opaque, and gone when its time is over. */
+/* An address that is stable for its prefix, opaque, and gone when its time is over. Rows: 7217-1 4862-8 */
 static void test_prefix_makes_an_address(void **state)
 {
     (void)state;
@@ -130,7 +130,7 @@ static void test_prefix_makes_an_address(void **state)
     struct weir_addr made = dst.src;
     assert_int_equal(wi_addr_common_len(&made, &on_link) >= 64, true);
     assert_false(memcmp(made.b + 8, (uint8_t[]){0, 0, 0, 0xff, 0xfe, 0, 0, 1}, 8) == 0); /* not from the link address */
-    world_pass(w, WEIR_SEC(101)); /* 4862-7: deprecated, another one speaks */
+    world_pass(w, WEIR_SEC(101)); /* deprecated, another one speaks. Rows: 4862-7 */
     assert_int_equal(wi_net_route(w->net, &on_link, NULL, 0, false, &dst), 0);
     assert_false(weir_addr_equal(&dst.src, &made));
     assert_true(wi_net_is_local(w->net, &made));
@@ -140,7 +140,7 @@ static void test_prefix_makes_an_address(void **state)
     world_end(w);
 }
 
-/* 4862-5, 4861-15 */
+/* Rows: 4862-5 4861-15 */
 static void test_prefixes_that_make_no_address(void **state)
 {
     (void)state;
@@ -164,7 +164,7 @@ static void test_prefixes_that_make_no_address(void **state)
     world_end(w);
 }
 
-/* 4862-6: the two-hour rule. */
+/* The two-hour rule. Rows: 4862-6 */
 static void test_valid_lifetime_cannot_be_cut_short_of_two_hours(void **state)
 {
     (void)state;
@@ -181,7 +181,7 @@ static void test_valid_lifetime_cannot_be_cut_short_of_two_hours(void **state)
     world_end(w);
 }
 
-/* RA flood (CVE-2010-4669, RFC 6104). */
+/* RA flood (CVE-2010-4669, RFC 6104). Rows: attack-ra-flood */
 static void test_flood_of_advertisements_is_bounded(void **state)
 {
     (void)state;
@@ -201,7 +201,7 @@ static void test_flood_of_advertisements_is_bounded(void **state)
     world_end(w);
 }
 
-/* 4861-16: three times, four seconds apart, the first within a second; an answer ends it. */
+/* Three times, four seconds apart, the first within a second; an answer ends it. Rows: 4861-16 */
 static void test_routers_are_solicited_until_one_speaks(void **state)
 {
     (void)state;

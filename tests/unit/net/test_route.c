@@ -44,7 +44,7 @@ static void test_lookup_longest_prefix_wins(void **state)
     assert_goes(w, "10.2.0.1", w->raw, "198.51.100.253");
     assert_goes(w, "10.1.2.4", w->eth, "192.0.2.254");
     assert_goes(w, "10.1.2.3", w->raw, "198.51.100.252");
-    assert_goes(w, "192.0.2.77", w->eth, "192.0.2.77"); /* 1122-I15 */
+    assert_goes(w, "192.0.2.77", w->eth, "192.0.2.77"); /* Rows: 1122-I15 */
     assert_goes(w, "2001:db8:ffff::1", w->eth, "fe80::fe");
     assert_goes(w, "2001:db8:f:1::1", w->raw, "2001:db8:f:1::1");
     world_end(w);
@@ -85,7 +85,7 @@ static void test_lookup_lower_metric_wins_and_a_bound_interface_decides(void **s
     world_end(w);
 }
 
-/* 1122-I16, I17: a gateway that does not answer is passed over, found out by traffic alone. */
+/* A gateway that does not answer is passed over, found out by traffic alone. Rows: 1122-I16 1122-I17 */
 static void test_dead_gateway_gives_way_to_the_next(void **state)
 {
     (void)state;
@@ -106,7 +106,7 @@ static void test_dead_gateway_gives_way_to_the_next(void **state)
     world_end(w);
 }
 
-/* 1122-I3: what may be a source, and where it may go. */
+/* What may be a source, and where it may go. Rows: 1122-I3 */
 static void test_source_must_be_ours_and_fit(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void test_source_must_be_ours_and_fit(void **state)
     world_end(w);
 }
 
-/* 6724-1: section 5, the rules that a host without mobile and temporary addresses has. */
+/* Section 5, the rules that a host without mobile and temporary addresses has. Rows: 6724-1 */
 static void test_source_is_chosen_by_rfc_6724(void **state)
 {
     (void)state;

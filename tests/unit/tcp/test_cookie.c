@@ -47,7 +47,7 @@ static int teardown_peer(void **state)
     return 0;
 }
 
-/* 4987-7: what comes back is never more than what the peer said. */
+/* What comes back is never more than what the peer said. Rows: 4987-7 */
 static void test_cookie_keeps_a_segment_size_not_above_the_peers(void **state)
 {
     (void)state;
@@ -62,7 +62,7 @@ static void test_cookie_keeps_a_segment_size_not_above_the_peers(void **state)
     }
 }
 
-/* 4987-6: it dies within two minutes. */
+/* It dies within two minutes. Rows: 4987-6 */
 static void test_cookie_expires(void **state)
 {
     (void)state;
@@ -75,7 +75,7 @@ static void test_cookie_expires(void **state)
     assert_int_equal(wi_tcp_cookie_check(&tcp, &t, irs, iss), 0);
 }
 
-/* 4987-6, 4987-15: every bit, the four-tuple, the peer's number and both secrets count. */
+/* Every bit, the four-tuple, the peer's number and both secrets count. Rows: 4987-6 4987-15 */
 static void test_cookie_of_anything_else_is_refused(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void test_cookie_of_anything_else_is_refused(void **state)
     }
 }
 
-/* 4987-6: 2^20 guesses; the expected number of hits is 2^20 * 2/2^8 * 8/2^24 < 1/250. */
+/* 2^20 guesses; the expected number of hits is 2^20 * 2/2^8 * 8/2^24 < 1/250. Rows: 4987-6 */
 static void test_cookie_guesses_fail(void **state)
 {
     (void)state;
@@ -105,7 +105,7 @@ static void test_cookie_guesses_fail(void **state)
         assert_int_equal(wi_tcp_cookie_check(&tcp, &t, (struct wi_seq){5}, (struct wi_seq){wi_rng_u32(&rng)}), 0);
 }
 
-/* 4987-8, RFC 7323 3.2: the options ride in six bits of a timestamp that never runs ahead of the clock. */
+/* RFC 7323 3.2: the options ride in six bits of a timestamp that never runs ahead of the clock. Rows: 4987-8 */
 static void test_cookie_timestamp_keeps_the_options(void **state)
 {
     (void)state;
@@ -151,8 +151,8 @@ static struct peer_seg cookie_for(struct wi_wire_tcp *h)
     return *peer_expect(&p, WI_TH_SYN | WI_TH_ACK);
 }
 
-/* 4987-5, 4987-8, 4987-9: cookies when the queue is full, with all options when there are timestamps, never repeated.
- */
+/* Cookies when the queue is full, with all options when there are timestamps, never repeated. Rows: 4987-5 4987-8
+ * 4987-9 */
 static void test_cookie_full_queue_still_lets_a_client_in_with_its_options(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void test_cookie_full_queue_still_lets_a_client_in_with_its_options(void 
     assert_in_range(info.snd_mss, 1024, 1300 - 12);
 }
 
-/* 4987-8: no place, no options; and 4987-11: data makes up for a lost ACK. */
+/* No place, no options; data makes up for a lost ACK. Rows: 4987-8 4987-11 */
 static void test_cookie_without_timestamps_has_no_options_and_data_completes_it(void **state)
 {
     (void)state;
@@ -200,7 +200,7 @@ static void test_cookie_without_timestamps_has_no_options_and_data_completes_it(
     assert_int_equal(weir_recv(p.stack, fd, buf, sizeof buf, 0), 5);
 }
 
-/* 4987-9, 4987-17: nothing about cookies while there is room: an ACK out of nothing is reset. */
+/* Nothing about cookies while there is room: an ACK out of nothing is reset. Rows: 4987-9 4987-17 */
 static void test_cookie_is_neither_sent_nor_looked_for_while_there_is_room(void **state)
 {
     (void)state;
@@ -272,7 +272,7 @@ static void test_cookie_answered_after_a_request_was_made_wins(void **state)
     peer_none(&p); /* the request has gone with it */
 }
 
-/* 4987-10: a cookie's ACK obeys the accept queue's limit as well. */
+/* A cookie's ACK obeys the accept queue's limit as well. Rows: 4987-10 */
 static void test_cookie_obeys_the_accept_queue(void **state)
 {
     (void)state;
@@ -294,7 +294,8 @@ static void test_cookie_obeys_the_accept_queue(void **state)
     assert_int_equal(weir_accept(p.stack, l, NULL), -WEIR_EAGAIN);
 }
 
-/* Attack: SYN flood: forged SYNs take no more memory than the queue, and a real client gets in. 4987-1, 4987-4. */
+/* Attack: SYN flood: forged SYNs take no more memory than the queue, and a real client gets in. Rows: 4987-1 4987-4
+ * attack-syn-flood */
 static void test_cookie_syn_flood_takes_bounded_memory(void **state)
 {
     (void)state;

@@ -30,7 +30,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* RFC 9293 3.10.7.1: <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>. Attack: middlebox-style amplification. */
+/* RFC 9293 3.10.7.1: <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>. Attack: middlebox-style amplification.
+ * Rows: attack-middlebox-style-amplification */
 static void test_demux_closed_port_segment_without_ack_gets_rst_that_acknowledges_it(void **state)
 {
     (void)state;
@@ -74,8 +75,8 @@ static void test_demux_closed_port_rst_is_ignored(void **state)
     assert_int_equal(p.drop, WEIR_DROP_TCP_NO_SOCKET_RST);
 }
 
-/* Attack: Christmas tree, NULL, FIN, SYN+FIN scans, at a closed and at a listening port: RFC 9293 3.10.7.1 and 3.10.7.2
- * say for each of the 512 combinations what it gets. */
+/* Attack: Christmas tree, NULL, FIN, SYN+FIN scans, at a closed and at a listening port: RFC 9293 3.10.7.1 and
+ * 3.10.7.2 say for each of the 512 combinations what it gets. Rows: attack-christmas-tree-null-fin-syn-fin-scans */
 static void test_demux_every_flag_combination_gets_what_the_rfc_says(void **state)
 {
     (void)state;
@@ -103,7 +104,8 @@ static void test_demux_every_flag_combination_gets_what_the_rfc_says(void **stat
     assert_int_equal(weir_accept(p.stack, l, NULL), -WEIR_EAGAIN);
 }
 
-/* RFC 9293 MUST-3: a segment whose checksum is wrong is as if it had never come. Attack: checksum bypass. */
+/* A segment whose checksum is wrong is as if it had never come. Attack: checksum bypass. Rows: MUST-3
+ * attack-checksum-bypass */
 static void test_demux_bad_checksum_is_dropped(void **state)
 {
     (void)state;
@@ -116,7 +118,7 @@ static void test_demux_bad_checksum_is_dropped(void **state)
     peer_none(&p);
 }
 
-/* Attack: data offset and length lies. */
+/* Attack: data offset and length lies. Rows: attack-data-offset-and-length-lies */
 static void test_demux_every_data_offset_is_survived(void **state)
 {
     (void)state;
@@ -165,7 +167,7 @@ static void test_demux_port_zero_is_dropped(void **state)
     peer_none(&p);
 }
 
-/* RFC 9293 MUST-57, RFC 1122 4.2.3.10: SYNs to a group or broadcast address are silently discarded. */
+/* RFC 1122 4.2.3.10: SYNs to a group or broadcast address are silently discarded. Rows: MUST-57 */
 static void test_demux_syn_to_broadcast_is_dropped(void **state)
 {
     (void)state;
@@ -181,7 +183,7 @@ static void test_demux_syn_to_broadcast_is_dropped(void **state)
     peer_none(&p);
 }
 
-/* Attack: land (CVE-1999-0016): source and destination are the same. */
+/* Attack: land (CVE-1999-0016): source and destination are the same. Rows: attack-land */
 static void test_demux_land_syn_gets_no_answer(void **state)
 {
     (void)state;
@@ -193,7 +195,8 @@ static void test_demux_land_syn_gets_no_answer(void **state)
     peer_none(&p);
 }
 
-/* Attack: ACK flood. RFC 4987-14: a stray ACK costs a lookup and one reset of 40 bytes, and no memory. */
+/* Attack: ACK flood: a stray ACK costs a lookup and one reset of 40 bytes, and no memory. Rows: 4987-14
+ * attack-ack-flood */
 static void test_demux_ack_flood_takes_no_memory(void **state)
 {
     (void)state;
@@ -218,7 +221,8 @@ static void test_demux_icmp_error_without_connection_is_counted(void **state)
     assert_int_equal(p.drop, WEIR_DROP_ICMP_NO_SOCKET);
 }
 
-/* Attack: hash collision (CVE-2003-0244): the hash has a key, and every part of the four-tuple is in it. */
+/* Attack: hash collision (CVE-2003-0244): the hash has a key, and every part of the four-tuple is in it.
+ * Rows: attack-hash-collision-dos */
 static void test_demux_hash_depends_on_key_and_every_field(void **state)
 {
     (void)state;

@@ -81,7 +81,8 @@ static void test_hostile_closed_window_does_not_keep_an_orphan(void **state)
     rig_end(r);
 }
 
-/* CVE-2019-11478: a small MSS and SACKs of every second segment would turn one record into thousands. */
+/* CVE-2019-11478: a small MSS and SACKs of every second segment would turn one record into thousands.
+ * Rows: attack-sack-slowness */
 static void test_hostile_sack_fragmentation_is_bounded(void **state)
 {
     (void)state;

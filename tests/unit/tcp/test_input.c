@@ -304,7 +304,8 @@ static void test_input_out_of_order_data_are_acknowledged_at_once(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 MUST-58 and RFC 1122 4.2.3.2: every second full segment at once, a single one within 500 ms (here 40). */
+/* RFC 1122 4.2.3.2: every second full segment at once, a single one within 500 ms (here 40).
+ * Rows: MUST-40 MUST-58 SHLD-18 SHLD-19 5681-4.2-a 5681-4.2-b */
 static void test_input_in_order_data_are_acknowledged_every_second_segment(void **state)
 {
     (void)state;

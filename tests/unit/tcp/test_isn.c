@@ -19,7 +19,7 @@ static struct wi_tcp_tuple tuple(uint16_t remote_port)
     return (struct wi_tcp_tuple){weir_addr_v4(10, 0, 0, 1), weir_addr_v4(10, 0, 0, 2), 80, remote_port};
 }
 
-/* RFC 9293 MUST-8, SHLD-1; 6528-1, 6528-4: a tuple's numbers are a clock of 4 microseconds. */
+/* A tuple's numbers are a clock of 4 microseconds. Rows: MUST-8 SHLD-1 6528-1 6528-4 */
 static void test_isn_of_a_tuple_follows_a_clock_of_4_us(void **state)
 {
     (void)state;
@@ -39,7 +39,7 @@ static unsigned bits_of(uint32_t v)
     return n;
 }
 
-/* 6528-2; attack: NUMBER:JACK. One bit of the tuple changes half of the number. */
+/* Attack: NUMBER:JACK. One bit of the tuple changes half of the number. Rows: 6528-2 attack-number-jack */
 static void test_isn_of_a_neighbour_tells_nothing(void **state)
 {
     (void)state;
@@ -60,7 +60,8 @@ static void test_isn_depends_on_its_secret(void **state)
     assert_int_not_equal(wi_tcp_isn(&tcp, &t).v, wi_tcp_isn(&other, &t).v);
 }
 
-/* RFC 7323 5.4, 7.1; attack: timestamp information leak. The same for a tuple at all times, another for another. */
+/* RFC 7323 5.4, 7.1; attack: timestamp information leak. The same for a tuple at all times, another for another.
+ * Rows: attack-timestamp-information-leak */
 static void test_isn_timestamp_offset_is_the_tuples_own(void **state)
 {
     (void)state;

@@ -82,7 +82,7 @@ static void test_listen_syn_ack_has_the_options_that_the_syn_had(void **state)
     peer_send(&p, &h, NULL);
     s = peer_expect(&p, WI_TH_SYN | WI_TH_ACK);
     assert_false(s->h.sack_ok || s->h.has_wscale || s->h.has_ts);
-    assert_true(s->h.mss > 0); /* RFC 9293 SHLD-5 */
+    assert_true(s->h.mss > 0); /* Rows: SHLD-5 */
 }
 
 static void test_listen_options_that_are_off_are_not_answered(void **state)
@@ -115,8 +115,8 @@ static void test_listen_ecn_syn_is_answered_with_ece(void **state)
     peer_expect(&p, WI_TH_SYN | WI_TH_ACK);
 }
 
-/* RFC 4987-2, 4987-12 and the attack "SYN-ACK reflection": tcp_synack_retries times, at 1, 2, 4 … seconds, and then the
- * request is forgotten. */
+/* Attack: SYN-ACK reflection: tcp_synack_retries times, at 1, 2, 4 … seconds, and then the request is
+ * forgotten. Rows: 4987-2 4987-12 attack-syn-ack-reflection */
 static void test_listen_syn_ack_is_repeated_with_back_off_and_then_forgotten(void **state)
 {
     (void)state;
@@ -138,7 +138,7 @@ static void test_listen_syn_ack_is_repeated_with_back_off_and_then_forgotten(voi
     peer_expect(&p, WI_TH_RST);
 }
 
-/* 4987-2: the fuller the queue is of old requests, the fewer repetitions: Linux's reqsk_timer_handler. */
+/* The fuller the queue is of old requests, the fewer repetitions: Linux's reqsk_timer_handler. Rows: 4987-2 */
 static void test_listen_syn_ack_retries_fall_under_pressure(void **state)
 {
     (void)state;
@@ -202,7 +202,8 @@ static void test_listen_data_and_fin_on_the_last_ack_are_taken(void **state)
     assert_int_equal(weir_recv(p.stack, fd, buf, sizeof buf, 0), 0);
 }
 
-/* RFC 9293 3.10.7.2: a SYN's data without Fast Open is not delivered early. Attack: SYN with data. */
+/* RFC 9293 3.10.7.2: a SYN's data without Fast Open is not delivered early. Attack: SYN with data.
+ * Rows: attack-syn-with-data */
 static void test_listen_data_on_a_syn_is_not_kept(void **state)
 {
     (void)state;
@@ -232,8 +233,8 @@ static void test_listen_wrong_ack_is_reset_and_the_request_stays(void **state)
     assert_true(weir_accept(p.stack, l, NULL) >= 0);
 }
 
-/* RFC 5961-3-g: an exact reset returns SYN-RECEIVED to LISTEN, one inside the window draws a challenge ACK, one outside
- * nothing. */
+/* An exact reset returns SYN-RECEIVED to LISTEN, one inside the window draws a challenge ACK, one outside nothing.
+ * Rows: 5961-3-g */
 static void test_listen_reset_counts_at_the_windows_edge_only(void **state)
 {
     (void)state;
@@ -257,8 +258,8 @@ static void test_listen_reset_counts_at_the_windows_edge_only(void **state)
     peer_open(&p, l, PEER_PORT + 1, &seq, &ack);
 }
 
-/* RFC 9293 3.10.7.4, fourth check: a new SYN in the window returns a passive open to LISTEN; outside, the ACK makes a
- * restarted peer reset us (5961-3-f). */
+/* RFC 9293 3.10.7.4, fourth check: a new SYN in the window returns a passive open to LISTEN; outside, the ACK makes
+ * a restarted peer reset us. Rows: 5961-3-f */
 static void test_listen_restarted_peer_gets_through(void **state)
 {
     (void)state;
@@ -306,7 +307,8 @@ static void test_listen_old_timestamp_and_foreign_echo_are_refused(void **state)
     assert_true(weir_accept(p.stack, l, NULL) >= 0);
 }
 
-/* Attack: SYN-ACK reflection: an ICMP error about our SYN-ACK ends it; one about another number does not (RFC 5927). */
+/* Attack: SYN-ACK reflection: an ICMP error about our SYN-ACK ends it; one about another number does not (RFC 5927).
+ * Rows: attack-syn-ack-reflection */
 static void test_listen_icmp_error_ends_the_request_it_quotes(void **state)
 {
     (void)state;
@@ -324,8 +326,8 @@ static void test_listen_icmp_error_ends_the_request_it_quotes(void **state)
 
 /* ---- Backlog ---- */
 
-/* Linux: listen(n) lets n + 1 wait; then a last ACK is dropped, the request stays and its SYN-ACK asks again. Attack:
- * accept queue overflow. RFC 4987-10. */
+/* Linux: listen(n) lets n + 1 wait; then a last ACK is dropped, the request stays and its SYN-ACK asks again.
+ * Attack: accept queue overflow. Rows: 4987-10 attack-accept-queue-overflow */
 static void test_listen_accept_queue_overflow_drops_the_last_ack_and_recovers(void **state)
 {
     (void)state;
@@ -375,7 +377,7 @@ static void test_listen_abort_on_overflow_resets(void **state)
     peer_none(&p);
 }
 
-/* Without cookies a full SYN queue drops: RFC 4987-1. */
+/* Without cookies a full SYN queue drops. Rows: 4987-1 */
 static void test_listen_full_syn_queue_without_cookies_drops(void **state)
 {
     (void)state;

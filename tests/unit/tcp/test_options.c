@@ -212,7 +212,7 @@ static void test_options_quickack_sends_what_is_delayed(void **state)
     peer_none(&p);
 }
 
-/* TCP_NODELAY and TCP_CORK let go of what was held back. RFC 9293 SHLD-7, MUST-17. */
+/* TCP_NODELAY and TCP_CORK let go of what was held back. Rows: SHLD-7 MUST-17 */
 static void test_options_nodelay_and_uncork_push(void **state)
 {
     (void)state;

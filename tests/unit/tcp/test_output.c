@@ -39,7 +39,7 @@ static void test_output_psh_marks_the_end_of_each_write(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.7.4 (SHLD-7) in Minshall's form. */
+/* RFC 9293 3.7.4 in Minshall's form. Rows: SHLD-7 */
 static void test_output_nagle_holds_a_small_segment_while_another_is_out(void **state)
 {
     (void)state;
@@ -52,7 +52,7 @@ static void test_output_nagle_holds_a_small_segment_while_another_is_out(void **
     rig_ack(r, 101);
     assert_int_equal(r->pkt_n, 2);
     expect_out(r, 1, WI_TH_ACK | WI_TH_PSH, 101, 200);
-    c->nodelay = true; /* MUST-17 */
+    c->nodelay = true; /* Rows: MUST-17 */
     rig_write(r, 50);
     expect_out(r, 2, WI_TH_ACK | WI_TH_PSH, 301, 50);
     rig_end(r);
@@ -94,8 +94,8 @@ static void test_output_never_exceeds_the_peers_window(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.8.6.1, MUST-36, MUST-37, SHLD-29, SHLD-30: probes, at growing intervals, for as long as they are answered.
- */
+/* RFC 9293 3.8.6.1: probes, at growing intervals, for as long as they are answered. Rows: MUST-36 MUST-37 SHLD-29
+ * SHLD-30 */
 static void test_output_zero_window_is_probed_for_ever_while_answered(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void test_output_zero_window_probes_unanswered_end_the_connection(void **
     rig_end(r);
 }
 
-/* The window shrinks below what is in flight: RFC 9293 3.8.6 MUST-34: robust against it. */
+/* The window shrinks below what is in flight: RFC 9293 3.8.6 wants robustness against it. Rows: MUST-34 */
 static void test_output_shrunk_window_is_survived(void **state)
 {
     (void)state;

@@ -151,7 +151,7 @@ static void read_some(struct rig *r, uint32_t max)
     assert_null(wi_tcp_rcvq_check(&r->c));
 }
 
-/* 9293: SHLD-31 (out-of-order data is kept). The start makes sequence numbers wrap in the middle. */
+/* Out-of-order data is kept. The start makes sequence numbers wrap in the middle. Rows: SHLD-31 */
 static void test_random_arrival_order_gives_the_stream_once(void **state)
 {
     (void)state;
@@ -238,7 +238,7 @@ static void test_data_beyond_the_window_is_cut_or_refused(void **state)
     rig_free(r);
 }
 
-/* attacks.tsv: a stream of one-byte segments must not pin a frame each. */
+/* A stream of one-byte segments must not pin a frame each. Rows: attack-segmentsmack */
 static void test_crumbs_share_blocks(void **state)
 {
     (void)state;
@@ -253,7 +253,7 @@ static void test_crumbs_share_blocks(void **state)
     rig_free(r);
 }
 
-/* attacks.tsv: holes without end cost bounded memory, and the data before the first hole still gets in. */
+/* Holes without end cost bounded memory, and the data before the first hole still gets in. Rows: attack-segmentsmack */
 static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
 {
     (void)state;

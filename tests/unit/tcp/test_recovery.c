@@ -330,7 +330,7 @@ static void test_recovery_icmp_unreachable_is_only_remembered(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.8.4: keepalive: off unless asked for (MUST-25), two hours (MUST-28), probe at SND.NXT-1. */
+/* RFC 9293 3.8.4: keepalive: off unless asked for, two hours, probe at SND.NXT-1. Rows: MUST-25 MUST-27 MUST-28 */
 static void test_recovery_keepalive_probes_and_gives_up(void **state)
 {
     (void)state;

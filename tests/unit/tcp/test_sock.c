@@ -143,7 +143,7 @@ static void test_sock_connect_refused_is_told_once_and_the_socket_is_reusable(vo
     assert_int_equal(transmit(fd), -WEIR_EPIPE);
 }
 
-/* tcp_syn_retries: each second at first, then backing off up to 67 s; ETIMEDOUT after 131 s. RFC 9293 MUST-23. */
+/* tcp_syn_retries: each second at first, then backing off up to 67 s; ETIMEDOUT after 131 s. Rows: MUST-23 */
 static void test_sock_connect_times_out(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void test_sock_connect_without_a_way_fails_at_once(void **state)
     weir_fd fd = make_socket();
     assert_int_equal(weir_connect(p.stack, fd, &to), -WEIR_ENETUNREACH);
     to.addr = weir_addr_v4(10, 0, 0, 255);
-    assert_int_equal(weir_connect(p.stack, fd, &to), -WEIR_ENETUNREACH); /* RFC 9293 MUST-46: no group can be a peer */
+    assert_int_equal(weir_connect(p.stack, fd, &to), -WEIR_ENETUNREACH); /* no group is a peer. Rows: MUST-46 */
     assert_int_equal(connect_to(fd, 7), -WEIR_EINPROGRESS);
 }
 
@@ -186,7 +186,7 @@ static void test_sock_connect_unspec_resets_and_begins_anew(void **state)
     assert_int_equal(peer_expect(&p, WI_TH_SYN)->h.dst_port, 8);
 }
 
-/* A bound socket connects from its port; the four-tuple is there once. 6056-4. */
+/* A bound socket connects from its port; the four-tuple is there once. Rows: 6056-4 */
 static void test_sock_connect_from_a_bound_port_is_unique(void **state)
 {
     (void)state;
@@ -207,8 +207,8 @@ static void test_sock_connect_from_a_bound_port_is_unique(void **state)
     assert_int_equal(name.port, 5555);
 }
 
-/* Attack: self-connect. A socket that connects to its own port meets itself: RFC 9293 3.5, figure 8; as on Linux it is
- * connected to itself, and no segment runs in circles. */
+/* Attack: self-connect. A socket that connects to its own port meets itself: RFC 9293 3.5, figure 8; as on Linux it
+ * is connected to itself, and no segment runs in circles. Rows: attack-self-connect */
 static void test_sock_connect_to_itself_is_a_simultaneous_open(void **state)
 {
     (void)state;
@@ -382,7 +382,7 @@ static void test_sock_shutdown_of_what_is_not_connected(void **state)
 
 /* ---- close ---- */
 
-/* RFC 9293 MUST-13, RFC 2525 2.17: unread data lost by a close is told by a reset. */
+/* RFC 2525 2.17: unread data lost by a close is told by a reset. Rows: SHLD-3 */
 static void test_sock_close_with_unread_data_resets(void **state)
 {
     (void)state;
@@ -422,7 +422,8 @@ static void test_sock_close_with_linger_is_orderly(void **state)
     peer_expect(&p, WI_TH_FIN | WI_TH_ACK);
 }
 
-/* Attack: FIN-WAIT-2 exhaustion: the peer acknowledges our FIN and never sends its own: tcp_fin_timeout. */
+/* Attack: FIN-WAIT-2 exhaustion: the peer acknowledges our FIN and never sends its own: tcp_fin_timeout.
+ * Rows: attack-fin-wait-2-and-closing-exhaustion */
 static void test_sock_fin_wait_2_of_an_orphan_ends(void **state)
 {
     (void)state;
@@ -468,7 +469,8 @@ static void test_sock_data_after_close_is_reset(void **state)
     assert_int_equal(peer_stat(&p, "TCPAbortOnData"), 1);
 }
 
-/* Attacks: zero-window persist abuse, sockstress: tcp_max_orphans bounds what outlives its owner. */
+/* Attacks: zero-window persist abuse, sockstress: tcp_max_orphans bounds what outlives its owner.
+ * Rows: attack-zero-window-persist-abuse attack-sockstress */
 static void test_sock_orphans_are_bounded(void **state)
 {
     (void)state;
@@ -544,8 +546,8 @@ static void test_sock_inq_comes_with_each_read(void **state)
 
 /* ---- RFC 5961 ---- */
 
-/* 5961-7-a: tcp_invalid_ratelimit spaces them; 5961-7-c, attack: challenge-ACK side channel (CVE-2016-5696): what one
- * connection spends another does not miss. */
+/* tcp_invalid_ratelimit spaces them; attack: challenge-ACK side channel (CVE-2016-5696): what one connection spends
+ * another does not miss. Rows: 5961-7-a 5961-7-c attack-challenge-ack-side-channel */
 static void test_sock_challenge_acks_are_limited_for_each_connection_alone(void **state)
 {
     (void)state;
@@ -568,7 +570,7 @@ static void test_sock_challenge_acks_are_limited_for_each_connection_alone(void 
     peer_none(&p);
 }
 
-/* 5961-7-b: both limits can be set. */
+/* Both limits can be set. Rows: 5961-7-b */
 static void test_sock_challenge_ack_limits_are_tunable(void **state)
 {
     (void)state;

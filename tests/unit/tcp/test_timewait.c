@@ -67,7 +67,7 @@ static bool is_there(void)
     return peer_next(&p)->h.flags == WI_TH_ACK;
 }
 
-/* RFC 9293 3.6.1, MUST-13: 2 MSL, and then nothing is left of it. */
+/* RFC 9293 3.6.1: 2 MSL, and then nothing is left of it. Rows: MUST-13 */
 static void test_timewait_ends_after_2_msl(void **state)
 {
     (void)state;
@@ -99,7 +99,8 @@ static void test_timewait_repeated_fin_is_acknowledged_and_restarts_the_clock(vo
     assert_true(is_there());
 }
 
-/* RFC 1337; attack: TIME-WAIT assassination. Linux's default lets an exact reset through, tcp_rfc1337 does not. */
+/* RFC 1337; attack: TIME-WAIT assassination. Linux's default lets an exact reset through, tcp_rfc1337 does not.
+ * Rows: attack-time-wait-assassination */
 static void test_timewait_reset_ends_it_only_at_the_edge_and_if_allowed(void **state)
 {
     (void)state;
@@ -118,8 +119,8 @@ static void test_timewait_reset_ends_it_only_at_the_edge_and_if_allowed(void **s
     assert_false(is_there());
 }
 
-/* RFC 9293 MAY-2, RFC 1122 4.2.2.13, 6528-x: a SYN beyond the old sequence numbers opens at once, and our own numbers
- * go on beyond the old. */
+/* RFC 1122 4.2.2.13: a SYN beyond the old sequence numbers opens at once, and our own numbers go on beyond the old.
+ * Rows: MAY-2 6528-x */
 static void test_timewait_newer_syn_reopens(void **state)
 {
     (void)state;
@@ -141,7 +142,7 @@ static void test_timewait_older_syn_is_acknowledged_and_not_opened(void **state)
     struct wi_wire_tcp h = peer_syn(seq - 100);
     peer_send(&p, &h, NULL);
     assert_int_equal(peer_expect(&p, WI_TH_ACK)->h.ack.v, seq);
-    /* tcp_invalid_ratelimit: attack: ACK storm */
+    /* tcp_invalid_ratelimit: attack: ACK storm. Rows: attack-ack-storm-desynchronisation */
     peer_send(&p, &h, NULL);
     peer_none(&p);
 }
@@ -226,7 +227,8 @@ static void test_timewait_holds_the_port(void **state)
     assert_int_equal(bind_port_80(true), 0);
 }
 
-/* Attack: TIME-WAIT exhaustion: tcp_max_tw_buckets bounds the entries, and connections go on working. */
+/* Attack: TIME-WAIT exhaustion: tcp_max_tw_buckets bounds the entries, and connections go on working.
+ * Rows: attack-time-wait-exhaustion */
 static void test_timewait_entries_are_bounded(void **state)
 {
     (void)state;

@@ -139,7 +139,7 @@ static void test_send_to_own_socket_arrives_with_all_that_is_known(void **state)
         assert_int_equal(msg.name->port, client->local.port);
         struct weir_addr here = addr(own[i]);
         assert_true(weir_addr_equal(&msg.name->addr, &here));
-        assert_true(weir_addr_equal(&msg.dst.addr, &here)); /* 1122-U4 */
+        assert_true(weir_addr_equal(&msg.dst.addr, &here)); /* Rows: 1122-U4 */
         assert_int_equal(msg.dst.port, 53);
         assert_int_equal(msg.ttl, 9);
         assert_int_equal(msg.tos, 0x28);
@@ -152,7 +152,7 @@ static void test_send_to_own_socket_arrives_with_all_that_is_known(void **state)
     udp_world_end(w);
 }
 
-/* 1122-U2, U5: what leaves has a right checksum and our address. */
+/* What leaves has a right checksum and our address. Rows: 1122-U2 1122-U5 */
 static void test_send_on_the_wire_is_a_whole_datagram(void **state)
 {
     (void)state;
@@ -179,7 +179,7 @@ static void test_send_on_the_wire_is_a_whole_datagram(void **state)
     udp_world_end(w);
 }
 
-/* 1122-I14, RFC 4821 9: larger than the path takes, by what the socket says of discovery. */
+/* RFC 4821 9: larger than the path takes, by what the socket says of discovery. Rows: 1122-I14 */
 static void test_send_larger_than_the_path_does_as_mtu_discover_says(void **state)
 {
     (void)state;
@@ -194,7 +194,7 @@ static void test_send_larger_than_the_path_does_as_mtu_discover_says(void **stat
     assert_true(wi_net_pmtu_learn(w->net, &peer, 1400));
     sk->opts.mtu_discover = 2;
     assert_int_equal(send_n(w, sk, NULL, 0, 1400), -WEIR_EMSGSIZE);
-    sk->opts.mtu_discover = 3; /* 4821-10: a probe goes out whole, with DF */
+    sk->opts.mtu_discover = 3; /* a probe goes out whole, with DF. Rows: 4821-10 */
     assert_int_equal(send_n(w, sk, NULL, 0, 1472), 1472);
     assert_int_equal(send_n(w, sk, NULL, 0, 1473), -WEIR_EMSGSIZE);
     struct wi_ip ip = sent_ip(&w->raw_sent, 0, buf);
@@ -223,7 +223,7 @@ static void test_send_without_destination_or_permission_is_refused(void **state)
     udp_world_end(w);
 }
 
-/* 1122-U4: the caller chooses the source; one that is not ours needs IP_TRANSPARENT. */
+/* The caller chooses the source; one that is not ours needs IP_TRANSPARENT. Rows: 1122-U4 */
 static void test_send_with_pktinfo_speaks_from_there(void **state)
 {
     (void)state;
@@ -321,7 +321,7 @@ static void test_receive_buffer_full_drops_and_counts(void **state)
     udp_world_end(w);
 }
 
-/* 1122-U2, U3, U6, 8200-15, and port 0. */
+/* Wrong checksums and lengths, and port 0. Rows: 1122-U2 1122-U3 1122-U6 8200-15 */
 static void test_receive_malformed_datagrams_are_dropped(void **state)
 {
     (void)state;
@@ -353,7 +353,7 @@ static void test_receive_malformed_datagrams_are_dropped(void **state)
     udp_world_end(w);
 }
 
-/* 1122-U6: bytes beyond UDP's length are no part of the datagram, nor of its checksum. */
+/* Bytes beyond UDP's length are no part of the datagram, nor of its checksum. Rows: 1122-U6 */
 static void test_receive_ignores_trailing_bytes(void **state)
 {
     (void)state;
@@ -369,7 +369,7 @@ static void test_receive_ignores_trailing_bytes(void **state)
     udp_world_end(w);
 }
 
-/* 1122-U1; attacks: Fraggle. */
+/* Attacks: Fraggle. Rows: 1122-U1 attack-smurf-fraggle */
 static void test_closed_port_is_told_but_not_to_broadcasters(void **state)
 {
     (void)state;
@@ -448,7 +448,7 @@ static void test_many_connected_sockets_share_a_port(void **state)
 
 /* ---- Errors ---- */
 
-/* 1122-C5, U7. */
+/* Rows: 1122-C5 1122-U7 */
 static void test_port_unreachable_is_connection_refused_when_connected(void **state)
 {
     (void)state;
@@ -506,7 +506,8 @@ static void test_soft_errors_are_told_only_to_who_asked(void **state)
     udp_world_end(w);
 }
 
-/* 1191-1, 8201-1, 8201-3, SADDNS 2: the path's MTU is learnt from a message about a socket's own datagram only. */
+/* Attack: SADDNS 2: the path's MTU is learnt from a message about a socket's own datagram only.
+ * Rows: 1191-1 8201-1 8201-3 */
 static void test_too_big_about_our_datagram_teaches_the_path(void **state)
 {
     (void)state;
@@ -529,7 +530,7 @@ static void test_too_big_about_our_datagram_teaches_the_path(void **state)
     udp_world_end(w);
 }
 
-/* 4861-10: the next hop never answers. */
+/* The next hop never answers. Rows: 4861-10 */
 static void test_neighbour_that_fails_is_no_route_to_host(void **state)
 {
     (void)state;

@@ -149,7 +149,7 @@ static void test_tcp_parse_wrong_option_length_is_skipped(void **state)
     assert_int_equal(h.sack_n, 0);
 }
 
-/* RFC 9293 MUST-7 */
+/* Rows: MUST-7 */
 static void test_tcp_parse_illegal_option_length_ends_reading(void **state)
 {
     (void)state;
@@ -174,7 +174,7 @@ static void test_tcp_parse_after_eol_nothing_counts(void **state)
     assert_int_equal(h.mss, 0);
 }
 
-/* RFC 9293 MUST-6: unknown options have a length and are skipped by it */
+/* Unknown options have a length and are skipped by it. Rows: MUST-6 */
 static void test_tcp_parse_unknown_option_is_skipped(void **state)
 {
     (void)state;
