@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/rfc.h"
 #include "drill/command_line.h"
 #include "run/command.h"
 
@@ -12,6 +13,7 @@
 
 const struct wcl_command wcl_commands[] = {
     {"drill", "play TCP tests in packetdrill's language, in virtual time", wdr_drill_main},
+    {"rfc", "print what the RFCs ask, and the test that proves it", wcl_rfc_main},
     {"run", "run a program with weir as its TCP/IP, over any link", wir_run_main},
 };
 const size_t wcl_commands_n = sizeof wcl_commands / sizeof wcl_commands[0];
