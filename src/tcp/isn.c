@@ -23,5 +23,7 @@ struct wi_seq wi_tcp_isn(const struct wi_tcp *tcp, const struct wi_tcp_tuple *t)
 
 uint32_t wi_tcp_ts_off(const struct wi_tcp *tcp, const struct wi_tcp_tuple *t)
 {
+    if (tcp->core->sysctl.tcp_timestamps == 2)
+        return 0;
     return (uint32_t)hash_tuple(tcp->ts_key, t);
 }

@@ -7,7 +7,8 @@
 #define ISS 5000
 #define IRS 9000
 
-/* RFC 5961 4.2: a SYN gets a challenge ACK whatever its timestamp says, and no more of them than the limit. */
+/* RFC 5961 4.2: a SYN gets a challenge ACK whatever its timestamp says, and no more of them than the limit.
+ * Rows: 5961-4-a 5961-7-a 5961-x-a */
 static void test_hostile_syn_with_old_timestamp_is_challenged_once(void **state)
 {
     (void)state;
@@ -24,7 +25,8 @@ static void test_hostile_syn_with_old_timestamp_is_challenged_once(void **state)
     rig_end(r);
 }
 
-/* RFC 5961 5.2: the peer has acknowledged 100 bytes in all, so an ACK 200 below snd_una was never its own. */
+/* RFC 5961 5.2: the peer has acknowledged 100 bytes in all, so an ACK 200 below snd_una was never its own.
+ * Rows: 5961-5-b 9293-S10 attack-blind-data-injection attack-stale-ack-with-new-data-dropped */
 static void test_hostile_ack_before_the_first_byte_is_challenged(void **state)
 {
     (void)state;
@@ -43,7 +45,8 @@ static void test_hostile_ack_before_the_first_byte_is_challenged(void **state)
     rig_end(r);
 }
 
-/* What the last episode's SACKs said is forgotten when its numbers come round again after 4 GiB. */
+/* What the last episode's SACKs said is forgotten when its numbers come round again after 4 GiB.
+ * Rows: attack-sequence-wrap */
 static void test_hostile_sack_of_numbers_that_came_round_is_read(void **state)
 {
     (void)state;
@@ -57,7 +60,8 @@ static void test_hostile_sack_of_numbers_that_came_round_is_read(void **state)
     rig_end(r);
 }
 
-/* The program has closed, the peer keeps its window shut and answers every probe: it ends nevertheless. */
+/* The program has closed, the peer keeps its window shut and answers every probe: it ends nevertheless.
+ * Rows: attack-zero-window-persist-abuse attack-sockstress */
 static void test_hostile_closed_window_does_not_keep_an_orphan(void **state)
 {
     (void)state;

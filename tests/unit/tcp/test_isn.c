@@ -70,6 +70,8 @@ static void test_isn_timestamp_offset_is_the_tuples_own(void **state)
     core.now += WEIR_SEC(100000);
     assert_int_equal(wi_tcp_ts_off(&tcp, &a), off);
     assert_int_not_equal(wi_tcp_ts_off(&tcp, &b), off);
+    core.sysctl.tcp_timestamps = 2; /* the clock as it is */
+    assert_int_equal(wi_tcp_ts_off(&tcp, &a), 0);
 }
 
 int main(void)

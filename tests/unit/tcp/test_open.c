@@ -127,6 +127,31 @@ static void test_open_simultaneous_repeats_its_syn_ack(void **state)
     rig_end(r);
 }
 
+/* Both open, and our user closes before the peer's ACK has come (RFC 9293 3.10.4): SYN-RECEIVED becomes FIN-WAIT-1.
+ * What is repeated then is still a SYN-ACK, and the close goes on as any other. */
+static void test_open_simultaneous_closed_in_syn_received_ends_orderly(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    rig_in(r, (struct in){.seq = 0, .flags = WI_TH_SYN, .mss = MSS});
+    wi_tcp_end_send(c, "test");
+    rig_flush(r);
+    assert_int_equal(c->state, WEIR_TCP_FIN_WAIT_1);
+    rig_forget(r);
+    rig_until(r, r->core.now + WEIR_SEC(2));
+    expect_out(r, 0, WI_TH_SYN | WI_TH_ACK, 0, 0);
+    rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK});
+    rig_until(r, r->core.now + WEIR_SEC(10));
+    struct out fin = rig_out(r, r->pkt_n - 1);
+    assert_true(fin.flags & WI_TH_FIN && fin.seq == 1);
+    rig_in(r, (struct in){.seq = 1, .ack = 2, .flags = WI_TH_ACK});
+    assert_int_equal(c->state, WEIR_TCP_FIN_WAIT_2);
+    rig_in(r, (struct in){.seq = 1, .ack = 2, .flags = WI_TH_ACK | WI_TH_FIN});
+    assert_int_equal(c->state, WEIR_TCP_TIME_WAIT);
+    rig_end(r);
+}
+
 /* RFC 6298 2.1, tcp_syn_linear_timeouts 4 and tcp_syn_retries 6: each second at first, then backing off, and ETIMEDOUT
  * at 131 s. */
 static void test_open_syn_is_repeated_and_given_up(void **state)
@@ -169,7 +194,8 @@ static void test_open_after_a_lost_syn_starts_fresh(void **state)
     rig_end(r);
 }
 
-/* With timestamps the echo tells which SYN was answered: there is a sample (RFC 7323 4.1). And a SYN echoes nothing. */
+/* With timestamps the echo tells which SYN was answered: there is a sample (RFC 7323 4.1). And a SYN echoes nothing.
+ * Rows: 7323-15 */
 static void test_open_after_a_lost_syn_timestamps_give_the_rtt(void **state)
 {
     (void)state;
@@ -298,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_open_reset_needs_the_ack),
         cmocka_unit_test(test_open_simultaneous_establishes),
         cmocka_unit_test(test_open_simultaneous_repeats_its_syn_ack),
+        cmocka_unit_test(test_open_simultaneous_closed_in_syn_received_ends_orderly),
         cmocka_unit_test(test_open_syn_is_repeated_and_given_up),
         cmocka_unit_test(test_open_after_a_lost_syn_starts_fresh),
         cmocka_unit_test(test_open_after_a_lost_syn_timestamps_give_the_rtt),

@@ -295,7 +295,8 @@ static void test_recovery_smaller_path_mtu_resegments(void **state)
 }
 
 /* RFC 4821 7.7, RFC 2923 2.1: nothing large gets through and no router says so. After tcp_retries1 the segments become
- * smaller, twice; what is in flight is cut. */
+ * smaller, twice; what is in flight is cut.
+ * Rows: 1191-9 4821-7 attack-pmtu-blackhole */
 static void test_recovery_black_hole_makes_segments_smaller(void **state)
 {
     (void)state;
