@@ -18,14 +18,17 @@ struct wi_sk;
 struct wi_sk_ops {
     int (*bind)(struct wi_sk *, const struct weir_sockaddr *);
     int (*connect)(struct wi_sk *, const struct weir_sockaddr *); /* family AF_UNSPEC: dissolve */
+
+    /* A stream's, NULL for others. */
     int (*listen)(struct wi_sk *, int backlog);
     int (*accept)(struct wi_sk *, struct wi_sk **child);
     int (*admit)(struct wi_sk *);           /* a held SYN: answer it */
     int (*refuse)(struct wi_sk *, int err); /* a held SYN: turn it away; the endpoint is gone afterwards */
-    int64_t (*sendmsg)(struct wi_sk *, const struct weir_msg *, int flags);
-    int64_t (*recvmsg)(struct wi_sk *, struct weir_msg *, int flags);
     int64_t (*send_frags)(struct wi_sk *, const struct weir_frag *, unsigned n, int flags);
     int64_t (*recv_frags)(struct wi_sk *, struct weir_frag *, unsigned n, size_t max, size_t *bytes);
+
+    int64_t (*sendmsg)(struct wi_sk *, const struct weir_msg *, int flags);
+    int64_t (*recvmsg)(struct wi_sk *, struct weir_msg *, int flags);
     int (*shutdown)(struct wi_sk *, int how);
     void (*close)(struct wi_sk *);          /* owner is NULL already */
     void (*abort)(struct wi_sk *);          /* likewise */

@@ -67,52 +67,6 @@ static int udp_connect(struct wi_sk *sk, const struct weir_sockaddr *addr)
     return 0;
 }
 
-static int udp_listen(struct wi_sk *sk, int backlog)
-{
-    (void)sk;
-    (void)backlog;
-    return -WEIR_EOPNOTSUPP;
-}
-
-static int udp_accept(struct wi_sk *sk, struct wi_sk **child)
-{
-    (void)sk;
-    (void)child;
-    return -WEIR_EOPNOTSUPP;
-}
-
-static int udp_admit(struct wi_sk *sk)
-{
-    (void)sk;
-    return -WEIR_EINVAL;
-}
-
-static int udp_refuse(struct wi_sk *sk, int err)
-{
-    (void)sk;
-    (void)err;
-    return -WEIR_EINVAL;
-}
-
-static int64_t udp_send_frags(struct wi_sk *sk, const struct weir_frag *frags, unsigned n, int flags)
-{
-    (void)sk;
-    (void)frags;
-    (void)n;
-    (void)flags;
-    return -WEIR_EOPNOTSUPP;
-}
-
-static int64_t udp_recv_frags(struct wi_sk *sk, struct weir_frag *frags, unsigned n, size_t max, size_t *bytes)
-{
-    (void)sk;
-    (void)frags;
-    (void)n;
-    (void)max;
-    (void)bytes;
-    return -WEIR_EOPNOTSUPP;
-}
-
 /* ---- Receiving ---- */
 
 static uint32_t copy_out(const struct wi_udp_item *item, const struct weir_msg *msg)
@@ -260,14 +214,8 @@ static int udp_ioctl(struct wi_sk *sk, enum weir_ioctl what, int *value)
 const struct wi_sk_ops wi_udp_sk_ops = {
     .bind = udp_bind,
     .connect = udp_connect,
-    .listen = udp_listen,
-    .accept = udp_accept,
-    .admit = udp_admit,
-    .refuse = udp_refuse,
     .sendmsg = wi_udp_sendmsg,
     .recvmsg = udp_recvmsg,
-    .send_frags = udp_send_frags,
-    .recv_frags = udp_recv_frags,
     .shutdown = udp_shutdown,
     .close = udp_close,
     .abort = udp_close,
