@@ -240,7 +240,7 @@ static void test_congestion_mark_of_any_fragment_stays(void **state)
 }
 
 /* Rose, FragmentSmack, Jolt2: many that never end, many tiny ones, the same one for ever. Memory stays, and a
- * datagram that is whole still gets through. Rows: attack-rose attack-fragmentsmack attack-jolt2 */
+ * datagram that is whole still gets through. Rows: attack-rose-attack attack-fragmentsmack attack-jolt2 */
 static void test_floods_of_fragments_are_bounded(void **state)
 {
     (void)state;

@@ -51,7 +51,7 @@ static void test_input_to_own_address_is_delivered(void **state)
 }
 
 /* Attacks: Land, Latierra, martian and spoofed sources. Nothing is heard, nothing is said. Rows: 1122-I1 1122-I4
- * 1122-I5 4291-1 attack-latierra-loopback-spoof attack-land attack-martian-and-spoofed-sources */
+ * 1122-I5 4291-1 attack-latierra-loopback-spoof attack-land attack-martian-and-spoofed-sources MUST-63 */
 static void test_input_addresses_no_packet_may_have_are_refused(void **state)
 {
     (void)state;

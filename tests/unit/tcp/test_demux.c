@@ -31,7 +31,7 @@ static int teardown(void **state)
 }
 
 /* RFC 9293 3.10.7.1: <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>. Attack: middlebox-style amplification.
- * Rows: attack-middlebox-style-amplification */
+ * Rows: attack-middlebox-style-amplification 9293-S1 */
 static void test_demux_closed_port_segment_without_ack_gets_rst_that_acknowledges_it(void **state)
 {
     (void)state;
@@ -50,7 +50,7 @@ static void test_demux_closed_port_segment_without_ack_gets_rst_that_acknowledge
     peer_none(&p);
 }
 
-/* RFC 9293 3.10.7.1: <SEQ=SEG.ACK><CTL=RST>. */
+/* RFC 9293 3.10.7.1: <SEQ=SEG.ACK><CTL=RST>. Rows: 9293-S1 */
 static void test_demux_closed_port_segment_with_ack_gets_rst_at_its_ack(void **state)
 {
     (void)state;
@@ -63,7 +63,7 @@ static void test_demux_closed_port_segment_with_ack_gets_rst_at_its_ack(void **s
     peer_none(&p);
 }
 
-/* RFC 9293 3.10.7.1: a reset is never answered. */
+/* RFC 9293 3.10.7.1: a reset is never answered. Rows: 9293-S2 */
 static void test_demux_closed_port_rst_is_ignored(void **state)
 {
     (void)state;
@@ -76,7 +76,8 @@ static void test_demux_closed_port_rst_is_ignored(void **state)
 }
 
 /* Attack: Christmas tree, NULL, FIN, SYN+FIN scans, at a closed and at a listening port: RFC 9293 3.10.7.1 and
- * 3.10.7.2 say for each of the 512 combinations what it gets. Rows: attack-christmas-tree-null-fin-syn-fin-scans */
+ * 3.10.7.2 say for each of the 512 combinations what it gets. Rows: attack-christmas-tree-null-fin-syn-fin-scans
+ * 9293-S1 9293-S2 9293-S3 */
 static void test_demux_every_flag_combination_gets_what_the_rfc_says(void **state)
 {
     (void)state;
@@ -118,7 +119,7 @@ static void test_demux_bad_checksum_is_dropped(void **state)
     peer_none(&p);
 }
 
-/* Attack: data offset and length lies. Rows: attack-data-offset-and-length-lies */
+/* Attack: data offset and length lies. Rows: attack-data-offset-and-length-lies 9293-S24 */
 static void test_demux_every_data_offset_is_survived(void **state)
 {
     (void)state;

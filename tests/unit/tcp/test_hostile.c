@@ -26,7 +26,7 @@ static void test_hostile_syn_with_old_timestamp_is_challenged_once(void **state)
 }
 
 /* RFC 5961 5.2: the peer has acknowledged 100 bytes in all, so an ACK 200 below snd_una was never its own.
- * Rows: 5961-5-b 9293-S10 attack-blind-data-injection attack-stale-ack-with-new-data-dropped */
+ * Rows: 5961-5-b 9293-S10 attack-blind-data-injection attack-stale-ack-with-new-data-dropped 5961-5-a */
 static void test_hostile_ack_before_the_first_byte_is_challenged(void **state)
 {
     (void)state;

@@ -27,7 +27,7 @@ static uint32_t snd_una(const struct rig *r)
     return r->c->snd_una.v - r->iss;
 }
 
-/* RFC 9293 3.10.7.4 first check: an unacceptable segment is answered with an ACK and dropped. */
+/* RFC 9293 3.10.7.4 first check: an unacceptable segment is answered with an ACK and dropped. Rows: 9293-S6 9293-S7 */
 static void test_input_segment_beyond_the_window_is_answered_with_ack(void **state)
 {
     (void)state;
@@ -46,7 +46,7 @@ static void test_input_segment_beyond_the_window_is_answered_with_ack(void **sta
     }
 }
 
-/* Likewise what was received before. */
+/* Likewise what was received before. Rows: 9293-S7 */
 static void test_input_old_segment_is_answered_with_ack(void **state)
 {
     (void)state;
@@ -60,7 +60,7 @@ static void test_input_old_segment_is_answered_with_ack(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.7.4 second check, RFC 5961 3.2: exactly at RCV.NXT, in every synchronised state. */
+/* RFC 9293 3.10.7.4 second check, RFC 5961 3.2: exactly at RCV.NXT, in every synchronised state. Rows: 5961-3-a */
 static void test_input_rst_at_rcv_nxt_resets(void **state)
 {
     (void)state;
@@ -76,7 +76,7 @@ static void test_input_rst_at_rcv_nxt_resets(void **state)
     }
 }
 
-/* RFC 5961 3.2: in the window but elsewhere: a challenge. */
+/* RFC 5961 3.2: in the window but elsewhere: a challenge. Rows: 5961-3-b attack-rst-flood-blind-reset */
 static void test_input_rst_inside_the_window_is_challenged(void **state)
 {
     (void)state;
@@ -89,6 +89,7 @@ static void test_input_rst_inside_the_window_is_challenged(void **state)
     rig_end(r);
 }
 
+/* Rows: 5961-3-c */
 static void test_input_rst_outside_the_window_is_dropped(void **state)
 {
     (void)state;
@@ -101,7 +102,7 @@ static void test_input_rst_outside_the_window_is_dropped(void **state)
     rig_end(r);
 }
 
-/* RFC 5961 4.2: whatever its number. */
+/* RFC 5961 4.2: whatever its number. Rows: 5961-4-a attack-blind-syn-reset */
 static void test_input_syn_is_challenged_in_every_state(void **state)
 {
     (void)state;
@@ -117,7 +118,7 @@ static void test_input_syn_is_challenged_in_every_state(void **state)
     }
 }
 
-/* RFC 9293 3.10.7.4 fifth check: no ACK, no processing. */
+/* RFC 9293 3.10.7.4 fifth check: no ACK, no processing. Rows: 9293-S12 */
 static void test_input_segment_without_ack_is_dropped(void **state)
 {
     (void)state;
@@ -129,7 +130,8 @@ static void test_input_segment_without_ack_is_dropped(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.7.4: "If the ACK acks something not yet sent, then send an ACK, drop the segment." */
+/* RFC 9293 3.10.7.4: "If the ACK acks something not yet sent, then send an ACK, drop the segment." Rows: 9293-S10
+ * 5961-5-b attack-blind-data-injection */
 static void test_input_ack_of_unsent_is_challenged_and_dropped(void **state)
 {
     (void)state;
@@ -142,7 +144,7 @@ static void test_input_ack_of_unsent_is_challenged_and_dropped(void **state)
     rig_end(r);
 }
 
-/* RFC 5961 5.2: SND.UNA - MAX.SND.WND. */
+/* RFC 5961 5.2: SND.UNA - MAX.SND.WND. Rows: MAY-12 5961-5-a 5961-5-b attack-blind-data-injection */
 static void test_input_ack_older_than_any_window_is_challenged_and_dropped(void **state)
 {
     (void)state;
@@ -157,7 +159,7 @@ static void test_input_ack_older_than_any_window_is_challenged_and_dropped(void 
     rig_end(r);
 }
 
-/* RFC 7323 5.3 R1, and R3's rule for what ts_recent becomes. */
+/* RFC 7323 5.3 R1, and R3's rule for what ts_recent becomes. Rows: 7323-29 7323-36 */
 static void test_input_paws_drops_an_old_timestamp(void **state)
 {
     (void)state;
@@ -178,7 +180,7 @@ static void test_input_paws_drops_an_old_timestamp(void **state)
     rig_end(r);
 }
 
-/* RFC 7323 5.3: an RST is not subject to PAWS. */
+/* RFC 7323 5.3: an RST is not subject to PAWS. Rows: 7323-32 5961-x-a */
 static void test_input_paws_lets_rst_through(void **state)
 {
     (void)state;
@@ -190,7 +192,7 @@ static void test_input_paws_lets_rst_through(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.7.4 eighth check, for every state that a first FIN can meet. */
+/* RFC 9293 3.10.7.4 eighth check, for every state that a first FIN can meet. Rows: 9293-S14 9293-S16 */
 static void test_input_fin_moves_each_state_on(void **state)
 {
     (void)state;
@@ -226,6 +228,7 @@ static void test_input_fin_with_ack_of_fin_goes_to_time_wait(void **state)
     rig_end(r);
 }
 
+/* Rows: 9293-S14 */
 static void test_input_ack_of_fin_moves_each_state_on(void **state)
 {
     (void)state;
@@ -244,7 +247,7 @@ static void test_input_ack_of_fin_moves_each_state_on(void **state)
     }
 }
 
-/* A FIN behind a gap waits for it. */
+/* A FIN behind a gap waits for it. Rows: 9293-S13 */
 static void test_input_fin_out_of_order_waits_for_the_gap(void **state)
 {
     (void)state;
@@ -258,7 +261,7 @@ static void test_input_fin_out_of_order_waits_for_the_gap(void **state)
     rig_end(r);
 }
 
-/* RFC 1122 4.2.2.13, RFC 9293 3.6.1: data that nobody can read any more. */
+/* RFC 1122 4.2.2.13, RFC 9293 3.6.1: data that nobody can read any more. Rows: SHLD-3 */
 static void test_input_data_after_close_is_reset(void **state)
 {
     (void)state;
@@ -272,7 +275,7 @@ static void test_input_data_after_close_is_reset(void **state)
     rig_end(r);
 }
 
-/* Half-closed by shutdown only: the data are welcome. RFC 9293 3.6. */
+/* Half-closed by shutdown only: the data are welcome. RFC 9293 3.6. Rows: 9293-S15 9293-S25 */
 static void test_input_data_after_half_close_is_taken(void **state)
 {
     (void)state;
@@ -285,7 +288,8 @@ static void test_input_data_after_half_close_is_taken(void **state)
     rig_end(r);
 }
 
-/* RFC 5681 4.2: each out-of-order segment is acknowledged at once; so is the one that fills the gap. */
+/* RFC 5681 4.2: each out-of-order segment is acknowledged at once; so is the one that fills the gap.
+ * Rows: 5681-3.2-a 5681-3.2-b MAY-13 */
 static void test_input_out_of_order_data_are_acknowledged_at_once(void **state)
 {
     (void)state;

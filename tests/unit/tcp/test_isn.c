@@ -51,6 +51,7 @@ static void test_isn_of_a_neighbour_tells_nothing(void **state)
     assert_in_range(changed, 2000 * 15, 2000 * 17);
 }
 
+/* Rows: MUST-9 6528-2 */
 static void test_isn_depends_on_its_secret(void **state)
 {
     (void)state;
@@ -61,7 +62,7 @@ static void test_isn_depends_on_its_secret(void **state)
 }
 
 /* RFC 7323 5.4, 7.1; attack: timestamp information leak. The same for a tuple at all times, another for another.
- * Rows: attack-timestamp-information-leak */
+ * Rows: attack-timestamp-information-leak 7323-37 */
 static void test_isn_timestamp_offset_is_the_tuples_own(void **state)
 {
     (void)state;

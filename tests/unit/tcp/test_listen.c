@@ -60,7 +60,8 @@ static void ack_from(uint16_t port, uint32_t seq, uint32_t ack)
 
 /* ---- SYN-ACK ---- */
 
-/* RFC 9293 3.10.7.2, RFC 7323 2.2, 3.2, RFC 2018 2: an option is in the SYN-ACK only when it was in the SYN. */
+/* RFC 9293 3.10.7.2, RFC 7323 2.2, 3.2, RFC 2018 2: an option is in the SYN-ACK only when it was in the SYN.
+ * Rows: 7323-2 7323-8 7323-14 2018-2 */
 static void test_listen_syn_ack_has_the_options_that_the_syn_had(void **state)
 {
     (void)state;
@@ -99,7 +100,7 @@ static void test_listen_options_that_are_off_are_not_answered(void **state)
     assert_false(s->h.sack_ok || s->h.has_wscale || s->h.has_ts);
 }
 
-/* RFC 3168 6.1.1: ECE alone answers an ECN-setup SYN. */
+/* RFC 3168 6.1.1: ECE alone answers an ECN-setup SYN. Rows: SHLD-8 */
 static void test_listen_ecn_syn_is_answered_with_ece(void **state)
 {
     (void)state;
@@ -150,6 +151,7 @@ static void test_listen_syn_ack_retries_fall_under_pressure(void **state)
     assert_in_range(p.seg_n, 16 + 16 * 2, 16 + 16 * 4);
 }
 
+/* Rows: 9293-S27 */
 static void test_listen_same_syn_again_gets_the_same_syn_ack(void **state)
 {
     (void)state;
@@ -187,7 +189,7 @@ static void test_listen_handshake_gives_a_connection(void **state)
     assert_memory_equal(s->data, "hi", 2);
 }
 
-/* RFC 9293 3.10.7.4: data and FIN may ride on the handshake's ACK. */
+/* RFC 9293 3.10.7.4: data and FIN may ride on the handshake's ACK. Rows: 9293-S26 */
 static void test_listen_data_and_fin_on_the_last_ack_are_taken(void **state)
 {
     (void)state;
@@ -221,7 +223,7 @@ static void test_listen_data_on_a_syn_is_not_kept(void **state)
     assert_int_equal(weir_recv(p.stack, fd, buf, sizeof buf, 0), -WEIR_EAGAIN);
 }
 
-/* RFC 9293 3.10.7.4, fifth check: an unacceptable ACK in SYN-RECEIVED gets <SEQ=SEG.ACK><CTL=RST>. */
+/* RFC 9293 3.10.7.4, fifth check: an unacceptable ACK in SYN-RECEIVED gets <SEQ=SEG.ACK><CTL=RST>. Rows: 9293-S9 */
 static void test_listen_wrong_ack_is_reset_and_the_request_stays(void **state)
 {
     (void)state;
@@ -281,7 +283,7 @@ static void test_listen_restarted_peer_gets_through(void **state)
     assert_true(weir_accept(p.stack, l, NULL) >= 0);
 }
 
-/* RFC 7323 5.3 in SYN-RECEIVED, and an echo of a timestamp that we never sent. */
+/* RFC 7323 5.3 in SYN-RECEIVED, and an echo of a timestamp that we never sent. Rows: 7323-29 */
 static void test_listen_old_timestamp_and_foreign_echo_are_refused(void **state)
 {
     (void)state;

@@ -26,7 +26,8 @@ static struct wi_tcp_conn *conn_connecting(struct rig *r)
     return c;
 }
 
-/* Linux's order of options, and its offer: RFC 9293 3.2, RFC 7323 2.2, 3.2, RFC 2018 2. */
+/* Linux's order of options, and its offer: RFC 9293 3.2, RFC 7323 2.2, 3.2, RFC 2018 2. Rows: MUST-14 MUST-67 SHLD-5
+ * 7323-1 */
 static void test_open_syn_offers_mss_sack_timestamps_and_scale(void **state)
 {
     (void)state;
@@ -41,6 +42,7 @@ static void test_open_syn_offers_mss_sack_timestamps_and_scale(void **state)
     rig_end(r);
 }
 
+/* Rows: 9293-S5 MUST-14 7323-2 */
 static void test_open_syn_ack_establishes(void **state)
 {
     (void)state;
@@ -60,7 +62,7 @@ static void test_open_syn_ack_establishes(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.7.3 first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". */
+/* RFC 9293 3.10.7.3 first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". Rows: 9293-S4 */
 static void test_open_wrong_ack_is_reset(void **state)
 {
     (void)state;
@@ -78,7 +80,7 @@ static void test_open_wrong_ack_is_reset(void **state)
     rig_end(r);
 }
 
-/* Second: a reset is believed with the right ACK only. RFC 5961 3.2's concern in SYN-SENT. */
+/* Second: a reset is believed with the right ACK only. RFC 5961 3.2's concern in SYN-SENT. Rows: 5961-3-e MUST-11 */
 static void test_open_reset_needs_the_ack(void **state)
 {
     (void)state;
@@ -93,7 +95,8 @@ static void test_open_reset_needs_the_ack(void **state)
     rig_end(r);
 }
 
-/* Figure 7: both SYNs cross, then both SYN-ACKs. The peer's window scale etc. hold as both offered them. */
+/* Figure 7: both SYNs cross, then both SYN-ACKs. The peer's window scale etc. hold as both offered them.
+ * Rows: MUST-10 */
 static void test_open_simultaneous_establishes(void **state)
 {
     (void)state;
@@ -152,8 +155,8 @@ static void test_open_simultaneous_closed_in_syn_received_ends_orderly(void **st
     rig_end(r);
 }
 
-/* RFC 6298 2.1, tcp_syn_linear_timeouts 4 and tcp_syn_retries 6: each second at first, then backing off, and ETIMEDOUT
- * at 131 s. */
+/* RFC 6298 2.1, tcp_syn_linear_timeouts 4 and tcp_syn_retries 6: each second at first, then backing off, and
+ * ETIMEDOUT at 131 s. Rows: MUST-22 6298-2.1 */
 static void test_open_syn_is_repeated_and_given_up(void **state)
 {
     (void)state;
@@ -177,7 +180,7 @@ static void test_open_syn_is_repeated_and_given_up(void **state)
     rig_end(r);
 }
 
-/* A repeated SYN that is answered: window and RTT are those of a fresh start. RFC 6298 3, 5.7. */
+/* A repeated SYN that is answered: window and RTT are those of a fresh start. RFC 6298 3, 5.7. Rows: 6298-5-d */
 static void test_open_after_a_lost_syn_starts_fresh(void **state)
 {
     (void)state;
@@ -218,7 +221,7 @@ static void test_open_after_a_lost_syn_timestamps_give_the_rtt(void **state)
     rig_end(r);
 }
 
-/* Figure 13: both FINs cross. FIN-WAIT-1, CLOSING, TIME-WAIT. */
+/* Figure 13: both FINs cross. FIN-WAIT-1, CLOSING, TIME-WAIT. Rows: 9293-S14 */
 static void test_close_simultaneous_passes_through_closing(void **state)
 {
     (void)state;
@@ -233,7 +236,8 @@ static void test_close_simultaneous_passes_through_closing(void **state)
     rig_end(r);
 }
 
-/* An owner that is gone waits for the peer's FIN for tcp_fin_timeout only. */
+/* An owner that is gone waits for the peer's FIN for tcp_fin_timeout only.
+ * Rows: attack-fin-wait-2-and-closing-exhaustion */
 static void test_close_orphan_in_fin_wait_2_times_out(void **state)
 {
     (void)state;
@@ -250,7 +254,7 @@ static void test_close_orphan_in_fin_wait_2_times_out(void **state)
     rig_end(r);
 }
 
-/* Data held back by a closed window go before the FIN, however long that takes. RFC 9293 3.6. */
+/* Data held back by a closed window go before the FIN, however long that takes. RFC 9293 3.6. Rows: 9293-S18 */
 static void test_close_waits_for_the_data_before_the_fin(void **state)
 {
     (void)state;

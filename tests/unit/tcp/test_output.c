@@ -7,7 +7,7 @@
 #define ISS (UINT32_MAX - 5000) /* the wrap lies within the first flight */
 #define IRS 77
 
-/* One write, ten segments of initial window, cut by half the window: Linux's shape. */
+/* One write, ten segments of initial window, cut by half the window: Linux's shape. Rows: 6928-a 5681-3.1-b */
 static void test_output_initial_window_is_ten_segments(void **state)
 {
     (void)state;
@@ -27,6 +27,7 @@ static void test_output_initial_window_is_ten_segments(void **state)
     rig_end(r);
 }
 
+/* Rows: MUST-61 */
 static void test_output_psh_marks_the_end_of_each_write(void **state)
 {
     (void)state;
@@ -58,6 +59,7 @@ static void test_output_nagle_holds_a_small_segment_while_another_is_out(void **
     rig_end(r);
 }
 
+/* Rows: MAY-16 */
 static void test_output_cork_and_more_hold_partial_segments(void **state)
 {
     (void)state;
@@ -77,7 +79,7 @@ static void test_output_cork_and_more_hold_partial_segments(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.8.6.2.1: nothing beyond the window. */
+/* RFC 9293 3.8.6.2.1: nothing beyond the window. Rows: 5681-2-a 7323-11 */
 static void test_output_never_exceeds_the_peers_window(void **state)
 {
     (void)state;
@@ -159,7 +161,7 @@ static void test_output_shrunk_window_is_survived(void **state)
     rig_end(r);
 }
 
-/* RFC 6093 3.1 and everybody: the pointer names the byte behind the urgent one. */
+/* RFC 6093 3.1 and everybody: the pointer names the byte behind the urgent one. Rows: MUST-62 */
 static void test_output_urgent_pointer_names_the_byte_behind(void **state)
 {
     (void)state;
@@ -177,7 +179,7 @@ static void test_output_urgent_pointer_names_the_byte_behind(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.6: the FIN rides on the last data, and is sent though Nagle would hold them. */
+/* RFC 9293 3.6: the FIN rides on the last data, and is sent though Nagle would hold them. Rows: 9293-S18 9293-S23 */
 static void test_output_fin_rides_on_the_last_data(void **state)
 {
     (void)state;
@@ -193,7 +195,7 @@ static void test_output_fin_rides_on_the_last_data(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>. */
+/* RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>. Rows: 9293-S19 */
 static void test_output_abort_sends_a_reset_at_snd_nxt(void **state)
 {
     (void)state;
@@ -245,7 +247,7 @@ static void test_output_lent_views_are_released_when_acknowledged(void **state)
     rig_end(r);
 }
 
-/* RFC 5681 4.1: after an idle RTO the window begins again. */
+/* RFC 5681 4.1: after an idle RTO the window begins again. Rows: 5681-4.1-a */
 static void test_output_window_restarts_after_idle(void **state)
 {
     (void)state;

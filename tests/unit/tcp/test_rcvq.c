@@ -151,7 +151,7 @@ static void read_some(struct rig *r, uint32_t max)
     assert_null(wi_tcp_rcvq_check(&r->c));
 }
 
-/* Out-of-order data is kept. The start makes sequence numbers wrap in the middle. Rows: SHLD-31 */
+/* Out-of-order data is kept. The start makes sequence numbers wrap in the middle. Rows: SHLD-31 9293-S22 */
 static void test_random_arrival_order_gives_the_stream_once(void **state)
 {
     (void)state;
@@ -176,7 +176,8 @@ static void test_random_arrival_order_gives_the_stream_once(void **state)
     }
 }
 
-/* RFC 2018 4: the first block holds the segment that triggered the ACK, the others the most recent before it. */
+/* RFC 2018 4: the first block holds the segment that triggered the ACK, the others the most recent before it.
+ * Rows: 2018-4 */
 static void test_sack_blocks_are_the_runs_latest_first(void **state)
 {
     (void)state;
@@ -198,7 +199,8 @@ static void test_sack_blocks_are_the_runs_latest_first(void **state)
     rig_free(r);
 }
 
-/* RFC 2883 4: a duplicate is told once, in the first block; of a partial one, what was there before. */
+/* RFC 2883 4: a duplicate is told once, in the first block; of a partial one, what was there before. Rows: 2883-2
+ * 2883-3 */
 static void test_dsack_names_the_duplicate_once(void **state)
 {
     (void)state;
@@ -223,6 +225,7 @@ static void test_dsack_names_the_duplicate_once(void **state)
     rig_free(r);
 }
 
+/* Rows: 9293-S8 */
 static void test_data_beyond_the_window_is_cut_or_refused(void **state)
 {
     (void)state;
@@ -269,7 +272,7 @@ static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
     rig_free(r);
 }
 
-/* RFC 6093, Linux: the urgent byte is out of the stream, reading stops before it. */
+/* RFC 6093, Linux: the urgent byte is out of the stream, reading stops before it. Rows: MUST-33 attack-winnuke */
 static void test_urgent_byte_is_skipped_and_read_apart(void **state)
 {
     (void)state;

@@ -28,7 +28,7 @@ static struct wi_tcp_conn *ten_out(struct rig *r, unsigned opts, unsigned more)
     return c;
 }
 
-/* RFC 5681 3.2: the third dupack, not the second. RFC 3042: the first two send new data. */
+/* RFC 5681 3.2: the third dupack, not the second. RFC 3042: the first two send new data. Rows: 5681-3.2-c 5681-3.2-d */
 static void test_recovery_third_dupack_retransmits(void **state)
 {
     (void)state;
@@ -62,7 +62,7 @@ static void test_recovery_window_updates_are_no_dupacks(void **state)
     rig_end(r);
 }
 
-/* RFC 6582 3.2: a partial ACK sends the next hole at once, and recovery ends with all that was out. */
+/* RFC 6582 3.2: a partial ACK sends the next hole at once, and recovery ends with all that was out. Rows: 6582-3.2-d */
 static void test_recovery_partial_ack_retransmits_the_next_hole(void **state)
 {
     (void)state;
@@ -87,7 +87,8 @@ static void test_recovery_partial_ack_retransmits_the_next_hole(void **state)
     rig_end(r);
 }
 
-/* RFC 6675 4: three segments SACKed above; 5: each hole below is sent again as the pipe allows. */
+/* RFC 6675 4: three segments SACKed above; 5: each hole below is sent again as the pipe allows. Rows: 6675-4-c
+ * 6675-5-c */
 static void test_recovery_sack_holes_are_filled(void **state)
 {
     (void)state;
@@ -113,7 +114,7 @@ static void test_recovery_sack_holes_are_filled(void **state)
     rig_end(r);
 }
 
-/* Blocks that were never sent, or lie in the past, mean nothing. */
+/* Blocks that were never sent, or lie in the past, mean nothing. Rows: 2018-14 */
 static void test_recovery_nonsense_sack_blocks_are_ignored(void **state)
 {
     (void)state;
@@ -130,7 +131,8 @@ static void test_recovery_nonsense_sack_blocks_are_ignored(void **state)
     rig_end(r);
 }
 
-/* RFC 6298 5.5: each timeout doubles; 5.7 with RFC 5681 3.1: one segment, ssthresh half. */
+/* RFC 6298 5.5: each timeout doubles; 5.7 with RFC 5681 3.1: one segment, ssthresh half. Rows: MUST-19 MUST-20
+ * 5681-3.1-f 5681-3.1-j 5681-3.1-k 5681-3.1-l 6298-5-c */
 static void test_recovery_timeout_backs_off_and_gives_up(void **state)
 {
     (void)state;
@@ -155,7 +157,7 @@ static void test_recovery_timeout_backs_off_and_gives_up(void **state)
     rig_end(r);
 }
 
-/* RFC 5482: the user's limit comes first. */
+/* RFC 5482: the user's limit comes first. Rows: MUST-21 */
 static void test_recovery_user_timeout_ends_it(void **state)
 {
     (void)state;
@@ -208,7 +210,8 @@ static void test_recovery_after_timeout_says_timeout(void **state)
     rig_end(r);
 }
 
-/* RFC 5682 3: the first ACK after the timeout covers what was sent once: it was spurious, the window comes back. */
+/* RFC 5682 3: the first ACK after the timeout covers what was sent once: it was spurious, the window comes back.
+ * Rows: 5682-a */
 static void test_recovery_spurious_timeout_is_undone(void **state)
 {
     (void)state;
@@ -227,7 +230,7 @@ static void test_recovery_spurious_timeout_is_undone(void **state)
     rig_end(r);
 }
 
-/* RFC 2018 8: a peer that takes back what it SACKed gets everything again. */
+/* RFC 2018 8: a peer that takes back what it SACKed gets everything again. Rows: 6675-4-b attack-sack-reneging-abuse */
 static void test_recovery_reneging_peer_gets_everything_again(void **state)
 {
     (void)state;
@@ -246,7 +249,7 @@ static void test_recovery_reneging_peer_gets_everything_again(void **state)
     rig_end(r);
 }
 
-/* RFC 6298 3, Karn: a retransmitted segment gives no sample without timestamps. */
+/* RFC 6298 3, Karn: a retransmitted segment gives no sample without timestamps. Rows: 6298-3-a MUST-18 */
 static void test_recovery_retransmission_gives_no_rtt_sample(void **state)
 {
     (void)state;
@@ -294,9 +297,8 @@ static void test_recovery_smaller_path_mtu_resegments(void **state)
     rig_end(r);
 }
 
-/* RFC 4821 7.7, RFC 2923 2.1: nothing large gets through and no router says so. After tcp_retries1 the segments become
- * smaller, twice; what is in flight is cut.
- * Rows: 1191-9 4821-7 attack-pmtu-blackhole */
+/* RFC 4821 7.7, RFC 2923 2.1: nothing large gets through and no router says so. After tcp_retries1 the segments
+ * become smaller, twice; what is in flight is cut. Rows: 1191-9 4821-7 attack-pmtu-blackhole */
 static void test_recovery_black_hole_makes_segments_smaller(void **state)
 {
     (void)state;
@@ -317,7 +319,8 @@ static void test_recovery_black_hole_makes_segments_smaller(void **state)
     rig_end(r);
 }
 
-/* RFC 5927 5.2, RFC 1122 4.2.3.9: what stands does not fall by ICMP; a timeout reports it. */
+/* RFC 5927 5.2, RFC 1122 4.2.3.9: what stands does not fall by ICMP; a timeout reports it. Rows: MUST-56 SHLD-25
+ * attack-icmp-blind-reset */
 static void test_recovery_icmp_unreachable_is_only_remembered(void **state)
 {
     (void)state;

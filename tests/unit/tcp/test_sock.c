@@ -119,7 +119,7 @@ static void test_sock_connect_tells_its_progress(void **state)
     assert_int_equal(so_error(fd), 0);
 }
 
-/* RFC 9293 3.10.7.3: refused; Linux tells it once, and the socket serves again. */
+/* RFC 9293 3.10.7.3: refused; Linux tells it once, and the socket serves again. Rows: MUST-12 */
 static void test_sock_connect_refused_is_told_once_and_the_socket_is_reusable(void **state)
 {
     (void)state;
@@ -255,7 +255,7 @@ static void test_sock_bind_without_port_leaves_it_to_connect(void **state)
 
 /* ---- The peer ends ---- */
 
-/* RFC 9293 3.10.7.4: reset. Linux: ECONNRESET once, then the end; writing fails with EPIPE. */
+/* RFC 9293 3.10.7.4: reset. Linux: ECONNRESET once, then the end; writing fails with EPIPE. Rows: MUST-12 */
 static void test_sock_reset_is_told_once(void **state)
 {
     (void)state;
@@ -281,6 +281,7 @@ static void test_sock_reset_after_fin_is_a_broken_pipe(void **state)
     assert_int_equal(transmit(fd), -WEIR_EPIPE);
 }
 
+/* Rows: MUST-12 */
 static void test_sock_fin_is_end_of_file_after_the_data(void **state)
 {
     (void)state;
@@ -321,6 +322,7 @@ static void test_sock_rcvlowat_makes_room_for_itself(void **state)
 
 /* ---- shutdown ---- */
 
+/* Rows: 9293-S25 */
 static void test_sock_shutdown_write_sends_fin_and_reading_goes_on(void **state)
 {
     (void)state;
@@ -400,6 +402,7 @@ static void test_sock_close_with_unread_data_resets(void **state)
     peer_none(&p);
 }
 
+/* Rows: 9293-S19 */
 static void test_sock_close_with_linger_zero_resets(void **state)
 {
     (void)state;
@@ -455,7 +458,7 @@ static void test_sock_negative_linger2_resets_in_fin_wait_2(void **state)
     assert_int_equal(peer_stat(&p, "TCPAbortOnLinger"), 1);
 }
 
-/* RFC 1122 4.2.2.13: data for a connection that nobody reads any more is answered with a reset. */
+/* RFC 1122 4.2.2.13: data for a connection that nobody reads any more is answered with a reset. Rows: SHLD-3 */
 static void test_sock_data_after_close_is_reset(void **state)
 {
     (void)state;

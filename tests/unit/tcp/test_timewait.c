@@ -84,7 +84,7 @@ static void test_timewait_ends_after_2_msl(void **state)
     assert_int_equal(weir_mem_used(p.stack), before);
 }
 
-/* RFC 9293 3.10.7.4, eighth check: a repeated FIN is acknowledged again and 2 MSL begin anew. */
+/* RFC 9293 3.10.7.4, eighth check: a repeated FIN is acknowledged again and 2 MSL begin anew. Rows: 9293-S16 */
 static void test_timewait_repeated_fin_is_acknowledged_and_restarts_the_clock(void **state)
 {
     (void)state;
@@ -135,6 +135,7 @@ static void test_timewait_newer_syn_reopens(void **state)
     assert_true(weir_accept(p.stack, listener, NULL) >= 0);
 }
 
+/* Rows: MAY-2 */
 static void test_timewait_older_syn_is_acknowledged_and_not_opened(void **state)
 {
     (void)state;
@@ -147,7 +148,7 @@ static void test_timewait_older_syn_is_acknowledged_and_not_opened(void **state)
     peer_none(&p);
 }
 
-/* RFC 6191 2: with timestamps the newer timestamp opens, whatever the sequence number. */
+/* RFC 6191 2: with timestamps the newer timestamp opens, whatever the sequence number. Rows: SHLD-4 6191-1 */
 static void test_timewait_newer_timestamp_reopens(void **state)
 {
     (void)state;
@@ -162,7 +163,7 @@ static void test_timewait_newer_timestamp_reopens(void **state)
     peer_expect(&p, WI_TH_SYN | WI_TH_ACK);
 }
 
-/* RFC 7323 5.2 in TIME-WAIT: an older timestamp opens nothing, even far beyond the sequence numbers. */
+/* RFC 7323 5.2 in TIME-WAIT: an older timestamp opens nothing, even far beyond the sequence numbers. Rows: 6191-1 */
 static void test_timewait_older_timestamp_does_not_reopen(void **state)
 {
     (void)state;

@@ -79,6 +79,7 @@ static void test_tcp_parse_cut_off_is_dropped(void **state)
         assert_int_equal(parse_exact(&h, p, len), len < 20 ? WEIR_DROP_TCP_SHORT : WEIR_DROP_TCP_OFFSET);
 }
 
+/* Rows: 9293-S24 attack-data-offset-and-length-lies */
 static void test_tcp_parse_offset_below_five_is_dropped(void **state)
 {
     (void)state;
@@ -119,7 +120,7 @@ static void test_tcp_parse_syn_options_are_read(void **state)
     assert_int_equal(h.opt_len, 20);
 }
 
-/* As Linux: what belongs to a SYN means nothing elsewhere. */
+/* As Linux: what belongs to a SYN means nothing elsewhere. Rows: 7323-3 MUST-65 */
 static void test_tcp_parse_syn_options_without_syn_are_ignored(void **state)
 {
     (void)state;
@@ -129,7 +130,7 @@ static void test_tcp_parse_syn_options_without_syn_are_ignored(void **state)
     assert_false(h.sack_ok || h.has_wscale || h.has_fo);
 }
 
-/* RFC 7323 2.3: MUST use 14 */
+/* RFC 7323 2.3: MUST use 14 Rows: 7323-5 */
 static void test_tcp_parse_wscale_above_14_is_14(void **state)
 {
     (void)state;
@@ -149,7 +150,7 @@ static void test_tcp_parse_wrong_option_length_is_skipped(void **state)
     assert_int_equal(h.sack_n, 0);
 }
 
-/* Rows: MUST-7 */
+/* Rows: MUST-7 attack-amnesia-33-tcp-options-loop */
 static void test_tcp_parse_illegal_option_length_ends_reading(void **state)
 {
     (void)state;
@@ -165,6 +166,7 @@ static void test_tcp_parse_illegal_option_length_ends_reading(void **state)
     assert_false(h.has_wscale);
 }
 
+/* Rows: MUST-4 MUST-69 */
 static void test_tcp_parse_after_eol_nothing_counts(void **state)
 {
     (void)state;
@@ -313,6 +315,7 @@ static void assert_layout(const struct layout *l)
 #define TS_BYTES 8, 10, 0, 0, 0, 1, 0, 0, 0, 2
 #define WSCALE   .has_wscale = true, .wscale = 8
 
+/* Rows: MUST-68 MUST-69 */
 static void test_tcp_put_syn_layouts_are_linux(void **state)
 {
     (void)state;
