@@ -163,6 +163,7 @@ struct in {
     bool wnd_zero;
     uint16_t mss;
     bool wscale, sack_ok, ts;
+    uint8_t wscale_shift;
     uint32_t tsval, tsecr;
     uint8_t sack_n;
     uint32_t sacks[4][2]; /* relative to ISS */
@@ -170,7 +171,8 @@ struct in {
     uint8_t ecn;
 };
 
-static inline void rig_in(struct rig *r, struct in in)
+/* The peer's segment as a packet; the caller gives it to the stack and lets go of it. */
+static inline struct weir_pkt *rig_segment(struct rig *r, struct in in)
 {
     struct weir_pkt *p = weir_pkt_new(r->core.pool, 128);
     struct wi_wire_tcp h = {
@@ -185,6 +187,7 @@ static inline void rig_in(struct rig *r, struct in in)
         .urg = in.urg,
         .mss = in.mss,
         .has_wscale = in.wscale,
+        .wscale = in.wscale_shift,
         .sack_ok = in.sack_ok,
         .has_ts = in.ts,
         .tsval = in.tsval,
@@ -213,6 +216,12 @@ static inline void rig_in(struct rig *r, struct in in)
     uint8_t *iph = weir_pkt_push(p, WI_IPV4_HDR);
     assert_int_equal(wi_ip_put(iph, &ip), WI_IPV4_HDR);
     p->flags |= WEIR_PKT_CSUM_OK;
+    return p;
+}
+
+static inline void rig_in(struct rig *r, struct in in)
+{
+    struct weir_pkt *p = rig_segment(r, in);
     wi_net_input(r->net, r->netif, &p, 1);
     weir_pkt_unref(p);
     rig_flush(r);

@@ -62,6 +62,25 @@ static void test_open_syn_ack_establishes(void **state)
     rig_end(r);
 }
 
+/* A SYN's own window is not shifted, those after it are. RFC 7323 2.2, 2.3. Rows: 7323-4 7323-7 */
+static void test_open_window_of_a_syn_is_not_shifted(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    rig_in(r, (struct in){.seq = 0,
+                          .ack = 1,
+                          .flags = WI_TH_SYN | WI_TH_ACK,
+                          .mss = MSS,
+                          .wnd = 1000,
+                          .wscale = true,
+                          .wscale_shift = 7});
+    assert_int_equal(c->snd_wnd_bytes, 1000);
+    rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK, .wnd = 1000});
+    assert_int_equal(c->snd_wnd_bytes, 128000);
+    rig_end(r);
+}
+
 /* RFC 9293 3.10.7.3 first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". Rows: 9293-S4 */
 static void test_open_wrong_ack_is_reset(void **state)
 {
@@ -324,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_syn_offers_mss_sack_timestamps_and_scale),
         cmocka_unit_test(test_open_syn_ack_establishes),
+        cmocka_unit_test(test_open_window_of_a_syn_is_not_shifted),
         cmocka_unit_test(test_open_wrong_ack_is_reset),
         cmocka_unit_test(test_open_reset_needs_the_ack),
         cmocka_unit_test(test_open_simultaneous_establishes),
