@@ -175,23 +175,28 @@ const char *wio_unit_format(enum wio_unit unit, uint64_t value, char *buf, size_
 
 #define NAME_CAP 32
 
-/* Levenshtein's distance, by rows. */
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits from one word to the other, two exchanged neighbours being one (Damerau, Levenshtein), by rows. */
 static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-    unsigned row[NAME_CAP + 1];
+    unsigned rows[3][NAME_CAP + 1], *older = rows[0], *above = rows[1], *row = rows[2];
     for (unsigned j = 0; j <= b_len; j++)
         row[j] = j;
     for (size_t i = 1; i <= a_len; i++) {
-        unsigned diagonal = row[0];
+        unsigned *spare = older;
+        older = above;
+        above = row;
+        row = spare;
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b_len; j++) {
-            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = above;
+            unsigned cost = a[i - 1] != b[j - 1];
+            row[j] = least(above[j - 1] + cost, least(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], older[j - 2] + 1);
         }
     }
     return row[b_len];

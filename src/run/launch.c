@@ -205,8 +205,7 @@ int wir_launch_start(struct wir_run *r)
         fprintf(stderr, "weir run: pipe: %s\n", strerror(errno));
         return -errno;
     }
-    fflush(NULL);
-    l->keeper = fork();
+    l->keeper = fork(); /* the child never flushes what is buffered here: it ends by _exit or exec */
     if (l->keeper < 0) {
         fprintf(stderr, "weir run: fork: %s\n", strerror(errno));
         return -errno;

@@ -39,30 +39,6 @@ int wir_mem_write(pid_t pid, uint64_t addr, const void *buf, size_t len)
     return process_vm_writev(pid, &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-uint64_t wir_fd_inode(pid_t pid, int fd)
-{
-    char path[64];
-    struct stat st;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
-    if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
-        return 0;
-    return st.st_ino;
-}
-
-bool wir_fd_is_cloexec(pid_t pid, int fd)
-{
-    char path[64], line[128];
-    unsigned flags = 0;
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, fd);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    while (!flags && fgets(line, sizeof line, f))
-        sscanf(line, "flags: %o", &flags);
-    fclose(f);
-    return flags & O_CLOEXEC;
-}
-
 /* The process that a thread belongs to. */
 static pid_t thread_group(pid_t tid)
 {
@@ -86,6 +62,45 @@ static int open_pidfd(pid_t pid)
     if (fd < 0)
         fd = pidfd_open(thread_group(pid), 0);
     return fd;
+}
+
+/* Where there is no /proc the kernel hands out the descriptor itself, which takes longer. */
+static int stat_borrowed(pid_t pid, int fd, struct stat *st)
+{
+    int process = open_pidfd(pid);
+    if (process < 0)
+        return -1;
+    int got = pidfd_getfd(process, fd, 0);
+    close(process);
+    if (got < 0)
+        return -1;
+    int err = fstat(got, st);
+    close(got);
+    return err;
+}
+
+uint64_t wir_fd_inode(pid_t pid, int fd)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    if (stat(path, &st) < 0 && stat_borrowed(pid, fd, &st) < 0)
+        return 0;
+    return S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+bool wir_fd_is_cloexec(pid_t pid, int fd)
+{
+    char path[64], line[128];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, fd);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    while (!flags && fgets(line, sizeof line, f))
+        sscanf(line, "flags: %o", &flags);
+    fclose(f);
+    return flags & O_CLOEXEC;
 }
 
 static bool has_inode(int fd, uint64_t inode)

@@ -141,8 +141,8 @@ void wir_watch_flush(struct wir_watch *w)
 {
     if (w->pcap)
         wio_pcapng_flush(w->pcap);
-    if (w->trace_file)
-        fflush(w->trace_file);
+    if (w->json)
+        wtr_json_flush(w->json);
 }
 
 /* ---- The end ---- */
@@ -163,14 +163,13 @@ static void close_trace(struct wir_watch *w)
     int err = 0;
     if (!w->json)
         return;
-    fflush(w->trace_file);
-    uint64_t lost = wtr_json_lost(w->json, &err);
+    wtr_json_flush(w->json);
+    wtr_json_lost(w->json, &err);
     wtr_json_free(w->json);
     if (fclose(w->trace_file) != 0 && !err)
         err = errno;
     if (err)
-        fprintf(stderr, "weir: --trace %s: %s: %llu lines are missing from it\n", w->opts->trace, strerror(err),
-                (unsigned long long)lost);
+        fprintf(stderr, "weir: --trace %s: %s: lines are missing from it\n", w->opts->trace, strerror(err));
 }
 
 void wir_watch_finish(struct wir_watch *w, weir_ns now)

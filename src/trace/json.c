@@ -38,6 +38,13 @@ static void note_failure(struct wtr_json *j)
     clearerr(j->out);
 }
 
+void wtr_json_flush(struct wtr_json *j)
+{
+    errno = 0;
+    fflush(j->out);
+    note_failure(j);
+}
+
 void wtr_json_free(struct wtr_json *j)
 {
     if (!j)

@@ -16,13 +16,17 @@ struct wtr_json;
 struct wtr_json *wtr_json_new(FILE *out, uint64_t epoch_ns);
 void wtr_json_free(struct wtr_json *); /* flushes */
 
+/* Write out what is buffered, so that a failure is noticed here and has its reason. */
+void wtr_json_flush(struct wtr_json *);
+
 /* One event of the stack whose name is `host`. */
 void wtr_json_event(struct wtr_json *, const char *host, const struct weir_event *);
 
 /* A packet that a link dropped, duplicated, corrupted or reordered; those it left alone give no line. */
 void wtr_json_link(struct wtr_json *, const char *link, const struct wio_link_note *, enum weir_link_type);
 
-/* Lines that could not be written, and the errno of the first; 0 when all were. */
+/* How often lines could not be written, a buffer full of them at a time, and the errno of the first; 0 when all were.
+ */
 uint64_t wtr_json_lost(const struct wtr_json *, int *err);
 
 #endif

@@ -69,3 +69,8 @@ one_line
 equal 'a mistyped command' $? 2
 grep -q "'run'" err || fail "no suggestion: $(cat err)"
 "$WEIR" run --help | grep -q -- --link || fail "weir run --help"
+
+# A full disk: the program goes on, and what is missing is said.
+run --pcap /dev/full --trace /dev/full -- python3 -c 'import socket; socket.socket().connect_ex(("127.0.0.1", 1))' 2>err
+equal 'a full disk' $? 0
+equal 'files with no space' "$(grep -c 'No space left' err)" 2
