@@ -134,9 +134,11 @@ static unsigned calls_back(void *driver, struct weir_pkt **pkts, unsigned n)
     return n;
 }
 
+/* Without a sanitizer's or valgrind's last words: an end in the middle of a call leaves memory behind. */
 static void leave_quietly(int sig)
 {
-    _exit(100 + sig);
+    (void)sig;
+    (void)raise(SIGKILL);
 }
 
 static void test_stack_called_from_xmit_stops(void **state)
@@ -161,7 +163,7 @@ static void test_stack_called_from_xmit_stops(void **state)
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) > 100);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 /* ---- Datagrams' names ---- */
