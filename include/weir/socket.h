@@ -40,6 +40,7 @@ extern "C" {
 #define WEIR_MSG_ERRQUEUE 0x2000
 #define WEIR_MSG_NOSIGNAL 0x4000
 #define WEIR_MSG_MORE     0x8000
+#define WEIR_MSG_FASTOPEN 0x20000000 /* TCP: connect to the message's name, the bytes in the SYN (RFC 7413) */
 
 /* Levels and options, as Linux's. Their values are the same C types as Linux's (int unless noted). */
 #define WEIR_SOL_SOCKET 1
@@ -100,24 +101,28 @@ extern "C" {
 #define WEIR_IPV6_RECVTCLASS     66
 #define WEIR_IPV6_TCLASS         67
 
-#define WEIR_TCP_NODELAY       1
-#define WEIR_TCP_MAXSEG        2
-#define WEIR_TCP_CORK          3
-#define WEIR_TCP_KEEPIDLE      4 /* seconds */
-#define WEIR_TCP_KEEPINTVL     5 /* seconds */
-#define WEIR_TCP_KEEPCNT       6
-#define WEIR_TCP_SYNCNT        7
-#define WEIR_TCP_LINGER2       8
-#define WEIR_TCP_DEFER_ACCEPT  9
-#define WEIR_TCP_WINDOW_CLAMP  10
-#define WEIR_TCP_INFO          11 /* struct weir_tcp_info, cut to the caller's length */
-#define WEIR_TCP_QUICKACK      12
-#define WEIR_TCP_CONGESTION    13 /* a name */
-#define WEIR_TCP_USER_TIMEOUT  18 /* milliseconds */
-#define WEIR_TCP_TIMESTAMP     24
-#define WEIR_TCP_NOTSENT_LOWAT 25
-#define WEIR_TCP_CC_INFO       26
-#define WEIR_TCP_INQ           36
+#define WEIR_TCP_NODELAY            1
+#define WEIR_TCP_MAXSEG             2
+#define WEIR_TCP_CORK               3
+#define WEIR_TCP_KEEPIDLE           4 /* seconds */
+#define WEIR_TCP_KEEPINTVL          5 /* seconds */
+#define WEIR_TCP_KEEPCNT            6
+#define WEIR_TCP_SYNCNT             7
+#define WEIR_TCP_LINGER2            8
+#define WEIR_TCP_DEFER_ACCEPT       9
+#define WEIR_TCP_WINDOW_CLAMP       10
+#define WEIR_TCP_INFO               11 /* struct weir_tcp_info, cut to the caller's length */
+#define WEIR_TCP_QUICKACK           12
+#define WEIR_TCP_CONGESTION         13 /* a name */
+#define WEIR_TCP_USER_TIMEOUT       18 /* milliseconds */
+#define WEIR_TCP_FASTOPEN           23 /* a listener: pending Fast Open requests at most, 0 off */
+#define WEIR_TCP_TIMESTAMP          24
+#define WEIR_TCP_NOTSENT_LOWAT      25
+#define WEIR_TCP_CC_INFO            26
+#define WEIR_TCP_FASTOPEN_CONNECT   30 /* with a cookie, connect waits for the first write */
+#define WEIR_TCP_FASTOPEN_KEY       33 /* 16 bytes, or 32: the current key and the last one */
+#define WEIR_TCP_FASTOPEN_NO_COOKIE 34 /* neither asked for nor sent */
+#define WEIR_TCP_INQ                36
 
 /* weir's own options, at WEIR_SOL_WEIR, before bind or listen. */
 enum weir_option {

@@ -2,6 +2,7 @@
  * meanings. */
 #include "base/sysctl.h"
 
+#include "base/bytes.h"
 #include "base/str.h"
 #include "base/text.h"
 #include <limits.h>
@@ -13,6 +14,7 @@ enum kind {
     KIND_RANGE, /* two numbers, the first not above the second: ip_local_port_range */
     KIND_MEM,   /* three: struct wi_sysctl_mem */
     KIND_NAME,
+    KIND_KEYS, /* one or two keys, each four words in hexadecimal: struct wi_sysctl_keys */
 };
 
 struct tunable {
@@ -79,6 +81,10 @@ static const struct tunable tunables[] = {
     V4(tcp_dsack, 1, 0, 1, "1: report duplicates (RFC 2883)"),
     V4(tcp_early_retrans, 3, 0, 4, "3: tail loss probes; 0: none (RFC 8985 7)"),
     V4(tcp_ecn, 2, 0, 2, "0: never; 1: ask and answer; 2: answer (RFC 3168)"),
+    V4(tcp_fastopen, 1, 0, INT_MAX, "Fast Open (RFC 7413): 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 every listener"),
+    V4(tcp_fastopen_blackhole_timeout_sec, 0, 0, INT_MAX, "seconds without Fast Open after a path swallowed it, doubled each time; 0: never"),
+    {.name = "net.ipv4.tcp_fastopen_key", .kind = KIND_KEYS, .off = AT(tcp_fastopen_key),
+     .help = "Fast Open keys: the current one and, behind a comma, the last one (RFC 7413 4.1.2)"},
     V4(tcp_fin_timeout, 60, 0, 3600, "seconds that an orphan waits in FIN-WAIT-2"),
     V4(tcp_frto, 2, 0, 2, "above 0: detect spurious timeouts (RFC 5682)"),
     V4(tcp_invalid_ratelimit, 500, 0, INT_MAX, "milliseconds between two ACKs of a connection that answer invalid segments"),
@@ -121,7 +127,8 @@ static const struct tunable tunables[] = {
 
 enum { TUNABLE_N = sizeof tunables / sizeof tunables[0] };
 
-static const unsigned numbers_of[] = {[KIND_INT] = 1, [KIND_RANGE] = 2, [KIND_MEM] = 3, [KIND_NAME] = 0};
+static const unsigned numbers_of[] = {
+    [KIND_INT] = 1, [KIND_RANGE] = 2, [KIND_MEM] = 3, [KIND_NAME] = 0, [KIND_KEYS] = 0};
 
 /* The members that a tunable sets lie side by side. */
 _Static_assert(AT(ip_local_port_max) == AT(ip_local_port_min) + sizeof(int64_t),
@@ -138,6 +145,8 @@ void wi_sysctl_init(struct wi_sysctl *s)
         const struct tunable *t = &tunables[i];
         if (t->kind == KIND_NAME)
             wi_str_copy((char *)s + t->off, WI_SYSCTL_NAME_CAP, t->dflt_name);
+        if (t->kind == KIND_KEYS)
+            memset((char *)s + t->off, 0, sizeof(struct wi_sysctl_keys));
         for (unsigned k = 0; k < numbers_of[t->kind]; k++)
             numbers_at(s, t)[k] = t->dflt[k];
     }
@@ -176,12 +185,60 @@ static int set_numbers(struct wi_sysctl *s, const struct tunable *t, const char 
     return 0;
 }
 
+/* Linux's format: 8 hexadecimal digits at most for each word, which is stored little endian. */
+static bool read_key(const char **text, uint8_t key[16])
+{
+    const char *p = *text;
+    for (unsigned word = 0; word < 4; word++) {
+        uint32_t v = 0;
+        unsigned n = 0;
+        for (int d; n < 8 && (d = wi_hex_digit(*p)) >= 0; n++, p++)
+            v = v << 4 | (uint32_t)d;
+        if (n == 0 || (word < 3 && *p++ != '-'))
+            return false;
+        wi_put_le32(key + (size_t)word * 4, v);
+    }
+    *text = p;
+    return true;
+}
+
+static int set_keys(struct wi_sysctl *s, const struct tunable *t, const char *value)
+{
+    struct wi_sysctl_keys keys = {.n = 1};
+    if (!read_key(&value, keys.key[0]))
+        return -WEIR_EINVAL;
+    if (*value == ',') {
+        value++;
+        keys.n = 2;
+        if (!read_key(&value, keys.key[1]))
+            return -WEIR_EINVAL;
+    }
+    if (*value && *value != '\n')
+        return -WEIR_EINVAL;
+    memcpy((char *)s + t->off, &keys, sizeof keys);
+    return 0;
+}
+
+static void put_keys(struct wi_text *out, const struct wi_sysctl_keys *keys)
+{
+    for (unsigned i = 0; i < wi_max_u32(keys->n, 1); i++) {
+        for (unsigned nibble = 0; nibble < 32; nibble++) {
+            if (nibble % 8 == 0 && (i || nibble))
+                wi_text_char(out, nibble ? '-' : ',');
+            uint32_t word = wi_get_le32(keys->key[i] + (size_t)nibble / 8 * 4);
+            wi_text_char(out, "0123456789abcdef"[word >> (28 - nibble % 8 * 4) & 15]);
+        }
+    }
+}
+
 int wi_sysctl_set(struct wi_sysctl *s, const char *name, const char *value)
 {
     const struct tunable *t = find(name);
 
     if (!t)
         return -WEIR_ENOENT;
+    if (t->kind == KIND_KEYS)
+        return set_keys(s, t, value);
     if (t->kind != KIND_NAME)
         return set_numbers(s, t, value);
 
@@ -203,6 +260,8 @@ int wi_sysctl_get(const struct wi_sysctl *s, const char *name, char *buf, size_t
         return -WEIR_ENOENT;
     if (t->kind == KIND_NAME)
         wi_text_str(&out, (const char *)s + t->off);
+    if (t->kind == KIND_KEYS)
+        put_keys(&out, (const struct wi_sysctl_keys *)(const void *)((const char *)s + t->off));
     for (unsigned k = 0; k < numbers_of[t->kind]; k++) {
         int64_t v;
         memcpy(&v, (const char *)s + t->off + k * sizeof v, sizeof v);

@@ -15,6 +15,12 @@ struct wi_sysctl_mem {
     int64_t min, dflt, max;
 };
 
+/* Secret keys of 16 bytes, the current one first: tcp_fastopen_key. n is 0 until somebody sets them. */
+struct wi_sysctl_keys {
+    uint8_t key[2][16];
+    uint32_t n;
+};
+
 struct wi_sysctl {
     int64_t ip_default_ttl;
     int64_t ip_no_pmtu_disc;
@@ -40,6 +46,8 @@ struct wi_sysctl {
     int64_t tcp_dsack;
     int64_t tcp_early_retrans;
     int64_t tcp_ecn;
+    int64_t tcp_fastopen, tcp_fastopen_blackhole_timeout_sec;
+    struct wi_sysctl_keys tcp_fastopen_key;
     int64_t tcp_fin_timeout;
     int64_t tcp_frto;
     int64_t tcp_invalid_ratelimit;

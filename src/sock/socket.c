@@ -236,11 +236,13 @@ int64_t wi_sock_sendmsg(struct wi_sock *s, weir_fd fd, const struct weir_msg *ms
     int err = find_sk(s, fd, &sk);
     if (err)
         return err;
-    /* TCP pays the name no attention, as on Linux. */
-    if (!msg->name || sk->type == WEIR_SOCK_STREAM)
+    /* TCP pays the name no attention, as on Linux, unless it is to connect to it. */
+    if (!msg->name || (sk->type == WEIR_SOCK_STREAM && !(flags & WEIR_MSG_FASTOPEN)))
         return sk->ops->sendmsg(sk, msg, flags);
 
-    err = wi_sockaddr_for_peer(sk, msg->name, &to);
+    to = *msg->name;
+    if (to.family != WEIR_AF_UNSPEC || sk->type != WEIR_SOCK_STREAM)
+        err = wi_sockaddr_for_peer(sk, msg->name, &to);
     if (err)
         return err;
     struct weir_msg checked = *msg;

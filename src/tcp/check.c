@@ -41,6 +41,8 @@ static const char *check_identity(const struct wi_tcp_conn *c)
         return "an orphan is not counted";
     if (c->held && (c->state != WEIR_TCP_CLOSED || !c->held->held || c->held->held->child != c))
         return "a held connection and its request disagree";
+    if (c->fo.pending && c->state != WEIR_TCP_SYN_RCVD && c->state != WEIR_TCP_FIN_WAIT_1)
+        return "a Fast Open request outlived its handshake";
     return NULL;
 }
 
@@ -65,6 +67,15 @@ static const char *check_listener(const struct wi_tcp_conn *c)
     }
     if (request_n != l->request_n || young_n != l->young_n || child_n != l->child_n)
         return "a listener's counts are off";
+    uint32_t fo_n = 0;
+    wi_list_for_each (p, &l->fo_pending, struct wi_tcp_fo_pending, link) {
+        fo_n++;
+    }
+    wi_list_for_each (p, &l->fo_resets, struct wi_tcp_fo_pending, link) {
+        fo_n++;
+    }
+    if (fo_n != l->fo_n)
+        return "a listener's count of Fast Open requests is off";
     return child_n > l->backlog + 1 ? "accept's queue is longer than its backlog allows" : NULL;
 }
 

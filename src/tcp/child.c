@@ -9,6 +9,7 @@
 static void inherit(struct wi_tcp_conn *child, const struct wi_tcp_conn *l)
 {
     wi_tcp_options_copy(child, l);
+    child->fo.queue_max = 0;
     child->sk.opts.any_port = child->sk.opts.hold_syn = false;
     child->sk.has_addr = true;
 }
@@ -81,7 +82,7 @@ int wi_tcp_admit(struct wi_sk *sk)
     if (req->held->syn)
         weir_pkt_unref(req->held->syn);
     req->held->syn = NULL;
-    if (wi_tcp_request_answer(c->tcp, req) < 0) /* no route just now: as if the SYN-ACK got lost */
+    if (wi_tcp_request_answer(c->tcp, req, NULL) < 0) /* no route just now: as if the SYN-ACK got lost */
         wi_timer_arm(&sk->core->wheel, &req->timer, sk->core->now + WI_TCP_RTO_INIT);
     return 0;
 }

@@ -39,6 +39,7 @@
 
 struct wi_tcp_listener; /* listen.c */
 struct wi_tcp_request;  /* listen.c */
+struct wi_tcp_fo_cookie;
 struct wi_tcp_timewait; /* timewait.c */
 
 /* ---- What waits to be done at the next flush (wi_tcp_conn.owed) ---- */
@@ -200,6 +201,33 @@ struct wi_tcp_loss {
     bool tlp_on, tlp_is_rexmit;
 };
 
+/* ---- Fast Open (fastopen.c, fastopen_client.c; RFC 7413) ---- */
+
+struct wi_tcp_fo_pending; /* fastopen.h */
+
+struct wi_tcp_fo {
+    struct wi_tcp_fo_pending *pending; /* a child in use whose SYN-ACK is unacknowledged; NULL: not so */
+    struct wi_sysctl_keys *keys;       /* TCP_FASTOPEN_KEY, NULL: the tunable's */
+    uint32_t queue_max;                /* TCP_FASTOPEN: pending children at most, 0: off */
+    bool connect, no_cookie;           /* TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE */
+    bool asked;                        /* the SYN has, or is to have, the option */
+    bool deferred;                     /* SYN-SENT, but the SYN waits for the first write */
+    bool syn_opt, syn_opt_exp;         /* our SYN had the option; in its experimental form */
+    bool syn_data;                     /* our SYN had data */
+    bool syn_data_acked;               /* ours were taken, or we took the peer's */
+    bool is_trial;                     /* sent after a pause for a black hole: success ends the back-off */
+    uint8_t client_fail;               /* tcpi_fastopen_client_fail: 1 no cookie, 2 data not taken, 3 SYN sent again */
+};
+
+/* What a stack keeps for it. */
+struct wi_tcp_fo_stack {
+    struct wi_htable peers; /* client: struct wi_tcp_fo_peer by addresses */
+    struct wi_list peers_lru;
+    struct wi_slab peer_slab, pending_slab;
+    uint32_t hole_n; /* black holes met in a row, 0: none */
+    weir_ns hole_at; /* the last; valid while hole_n */
+};
+
 /* ---- The connection ---- */
 
 /* What connect() has come to, as Linux's socket_state: it outlives the connection, so that errors are told once. */
@@ -323,6 +351,8 @@ struct wi_tcp_conn {
     bool push_now; /* TCP_NODELAY or TCP_CORK changed: this flush holds nothing back */
     bool want_inq; /* TCP_INQ */
 
+    struct wi_tcp_fo fo;
+
     /* RFC 5961 7: challenge ACKs of this connection */
     weir_ns challenge_at; /* beginning of the current second */
     uint32_t challenge_n; /* sent in it */
@@ -359,6 +389,7 @@ struct wi_tcp {
     uint8_t isn_key[16], ts_key[16];
     uint8_t cookie_key[2][16];
     uint32_t orphan_n;
+    struct wi_tcp_fo_stack fo;
 };
 
 static inline struct wi_tcp_conn *wi_tcp_conn_of(struct wi_sk *sk)

@@ -304,8 +304,12 @@ static bool tables_init(struct wi_tcp *tcp)
         goto fail_requests;
     if (!wi_htable_init(&tcp->timewaits, mem, TABLE_INITIAL))
         goto fail_timewaits;
+    if (!wi_tcp_fo_init(tcp))
+        goto fail_fo;
     return true;
 
+fail_fo:
+    wi_htable_fini(&tcp->timewaits);
 fail_timewaits:
     wi_htable_fini(&tcp->requests);
 fail_requests:
@@ -337,6 +341,7 @@ void wi_tcp_demux_fini(struct wi_tcp *tcp)
 {
     wi_tcp_listen_fini(tcp);
     wi_tcp_timewait_fini(tcp);
+    wi_tcp_fo_fini(tcp);
     wi_htable_fini(&tcp->timewaits);
     wi_htable_fini(&tcp->requests);
     wi_htable_fini(&tcp->conns);

@@ -2,6 +2,7 @@
  * ICMP errors to a connection: RFC 1122 4.2.3.9 says what is hard and soft, RFC 5927 that a connection that stands does
  * not fall by ICMP, and that a quoted sequence number must be outstanding.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 /* A smaller path MTU, RFC 1191 6.3, RFC 8201 5.2. */
@@ -48,15 +49,19 @@ enum weir_drop wi_tcp_icmp(struct wi_tcp_conn *c, const struct wi_net_error *e, 
 {
     if (c->state == WEIR_TCP_CLOSED || c->is_shell)
         return WEIR_DROP_ICMP_NO_SOCKET;
-    if (c->state != WEIR_TCP_LISTEN && (wi_seq_lt(seq, c->snd_una) || wi_seq_gt(seq, c->snd_nxt)))
+    struct wi_seq low = c->fo.pending ? c->iss : c->snd_una; /* its SYN-ACK lies in no queue */
+    if (c->state != WEIR_TCP_LISTEN && (wi_seq_lt(seq, low) || wi_seq_gt(seq, c->snd_nxt)))
         return WEIR_DROP_ICMP_STALE;
     if (e->err == WEIR_EMSGSIZE) {
         tell(c, e, false);
         return too_big(c, e);
     }
     bool is_opening = c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD;
+    if (c->fo.pending && !c->listener)
+        is_opening = false; /* accepted: to its owner it is a connection like any other (Linux) */
     tell(c, e, is_opening);
     if (is_opening) { /* nothing stands yet: the user hears at once, as on Linux */
+        wi_tcp_fo_unanswered(c);
         wi_tcp_done(c, e->err, WEIR_WHY_NONE, "ICMP error");
         return WEIR_DROP_NONE;
     }

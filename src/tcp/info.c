@@ -10,6 +10,7 @@
 #define OPT_WSCALE     4u
 #define OPT_ECN        8u
 #define OPT_ECN_SEEN   16u
+#define OPT_SYN_DATA   32u
 
 /* Linux's numbers for the states. A socket whose TIME-WAIT entry lives on its own is closed. */
 static uint8_t linux_state(const struct wi_tcp_conn *c)
@@ -101,9 +102,10 @@ void wi_tcp_info(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->retransmits = c->loss.retransmits;
     i->probes = c->probes_out;
     i->backoff = c->rtt.backoff;
-    i->options =
-        (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) | (c->wscale_ok ? OPT_WSCALE : 0) |
-                  (c->ecn_ok ? OPT_ECN : 0) | (c->ecn_seen ? OPT_ECN_SEEN : 0));
+    i->options = (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
+                           (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0) |
+                           (c->ecn_seen ? OPT_ECN_SEEN : 0) | (c->fo.syn_data_acked ? OPT_SYN_DATA : 0));
+    i->fastopen_client_fail = c->fo.client_fail & 3u;
     i->last_data_sent = ms_ago(c, c->last_send_at);
     i->last_data_recv = ms_ago(c, c->last_rcv_at);
     i->last_ack_recv = ms_ago(c, c->last_ack_in_at);

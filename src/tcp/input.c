@@ -3,6 +3,7 @@
  * order. SYN-SENT is input_syn.c's; LISTEN, TIME-WAIT and CLOSED never get here. Nothing is sent from here: what is
  * owed is noted.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 #define PURE (WI_TH_FIN | WI_TH_SYN | WI_TH_RST | WI_TH_ACK | WI_TH_URG)
@@ -78,6 +79,7 @@ static void reset_by_peer(struct wi_tcp_conn *c)
         err = WEIR_ECONNREFUSED; /* RFC 9293 3.10.7.4, second check */
     else if (c->state == WEIR_TCP_CLOSE_WAIT)
         err = WEIR_EPIPE; /* as Linux: the peer had already closed */
+    wi_tcp_fo_reset(c);
     wi_tcp_done(c, err, WEIR_WHY_NONE, "reset by the peer");
 }
 
@@ -142,6 +144,7 @@ static enum weir_drop check_rst(struct wi_tcp_conn *c, const struct wi_tcp_seg *
         reset_by_peer(c);
         return WEIR_DROP_TCP_RST;
     }
+    wi_tcp_fo_strange_reset(c);
     owe_challenge(c); /* RFC 5961 3.2: a guess, or a peer that the challenge will set right */
     return WEIR_DROP_TCP_RST_CHALLENGE;
 }
@@ -176,7 +179,12 @@ void wi_tcp_finish_established(struct wi_tcp_conn *c)
         c->rtt.backoff = 0;
     }
     wi_tcp_cwnd_init(c);
+    struct wi_tcp_rec *rider = wi_tcp_rec_head_sent(c);
     wi_tcp_loss_init(c);
+    if (rider) { /* data of our SYN that the peer did not take */
+        rider->marks &= WI_TCP_REC_EVER;
+        c->loss.packets_out = rider->segs;
+    }
     wi_tcp_window_established(c);
     wi_tcp_ackpol_init(c);
     wi_tcp_sndbuf_expand(c);
@@ -190,6 +198,9 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
         wi_tcp_reset_reply(c->tcp, s, WEIR_WHY_RST_ACK);
         return WEIR_DROP_TCP_ACK_UNSENT;
     }
+    bool was_open = c->fo.pending != NULL; /* in use since the SYN */
+    if (was_open)
+        wi_tcp_fo_complete(c);
     wi_tcp_set_state(c, WEIR_TCP_ESTABLISHED, "ACK of SYN received");
     c->snd_wnd_bytes = (uint32_t)s->h.wnd << c->snd_wscale;
     if (c->snd_wnd_bytes > c->snd_wnd_max_bytes)
@@ -198,7 +209,10 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     if (c->synack_rtt_from)
         wi_tcp_rtt_sample(c, (uint32_t)((c->sk.core->now - c->synack_rtt_from) / 1000));
     enum weir_drop why = wi_tcp_ack(c, s);
-    wi_tcp_finish_established(c);
+    if (was_open)
+        wi_tcp_fo_completed(c);
+    else
+        wi_tcp_finish_established(c);
     wi_tcp_pacing_update(c);
     wi_sk_ready(&c->sk, WEIR_POLLOUT);
     return why;
@@ -233,7 +247,13 @@ static enum weir_drop check_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *
 {
     if (!(s->h.flags & WI_TH_ACK))
         return WEIR_DROP_TCP_NO_ACK;
+    bool ends_handshake = c->fo.pending && c->state != WEIR_TCP_SYN_RCVD && wi_seq_gt(s->h.ack, c->iss) &&
+                          wi_seq_leq(s->h.ack, c->snd_nxt); /* and its owner has closed already */
+    if (ends_handshake)
+        wi_tcp_fo_complete(c);
     enum weir_drop why = c->state == WEIR_TCP_SYN_RCVD ? establish(c, s) : wi_tcp_ack(c, s);
+    if (ends_handshake)
+        wi_tcp_fo_completed(c);
     if (why == WEIR_DROP_NONE)
         on_fin_acked(c);
     return why;
@@ -370,6 +390,8 @@ enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     enum weir_drop why;
     if (c->state == WEIR_TCP_SYN_SENT) {
         why = wi_tcp_input_syn_sent(c, s);
+    } else if (c->fo.pending && wi_tcp_fo_is_syn_again(c, s)) {
+        return wi_tcp_fo_syn_again(c, s);
     } else if (is_predicted(c, s)) {
         why = wi_tcp_ack(c, s);
         if (why == WEIR_DROP_NONE && s->data_len > 0)

@@ -1,6 +1,7 @@
 /*
  * Segment arrival in SYN-SENT: RFC 9293 3.10.7.3, its checks in order; simultaneous open among them.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 /* First: an ACK must be of our SYN; with timestamps, of one that we sent (Linux: as much as RFC 7323 3.2's reflection
@@ -76,7 +77,8 @@ static enum weir_drop establish(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     wi_tcp_set_state(c, WEIR_TCP_ESTABLISHED, "SYN-ACK received");
     wi_tcp_finish_established(c);
     wi_tcp_pacing_update(c);
-    if (c->sndq.send_head || c->is_pingpong) {
+    wi_tcp_fo_synack(c, &s->h);
+    if (c->sndq.send_head || c->is_pingpong || c->loss.want_rexmit) {
         c->is_ack_sched = true; /* data that wait carry the ACK */
         wi_tcp_owe(c, WI_TCP_OWE_SEND);
     } else {

@@ -185,10 +185,13 @@ static enum weir_drop hold_syn(struct wi_tcp_conn *l, const struct wi_tcp_seg *s
 static enum weir_drop take_syn(struct wi_tcp_conn *l, const struct wi_tcp_seg *seg, const struct wi_tcp_key *key,
                                struct wi_tcp_syn *syn)
 {
+    struct wi_tcp_fo_cookie fo;
+    if (wi_tcp_fo_take_syn(l, seg, key, syn, &fo))
+        return WEIR_DROP_NONE;
     struct wi_tcp_request *req = wi_tcp_request_new(l, key, syn, seg->netif);
     if (!req) /* no memory even for this: a cookie needs none */
         return l->sk.core->sysctl.tcp_syncookies ? answer_with_cookie(l, key, syn, seg->netif) : WEIR_DROP_NO_MEMORY;
-    if (wi_tcp_request_answer(l->tcp, req) < 0) {
+    if (wi_tcp_request_answer(l->tcp, req, fo.is_there ? &fo : NULL) < 0) {
         wi_tcp_request_drop(l->tcp, req);
         return WEIR_DROP_NO_ROUTE;
     }
@@ -273,6 +276,8 @@ static int begin_listening(struct wi_tcp_conn *c)
     l->conn = c;
     wi_list_init(&l->requests);
     wi_list_init(&l->children);
+    wi_list_init(&l->fo_pending);
+    wi_list_init(&l->fo_resets);
     c->listener = l;
     wi_tcp_set_state(c, WEIR_TCP_LISTEN, "listen");
     return 0;
@@ -288,6 +293,7 @@ int wi_tcp_listen(struct wi_sk *sk, int backlog)
         if (err)
             return err;
         c->shut = 0;
+        wi_tcp_fo_listen(c, (uint32_t)backlog);
     }
     c->listener->backlog = (uint32_t)backlog;
     return 0;
@@ -347,6 +353,7 @@ void wi_tcp_listen_stop(struct wi_tcp_conn *c)
         else
             wi_tcp_done(child, 0, WEIR_WHY_RST_ABORT, "listener closed");
     }
+    wi_tcp_fo_listen_stop(c);
     WI_ASSERT(l->child_n == 0 && l->request_n == 0);
     c->listener = NULL;
     wi_slab_free(&c->tcp->listener_slab, l);

@@ -6,6 +6,7 @@
 #define WI_TCP_LISTEN_H
 
 #include "tcp/demux.h"
+#include "tcp/fastopen.h"
 
 /* What a held SYN needs beyond a request. */
 struct wi_tcp_held {
@@ -43,6 +44,9 @@ struct wi_tcp_listener {
     uint32_t backlog;        /* the queue may hold one more than this */
     weir_ns overflow_at;     /* when a cookie was last sent; valid while has_overflowed */
     bool has_overflowed;
+    struct wi_list fo_pending; /* struct wi_tcp_fo_pending: Fast Open children whose handshake goes on */
+    struct wi_list fo_resets;  /* such that a reset ended; they count for a while, oldest first */
+    uint32_t fo_n;             /* in both */
 };
 
 void wi_tcp_listen_init(struct wi_tcp *);
@@ -72,8 +76,9 @@ enum weir_drop wi_tcp_request_icmp(struct wi_tcp *, struct wi_tcp_request *, con
 struct wi_tcp_request *wi_tcp_request_new(struct wi_tcp_conn *listener, const struct wi_tcp_key *,
                                           const struct wi_tcp_syn *, int netif);
 
-/* Send the SYN-ACK, again when it was sent before, and arm its timer. 0 or the network's error. */
-int wi_tcp_request_answer(struct wi_tcp *, struct wi_tcp_request *);
+/* Send the SYN-ACK, again when it was sent before, and arm its timer. fo: a Fast Open cookie for the peer, or NULL. 0
+ * or the network's error. */
+int wi_tcp_request_answer(struct wi_tcp *, struct wi_tcp_request *, const struct wi_tcp_fo_cookie *fo);
 
 /* Forget a request: out of the table, off its listener's account. The held child is left. */
 void wi_tcp_request_drop(struct wi_tcp *, struct wi_tcp_request *);
@@ -83,6 +88,8 @@ struct wi_tcp_synack {
     const struct wi_tcp_tuple *tuple;
     const struct wi_tcp_syn *syn;
     const struct wi_tcp_conn *from;
+    const struct wi_tcp_fo_cookie *fo; /* goes along, NULL: none */
+    uint32_t data_len;                 /* of the SYN's payload that it acknowledges, bytes */
     uint32_t tsval;
     int netif;
     enum weir_why why;

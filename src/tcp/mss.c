@@ -103,5 +103,7 @@ void wi_tcp_mtu_reduced(struct wi_tcp_conn *c, uint32_t mtu)
     if (mtu >= c->pmtu)
         return;
     wi_tcp_mss_sync(c, mtu);
-    wi_tcp_simple_retransmit(c, wi_tcp_mss_now(c));
+    /* A SYN with data: its record does not show how large it was, so everything is taken for lost (Linux). */
+    bool is_syn_data = c->state == WEIR_TCP_SYN_SENT && c->fo.syn_data;
+    wi_tcp_simple_retransmit(c, is_syn_data ? 0 : wi_tcp_mss_now(c));
 }

@@ -4,6 +4,7 @@
  */
 #include "base/str.h"
 #include "tcp/cc.h"
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 #include "tcp/sock.h"
 
@@ -32,6 +33,9 @@ void wi_tcp_options_copy(struct wi_tcp_conn *to, const struct wi_tcp_conn *from)
     to->nodelay = from->nodelay;
     to->cork = from->cork;
     to->want_inq = from->want_inq;
+    to->fo.queue_max = from->fo.queue_max;
+    to->fo.connect = from->fo.connect;
+    to->fo.no_cookie = from->fo.no_cookie;
     to->is_pingpong = from->is_pingpong;
     int err = wi_tcp_cc_set(to, from->cc->name);
     WI_ASSERT(err == 0); /* it is in the table, `from` has it */
@@ -232,6 +236,47 @@ static int get_inq(const struct wi_tcp_conn *c)
     return c->want_inq;
 }
 
+static int set_fastopen(struct wi_tcp_conn *c, int v)
+{
+    if (c->state != WEIR_TCP_CLOSED && c->state != WEIR_TCP_LISTEN)
+        return -WEIR_EINVAL;
+    c->fo.queue_max = wi_min_u32((uint32_t)v, (uint32_t)c->sk.core->sysctl.somaxconn);
+    return 0;
+}
+
+static int get_fastopen(const struct wi_tcp_conn *c)
+{
+    return (int)c->fo.queue_max;
+}
+
+static int set_fastopen_connect(struct wi_tcp_conn *c, int v)
+{
+    if (!(c->sk.core->sysctl.tcp_fastopen & WI_TCP_FO_CLIENT))
+        return -WEIR_EOPNOTSUPP;
+    if (c->state != WEIR_TCP_CLOSED)
+        return -WEIR_EINVAL;
+    c->fo.connect = v;
+    return 0;
+}
+
+static int get_fastopen_connect(const struct wi_tcp_conn *c)
+{
+    return c->fo.connect;
+}
+
+static int set_fastopen_no_cookie(struct wi_tcp_conn *c, int v)
+{
+    if (c->state != WEIR_TCP_CLOSED && c->state != WEIR_TCP_LISTEN)
+        return -WEIR_EINVAL;
+    c->fo.no_cookie = v;
+    return 0;
+}
+
+static int get_fastopen_no_cookie(const struct wi_tcp_conn *c)
+{
+    return c->fo.no_cookie;
+}
+
 /* Options that are an int; others below. */
 static const struct option {
     int name, min, max;
@@ -253,6 +298,9 @@ static const struct option {
     {WEIR_TCP_NOTSENT_LOWAT, INT32_MIN, INT32_MAX, set_notsent_lowat, get_notsent_lowat},
     {WEIR_TCP_TIMESTAMP, 0, 0, NULL, get_timestamp},
     {WEIR_TCP_INQ, 0, 1, set_inq, get_inq},
+    {WEIR_TCP_FASTOPEN, 0, INT32_MAX, set_fastopen, get_fastopen},
+    {WEIR_TCP_FASTOPEN_CONNECT, 0, 1, set_fastopen_connect, get_fastopen_connect},
+    {WEIR_TCP_FASTOPEN_NO_COOKIE, 0, 1, set_fastopen_no_cookie, get_fastopen_no_cookie},
 };
 
 static const struct option *find(int name)
@@ -303,6 +351,8 @@ int wi_tcp_setsockopt(struct wi_sk *sk, int level, int name, const void *value, 
         return told_of(c, level, name);
     if (name == WEIR_TCP_CONGESTION)
         return set_congestion(c, value, len);
+    if (name == WEIR_TCP_FASTOPEN_KEY)
+        return wi_tcp_fo_set_keys(c, value, len);
     const struct option *o = find(name);
     if (!o || !o->set)
         return -WEIR_ENOPROTOOPT;
@@ -335,6 +385,10 @@ int wi_tcp_getsockopt(struct wi_sk *sk, int level, int name, void *value, uint32
         for (size_t i = 0; i < sizeof padded - 1 && c->cc->name[i]; i++)
             padded[i] = c->cc->name[i];
         return give(value, len, padded, sizeof padded);
+    }
+    if (name == WEIR_TCP_FASTOPEN_KEY) {
+        const struct wi_sysctl_keys *keys = wi_tcp_fo_keys(c);
+        return give(value, len, keys->key, sizeof keys->key[0] * keys->n);
     }
     if (name == WEIR_TCP_CC_INFO) /* neither Reno nor CUBIC has any: Linux gives no bytes for them */
         return give(value, len, "", 0);

@@ -58,7 +58,7 @@ static bool nagle_lets_go(const struct wi_tcp_conn *c, const struct pass *p, con
     bool is_last = wi_tcp_rec_next(c, r) == NULL;
     if (!is_last || p->push)
         return true;
-    if ((r->flags & WI_TH_FIN) || (c->urg_snd_on && wi_seq_gt(c->snd_up, c->snd_una)))
+    if ((r->flags & (WI_TH_SYN | WI_TH_FIN)) || (c->urg_snd_on && wi_seq_gt(c->snd_up, c->snd_una)))
         return true;
     return !nagle_holds(c, p, wi_tcp_rec_len(r) < p->mss);
 }
@@ -138,6 +138,7 @@ static bool should_defer(const struct wi_tcp_conn *c, struct pass *p, const stru
 static void new_data_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t mss)
 {
     uint32_t prior = c->loss.packets_out;
+    struct wi_tcp_rec *rider = wi_tcp_syn_rider(c, r);
     wi_tcp_rec_set_sent(c, r);
     c->snd_nxt = r->end;
     c->loss.packets_out += r->segs;
@@ -145,6 +146,8 @@ static void new_data_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t 
         c->snd_sml = r->end;
     if (prior == 0 || c->rtx_kind == WEIR_TIMER_PERSIST || !wi_timer_armed(&c->timer_rtx))
         wi_tcp_rearm_rto(c);
+    if (rider)
+        new_data_sent(c, rider, rider->mss);
 }
 
 static enum weir_why why_of(const struct wi_tcp_conn *c, const struct pass *p, const struct wi_tcp_rec *r)
@@ -298,16 +301,16 @@ int wi_tcp_write_wakeup(struct wi_tcp_conn *c, enum weir_why why)
 
 /* ---- What is owed ---- */
 
-static bool may_send_data(enum weir_tcp_state s)
+static bool may_send_data(const struct wi_tcp_conn *c)
 {
-    switch (s) {
-    case WEIR_TCP_SYN_SENT:
+    switch (c->state) {
+    case WEIR_TCP_SYN_SENT: return !c->fo.deferred;
+    case WEIR_TCP_SYN_RCVD: return c->fo.pending != NULL; /* RFC 7413 4.2.2: a server may answer at once */
     case WEIR_TCP_ESTABLISHED:
     case WEIR_TCP_FIN_WAIT_1:
     case WEIR_TCP_CLOSE_WAIT:
     case WEIR_TCP_CLOSING:
     case WEIR_TCP_LAST_ACK: return true;
-    case WEIR_TCP_SYN_RCVD:
     case WEIR_TCP_CLOSED:
     case WEIR_TCP_LISTEN:
     case WEIR_TCP_FIN_WAIT_2:
@@ -325,9 +328,10 @@ static void send_owed_data(struct wi_tcp_conn *c)
         c->mtu_fell = false;
         wi_tcp_mtu_reduced(c, c->dst.mtu);
     }
-    if (c->loss.want_rexmit && (may_send_data(c->state) || c->state == WEIR_TCP_SYN_RCVD))
+    /* Before the SYN-ACK is acknowledged nothing but it is sent again (Linux). */
+    if (c->loss.want_rexmit && !c->fo.pending && (may_send_data(c) || c->state == WEIR_TCP_SYN_RCVD))
         wi_tcp_xmit_lost(c);
-    if (may_send_data(c->state)) {
+    if (may_send_data(c)) {
         bool is_frto = c->loss.frto_new;
         c->loss.frto_new = false;
         if (c->sndq.send_head && (c->state != WEIR_TCP_SYN_SENT || (c->sndq.send_head->flags & WI_TH_SYN))) {

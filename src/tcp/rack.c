@@ -135,7 +135,8 @@ bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
 {
     int64_t how = c->sk.core->sysctl.tcp_early_retrans;
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
-    if ((how != 3 && how != 4) || !head || !c->sack_ok || (c->loss.ca != WI_TCP_CA_OPEN && c->loss.ca != WI_TCP_CA_CWR))
+    if ((how != 3 && how != 4) || !head || c->fo.pending || !c->sack_ok ||
+        (c->loss.ca != WI_TCP_CA_OPEN && c->loss.ca != WI_TCP_CA_CWR))
         return false;
 
     weir_ns wait = WI_TCP_RTO_INIT, now = c->sk.core->now;

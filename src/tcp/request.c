@@ -104,7 +104,7 @@ int wi_tcp_synack_send(struct wi_tcp *tcp, const struct wi_tcp_synack *a)
         .h = {.src_port = a->tuple->local_port,
               .dst_port = a->tuple->remote_port,
               .seq = syn->iss,
-              .ack = wi_seq_add(syn->irs, 1),
+              .ack = wi_seq_add(syn->irs, 1 + a->data_len),
               .flags = (uint16_t)(WI_TH_SYN | WI_TH_ACK | (syn->ecn_ok ? WI_TH_ECE : 0)),
               .wnd = (uint16_t)wi_min_u32(syn->rcv_wnd_bytes, 0xffff),
               .mss = wi_tcp_advmss_for(a->from, &dst),
@@ -121,6 +121,8 @@ int wi_tcp_synack_send(struct wi_tcp *tcp, const struct wi_tcp_synack *a)
         .tos = (uint8_t)(opts->tos & ~3u),
         .ttl = opts->ttl > 0 ? (uint8_t)opts->ttl : 0,
     };
+    if (a->fo)
+        wi_tcp_fo_put(a->fo, &b.h);
     return wi_tcp_send_bare(tcp, &b);
 }
 
@@ -130,13 +132,14 @@ static weir_ns timeout_of(const struct wi_tcp_request *req)
     return t < SYNACK_RTO_MAX ? t : SYNACK_RTO_MAX;
 }
 
-static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req)
+static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_fo_cookie *fo)
 {
     bool is_again = req->syn.synack_at != 0;
     struct wi_tcp_synack a = {
         .tuple = &req->tuple,
         .syn = &req->syn,
         .from = options_of(req),
+        .fo = fo,
         .tsval = wi_tcp_ts_clock(tcp->core) + req->syn.ts_off,
         .netif = req->netif,
         .why = is_again ? WEIR_WHY_REXMIT_SYN : WEIR_WHY_SYN_ACK,
@@ -155,9 +158,9 @@ static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req)
     return 0;
 }
 
-int wi_tcp_request_answer(struct wi_tcp *tcp, struct wi_tcp_request *req)
+int wi_tcp_request_answer(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_fo_cookie *fo)
 {
-    int err = send_synack(tcp, req);
+    int err = send_synack(tcp, req, fo);
     if (!err)
         wi_timer_arm(&tcp->core->wheel, &req->timer, tcp->core->now + timeout_of(req));
     return err;
@@ -205,7 +208,7 @@ static void on_timer(struct wi_timer *timer, weir_ns now)
         is_over = is_over && (!req->is_acked || req->timeout_n >= most);
         is_resending = !req->is_acked || req->timeout_n + 1u >= defer;
     }
-    if (is_over || (is_resending && send_synack(tcp, req) < 0 && !req->is_acked)) {
+    if (is_over || (is_resending && send_synack(tcp, req, NULL) < 0 && !req->is_acked)) {
         give_up(tcp, req);
         return;
     }
@@ -283,7 +286,7 @@ static enum weir_drop on_same_syn(struct wi_tcp *tcp, struct wi_tcp_request *req
 {
     bool is_waiting = req->held && !req->syn.synack_at;
     if (!is_waiting && answer_allowed(tcp, req, seg))
-        (void)wi_tcp_request_answer(tcp, req); /* the timer goes on if it can't be sent now */
+        (void)wi_tcp_request_answer(tcp, req, NULL); /* the timer goes on if it can't be sent now */
     return WEIR_DROP_TCP_SYN_DUP;
 }
 

@@ -5,6 +5,7 @@
 #include "tcp/send.h"
 
 #include "base/str.h"
+#include "tcp/fastopen.h"
 #include "wire/ip.h"
 
 /* TCP's longest header, and room before it for IP's and the link's. */
@@ -176,10 +177,13 @@ static struct wi_wire_tcp record_header(struct wi_tcp_conn *c, const struct wi_t
     if (c->state != WEIR_TCP_SYN_SENT) /* a SYN is a SYN-ACK once the peer's has come, even when we have closed since */
         flags |= WI_TH_ACK;
     struct wi_wire_tcp h = header_for(c, r->seq, flags);
-    if (flags & WI_TH_SYN)
+    if (flags & WI_TH_SYN) {
         put_syn_options(c, &h);
-    else
+        if (c->fo.asked && !r->was_sent)
+            wi_tcp_fo_put_syn(c, &h);
+    } else {
         put_options(c, &h);
+    }
     put_urgent(c, &h);
     put_ecn(c, &h, !r->was_sent && wi_tcp_rec_len(r) > 0);
     return h;
@@ -197,17 +201,24 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
     struct weir_pkt *pkt = packet_for(c->sk.core, &h, &hdr_len, &p);
     if (!pkt)
         return -WEIR_ENOBUFS;
-    if (!wi_tcp_rec_view(c, r, 0, len, pkt)) {
+    struct wi_tcp_rec *rider = wi_tcp_syn_rider(c, r);
+    uint32_t rider_len = rider ? wi_tcp_rec_len(rider) : 0;
+    if (!wi_tcp_rec_view(c, r, 0, len, pkt) || (rider && !wi_tcp_rec_view(c, rider, 0, rider_len, pkt))) {
         weir_pkt_unref(pkt);
         WI_UNREACHABLE("a record holds no more chunks than a packet has fragments");
     }
     put_header(pkt, p, hdr_len, &h, &c->sk.local.addr, &c->sk.remote.addr);
-    h.data_len = len;
+    h.data_len = len + rider_len;
     if (r->segs > 1)
         pkt->gso_size = r->mss;
 
     pkt->serial = wi_tcp_event_seg_out(c, &h, pkt, why);
     note_record_sent(c, r, len);
+    if (rider) {
+        rider->segs = 1;
+        rider->mss = (uint16_t)rider_len;
+        note_record_sent(c, rider, rider_len);
+    }
     note_sent(c, r->segs, h.flags);
     bool is_ect = c->ecn_ok && len > 0 && !r->was_sent;
     int err = hand_over(c, pkt, is_ect);

@@ -43,6 +43,13 @@ static inline struct wi_tcp_rec *wi_tcp_rec_head_sent(const struct wi_tcp_conn *
     return r && r->was_sent ? r : NULL;
 }
 
+/* Fast Open: what leaves in the same packet as this SYN, for the first time; NULL: nothing. It is a record of its own,
+ * so that it can be sent again without the SYN. */
+static inline struct wi_tcp_rec *wi_tcp_syn_rider(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    return (r->flags & WI_TH_SYN) && !r->was_sent && c->fo.syn_data ? wi_tcp_rec_next(c, r) : NULL;
+}
+
 /* Payload bytes. */
 static inline uint32_t wi_tcp_rec_len(const struct wi_tcp_rec *r)
 {

@@ -5,6 +5,7 @@
 #include "tcp/sock.h"
 
 #include "base/str.h"
+#include "tcp/fastopen.h"
 #include "tcp/isn.h"
 #include "tcp/listen.h"
 #include "tcp/send.h"
@@ -87,6 +88,7 @@ static void renew(struct wi_tcp_conn *c)
     if (old.sk.port)
         c->sk.local.port = old.sk.local.port;
     wi_tcp_options_copy(c, &old);
+    c->fo.keys = old.fo.keys;
 }
 
 static int disconnect(struct wi_tcp_conn *c)
@@ -163,7 +165,8 @@ static void undo_connect(struct wi_tcp_conn *c, const struct wi_sk *before)
     sk->remote = before->remote;
 }
 
-static int start_connect(struct wi_tcp_conn *c, const struct weir_sockaddr *peer)
+/* is_fast: bytes are at hand, or will be, that may go in the SYN. */
+static int start_connect(struct wi_tcp_conn *c, const struct weir_sockaddr *peer, bool is_fast)
 {
     struct wi_sk *sk = &c->sk;
     if (c->is_active) /* it has been a connection before */
@@ -189,14 +192,16 @@ static int start_connect(struct wi_tcp_conn *c, const struct weir_sockaddr *peer
         return err;
     }
     c->sock_state = WI_TCP_CONNECTING;
-    return -WEIR_EINPROGRESS;
+    c->fo.asked = is_fast || c->fo.connect;
+    c->fo.deferred = !is_fast && c->fo.connect && wi_tcp_fo_has_cookie(c);
+    return c->fo.deferred ? 0 : -WEIR_EINPROGRESS;
 }
 
 /* connect again while the first one is under way or its end has not been told. */
 static int resume_connect(struct wi_tcp_conn *c)
 {
     if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD)
-        return -WEIR_EALREADY;
+        return c->fo.deferred ? -WEIR_EISCONN : -WEIR_EALREADY;
     if (!is_over(c)) {
         c->sock_state = WI_TCP_CONNECTED;
         return 0;
@@ -216,7 +221,7 @@ static int op_connect(struct wi_sk *sk, const struct weir_sockaddr *peer)
         return resume_connect(c);
     if (c->sock_state == WI_TCP_CONNECTED || c->state != WEIR_TCP_CLOSED)
         return -WEIR_EISCONN;
-    return start_connect(c, peer);
+    return start_connect(c, peer, false);
 }
 
 /* ---- Bytes ---- */
@@ -227,15 +232,49 @@ static int check_send(struct wi_tcp_conn *c)
     struct wi_sk *sk = &c->sk;
     if (sk->err)
         return -wi_sk_take_err(sk);
-    if (c->held || c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD)
+    bool is_opening = c->held || c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD;
+    if (is_opening && !c->fo.pending)
         return c->shut & SHUT_SND ? -WEIR_EPIPE : -WEIR_EAGAIN;
-    bool may_send = c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT;
+    bool may_send = is_opening || c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT;
     return may_send && !(c->shut & SHUT_SND) ? 0 : -WEIR_EPIPE;
+}
+
+/* MSG_FASTOPEN: connect, with as many bytes in the SYN as it may take. 0: the connection stands, the bytes go as any.
+ */
+static int begin_fast(struct wi_tcp_conn *c, const struct weir_sockaddr *peer)
+{
+    if (!(c->sk.core->sysctl.tcp_fastopen & WI_TCP_FO_CLIENT) || (peer && peer->family == WEIR_AF_UNSPEC))
+        return -WEIR_EOPNOTSUPP;
+    if (c->fo.deferred) {
+        c->fo.deferred = false;
+        wi_tcp_owe(c, WI_TCP_OWE_SEND);
+        return -WEIR_EINPROGRESS;
+    }
+    if (c->sock_state == WI_TCP_CONNECTING)
+        return resume_connect(c);
+    if (c->held || c->sock_state == WI_TCP_CONNECTED || c->state != WEIR_TCP_CLOSED)
+        return -WEIR_EISCONN;
+    return peer ? start_connect(c, peer, true) : -WEIR_EINVAL;
+}
+
+/* Linux's tcp_sendmsg_fastopen: what the SYN took, or -EINPROGRESS when it took nothing. */
+static int64_t send_fast(struct wi_tcp_conn *c, const struct weir_msg *msg)
+{
+    int64_t err = begin_fast(c, msg->name);
+    if (err != -WEIR_EINPROGRESS)
+        return err;
+    int64_t n = wi_tcp_fo_fill_syn(c, msg->iov, msg->iov_n);
+    return n > 0 ? n : err;
 }
 
 static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    if (flags & WEIR_MSG_FASTOPEN || c->fo.deferred) {
+        int64_t n = send_fast(c, msg);
+        if (n)
+            return n;
+    }
     int err = check_send(c);
     return err ? err : wi_tcp_sndq_write(c, msg->iov, msg->iov_n, flags);
 }
@@ -243,6 +282,10 @@ static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flag
 static int64_t op_send_frags(struct wi_sk *sk, const struct weir_frag *frags, unsigned n, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    if (c->fo.deferred && n > 0) {
+        struct weir_iovec first = {.base = frags[0].block->data + frags[0].off, .len = frags[0].len};
+        return send_fast(c, &(struct weir_msg){.iov = &first, .iov_n = 1});
+    }
     int err = check_send(c);
     return err ? err : wi_tcp_sndq_write_frags(c, frags, n, flags);
 }
@@ -408,7 +451,8 @@ static int op_shutdown(struct wi_sk *sk, int how)
         return shutdown_unconnected(c, halves);
     int err = is_over(c) ? -WEIR_ENOTCONN : 0;
     c->shut |= (uint8_t)halves;
-    if (!err && halves & SHUT_SND)
+    bool is_early = c->fo.pending && c->state == WEIR_TCP_SYN_RCVD; /* the FIN waits for the handshake (Linux) */
+    if (!err && halves & SHUT_SND && !is_early)
         wi_tcp_end_send(c, "user shutdown");
     wake_for_shutdown(c);
     return err;
@@ -437,7 +481,9 @@ static uint32_t op_poll(const struct wi_sk *sk)
         events |= WEIR_POLLHUP;
     if (rcv_shut)
         events |= WEIR_POLLIN | WEIR_POLLRDNORM | WEIR_POLLRDHUP;
-    if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD)
+    if (c->fo.deferred)
+        return events | WEIR_POLLOUT | WEIR_POLLWRNORM; /* the SYN waits for a write */
+    if (c->state == WEIR_TCP_SYN_SENT || (c->state == WEIR_TCP_SYN_RCVD && !c->fo.pending))
         return events;
     if (is_readable(c))
         events |= WEIR_POLLIN | WEIR_POLLRDNORM;

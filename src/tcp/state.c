@@ -2,6 +2,7 @@
  * The connection's state: RFC 9293 3.3.2, figure 5, as a table of legal edges. Nothing else writes `state`, and what
  * belongs to entering a state happens here.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 #define TO(s) (1u << WEIR_TCP_##s)
@@ -59,6 +60,7 @@ static void let_go(struct wi_tcp_conn *c)
 static void enter_closed(struct wi_tcp_conn *c)
 {
     wi_tcp_timers_stop(c);
+    wi_tcp_fo_end(c);
     wi_tcp_event_close(c);
     wi_tcp_demux_remove(c);
     wi_tcp_sndq_purge(c);

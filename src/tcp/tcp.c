@@ -2,6 +2,7 @@
  * TCP of a stack: its tables' beginning and end, connections' birth and death, and the list of those that owe
  * something.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
@@ -19,6 +20,7 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
 static void conn_free(struct wi_tcp_conn *c)
 {
     wi_tcp_timers_stop(c);
+    wi_tcp_fo_forget(c);
     wi_tcp_listen_forget(c);
     if (c->state == WEIR_TCP_LISTEN)
         wi_tcp_listen_stop(c);

@@ -3,6 +3,7 @@
  * delayed ACK, keepalive (RFC 9293 3.8.4), FIN-WAIT-2, user timeout (RFC 5482). Timers note what is owed; the flush
  * after the advance sends it.
  */
+#include "tcp/fastopen.h"
 #include "tcp/send.h"
 
 #define PROBE_MIN_NS      WEIR_MS(200)
@@ -34,6 +35,8 @@ static weir_ns clamp_to_user_timeout(const struct wi_tcp_conn *c, weir_ns since,
 
 void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
 {
+    if (c->fo.pending)
+        return; /* the timer is the SYN-ACK's */
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
     if (!head) {
         wi_tcp_stop_rtx(c); /* RFC 6298 5.2 */
@@ -190,7 +193,9 @@ static void rto_fire(struct wi_tcp_conn *c)
             after_rto(c);
         return;
     }
-    if (write_timed_out(c)) {
+    bool is_over = write_timed_out(c);
+    wi_tcp_fo_timed_out(c, is_over);
+    if (is_over) {
         bool in_handshake = c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD;
         give_up(c, in_handshake ? "no answer to SYN" : "too many retransmissions",
                 in_handshake ? WEIR_WHY_NONE : WEIR_WHY_RST_TIMEOUT);
@@ -260,11 +265,11 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
     case WEIR_TIMER_TLP: wi_tcp_tlp_fire(c); break;
     case WEIR_TIMER_REORDER: wi_tcp_rack_fire(c); break;
     case WEIR_TIMER_PERSIST: persist_fire(c); break;
+    case WEIR_TIMER_SYN_ACK: wi_tcp_fo_synack_timer(c); break;
     case WEIR_TIMER_DELACK:
     case WEIR_TIMER_KEEPALIVE:
     case WEIR_TIMER_FIN_WAIT_2:
     case WEIR_TIMER_TIME_WAIT:
-    case WEIR_TIMER_SYN_ACK:
     case WEIR_TIMER_N: WI_UNREACHABLE("no kind of this timer");
     }
     wi_tcp_owe(c, WI_TCP_OWE_SEND);
