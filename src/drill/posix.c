@@ -113,6 +113,11 @@ weir_fd wdr_posix_handle(const struct wdr_posix *px, int fd)
     return f && f->kind == WDR_FD_SOCKET ? f->handle : -EBADF;
 }
 
+bool wdr_posix_has(const struct wdr_posix *px, int fd)
+{
+    return wdr_fd_find(px, fd) != NULL;
+}
+
 /* ---- Waiting ---- */
 
 static bool done(struct wdr_op *op, int64_t ret)

@@ -104,6 +104,9 @@ bool wdr_posix_try(struct wdr_posix *, struct wdr_op *);
 /* The socket behind a number, or -EBADF. */
 weir_fd wdr_posix_handle(const struct wdr_posix *, int fd);
 
+/* Whether a number is one of these descriptors, of whatever kind. */
+bool wdr_posix_has(const struct wdr_posix *, int fd);
+
 /* Forget what an operation that won't be tried again holds. */
 void wdr_op_drop(struct wdr_op *);
 

@@ -33,8 +33,8 @@ static void choose_window(const struct wi_tcp_conn *l, const struct wi_dst *dst,
     uint32_t mss = wi_tcp_advmss_for(l, dst);
     if (syn->ts_ok && mss > 12)
         mss -= 12;
-    wi_tcp_window_first(l->sk.core, &l->sk.opts, l->window_clamp_bytes, mss, syn->wscale_ok,
-                        &syn->rcv_wnd_bytes, &syn->rcv_wscale);
+    wi_tcp_window_first(l->sk.core, &l->sk.opts, l->window_clamp_bytes, mss, syn->wscale_ok, &syn->rcv_wnd_bytes,
+                        &syn->rcv_wscale);
 }
 
 /* ---- Cookies ---- */

@@ -16,6 +16,7 @@
 
 #define READ_PATIENCE_S 2 /* of real time: a woken thread that never reads the clock must not hang us */
 #define VALUE_CAP       256
+#define DRIVE_LIMIT_NS  WEIR_SEC(3600)
 
 static struct wdr_so *current;
 static _Thread_local bool owes_read;
@@ -59,6 +60,33 @@ void wdr_so_kick(struct wdr_so *s)
     await_reads(s);
 }
 
+/* When something is next due: a timer of the stack, or the patience of somebody who waits. */
+static weir_ns next_due(const struct wdr_so *s)
+{
+    weir_ns due = weir_deadline(s->host.w);
+    for (const struct wdr_waiter *w = s->waiters; w; w = w->next) {
+        if (w->op->deadline < due && w->op->deadline > s->host.now)
+            due = w->op->deadline;
+    }
+    return due;
+}
+
+/* A call that would block, on the thread that moves the clock: nobody else will, so it does while it waits. */
+static void drive(struct wdr_so *s, struct wdr_op *op)
+{
+    weir_ns due = next_due(s), limit = s->host.now + DRIVE_LIMIT_NS;
+    bool is_done = false;
+    while (!is_done && (due < limit || op->deadline < limit)) {
+        bool is_patience = op->has_begun && op->deadline > s->host.now && op->deadline < due;
+        wdr_host_advance(&s->host, is_patience ? op->deadline : due);
+        wdr_so_kick(s);
+        is_done = wdr_posix_try(s->posix, op);
+        due = next_due(s);
+    }
+    if (!is_done)
+        op->ret = -EDEADLK;
+}
+
 int64_t wdr_so_call(struct wdr_so *s, struct wdr_op *op)
 {
     pthread_mutex_lock(&s->lock);
@@ -66,6 +94,8 @@ int64_t wdr_so_call(struct wdr_so *s, struct wdr_op *op)
         op->ret = -ENOMEM;
     } else if (wdr_posix_try(s->posix, op)) {
         wdr_so_kick(s);
+    } else if (pthread_equal(pthread_self(), s->owner)) {
+        drive(s, op);
     } else {
         struct wdr_waiter w = {.op = op, .woken = PTHREAD_COND_INITIALIZER, .next = s->waiters};
         s->waiters = &w;
@@ -90,22 +120,12 @@ int64_t wdr_so_call_now(struct wdr_so *s, struct wdr_op *op)
 bool wdr_so_owns(struct wdr_so *s, int fd)
 {
     pthread_mutex_lock(&s->lock);
-    bool owns = !s->is_dead && wdr_posix_handle(s->posix, fd) >= 0;
+    bool owns = !s->is_dead && wdr_posix_has(s->posix, fd);
     pthread_mutex_unlock(&s->lock);
     return owns;
 }
 
 /* ---- Time ---- */
-
-static weir_ns next_due(const struct wdr_so *s)
-{
-    weir_ns due = weir_deadline(s->host.w);
-    for (const struct wdr_waiter *w = s->waiters; w; w = w->next) {
-        if (w->op->deadline < due && w->op->deadline > s->host.now)
-            due = w->op->deadline;
-    }
-    return due;
-}
 
 void wdr_so_advance(struct wdr_so *s, weir_ns until)
 {
@@ -355,6 +375,7 @@ struct wdr_so *wdr_so_new(const char *flags)
     struct flags f = {.host = {.has_v4 = true, .has_v6 = true, .mtu = 1500}};
     if (!s || !first || !second)
         abort();
+    s->owner = pthread_self();
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->clock_read, NULL);
     weir_addr_parse(&f.host.local4, "192.168.0.1");

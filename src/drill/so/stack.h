@@ -21,6 +21,7 @@ struct wdr_waiter {
 };
 
 struct wdr_so {
+    pthread_t owner; /* the thread that moves the clock: it must not sleep here */
     pthread_mutex_t lock;
     pthread_cond_t clock_read; /* a thread that was woken has read the clock */
     struct wdr_host host;
