@@ -303,9 +303,7 @@ static struct wdr_value unary(struct wdr_code *c)
         v = unary(c);
     else if (take(c, "~"))
         v = calculate(c, WDR_DO_SUB, number(-1, false), unary(c));
-    else
-        v = primary(c);
-    if (take(c, "**"))
+    else if (v = primary(c), take(c, "**"))
         v = calculate(c, WDR_DO_POW, v, unary(c));
     c->depth--;
     return v;
@@ -437,6 +435,8 @@ static void run_assert(struct wdr_code *c, const char *begin)
     struct wdr_value v = expr(c), message = {.kind = WDR_VALUE_NONE};
     const char *end = c->p;
     char used[USED_CAP];
+    if (c->has_failed)
+        return;
     while (end > begin && isspace((unsigned char)end[-1]))
         end--;
     memcpy(used, c->used, sizeof used);

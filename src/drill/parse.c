@@ -64,10 +64,10 @@ static bool parse_until(struct wdr_lex *lx, struct wdr_time *t)
 {
     int line = wdr_lex_peek(lx)->line, column = wdr_lex_peek(lx)->column;
     bool is_relative = wdr_lex_take_sign(lx, '+');
-    if (is_relative && t->kind != WDR_TIME_RELATIVE)
-        return wdr_lex_fail_at(lx, line, column, "a relative end after an absolute beginning");
     if (!wdr_lex_want_seconds(lx, &t->until))
         return false;
+    if (is_relative && t->kind == WDR_TIME_ABSOLUTE) /* "1~+.2": from the beginning on */
+        t->until += t->at;
     if (t->until < t->at)
         return wdr_lex_fail_at(lx, line, column, "the end comes before the beginning");
     return true;

@@ -142,6 +142,7 @@ static bool parse_field(struct wdr_lex *lx, const char *word, int64_t max, bool 
 static bool parse_tcp(struct wdr_lex *lx, struct wdr_packet *p)
 {
     int64_t ack = 0, win = 0, urg = 0;
+    int line = wdr_lex_peek(lx)->line, column = wdr_lex_peek(lx)->column;
     p->proto = WDR_TCP;
     if (!parse_ports(lx, p) || !parse_flags(lx, &p->flags) || !parse_sequence(lx, &p->seq, &p->len) ||
         !parse_field(lx, "ack", UINT32_MAX, &p->has_ack, &ack) || !parse_field(lx, "win", 65535, &p->has_win, &win) ||
@@ -151,7 +152,7 @@ static bool parse_tcp(struct wdr_lex *lx, struct wdr_packet *p)
     p->win = (uint16_t)win;
     p->urg = (uint16_t)urg;
     if ((p->flags & WDR_ACK) && !p->has_ack && p->dir == WDR_OUT && !(p->flags & WDR_RST))
-        return wdr_lex_fail(lx, "a segment with the ACK flag ('.') needs 'ack N'");
+        return wdr_lex_fail_at(lx, line, column, "a segment with the ACK flag ('.') needs 'ack N'");
     return !wdr_lex_is_sign(lx, '<') || wdr_parse_options(lx, p);
 }
 
