@@ -314,16 +314,28 @@ int wi_neigh_output(struct wi_netif *netif, const struct weir_addr *next_hop, bo
     return send_to(n, pkt);
 }
 
-void wi_net_confirm(struct wi_net *net, const struct wi_dst *dst)
+static struct wi_neigh *neigh_of_dst(const struct wi_net *net, const struct wi_dst *dst)
 {
     const struct wi_netif *netif = dst->is_local ? NULL : wi_netif_get(net, dst->netif);
-    struct wi_neigh *n = netif && netif->type == WEIR_LINK_ETHERNET ? wi_neigh_find(netif, &dst->next_hop) : NULL;
+    return netif && netif->type == WEIR_LINK_ETHERNET ? wi_neigh_find(netif, &dst->next_hop) : NULL;
+}
+
+void wi_net_confirm(struct wi_net *net, const struct wi_dst *dst)
+{
+    struct wi_neigh *n = neigh_of_dst(net, dst);
     if (!n || !has_mac(n) || n->state == WEIR_NEIGH_PERMANENT)
         return;
     if (n->state == WEIR_NEIGH_REACHABLE)
         n->confirmed_at = net->core->now;
     else
         set_state(n, WEIR_NEIGH_REACHABLE);
+}
+
+void wi_net_doubt(struct wi_net *net, const struct wi_dst *dst)
+{
+    struct wi_neigh *n = neigh_of_dst(net, dst);
+    if (n && n->state == WEIR_NEIGH_REACHABLE)
+        set_state(n, WEIR_NEIGH_STALE); /* the next packet makes it DELAY, silence then PROBE: RFC 4861 7.3.3 */
 }
 
 /* ---- What messages say ---- */

@@ -58,6 +58,9 @@ int wi_net_output(struct wi_net *, const struct wi_dst *, const struct wi_net_hd
 /* Forward progress with this peer: its neighbour is reachable (RFC 4861 7.3.1). */
 void wi_net_confirm(struct wi_net *, const struct wi_dst *);
 
+/* Nothing comes back from this peer: its neighbour is asked again before it is believed (RFC 1122 3.3.1.4). */
+void wi_net_doubt(struct wi_net *, const struct wi_dst *);
+
 /* Is this an address that packets for us may have as destination (unicast)? */
 bool wi_net_is_local(const struct wi_net *, const struct weir_addr *);
 

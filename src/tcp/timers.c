@@ -137,8 +137,10 @@ static bool write_timed_out(struct wi_tcp_conn *c)
         weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
         return c->loss.retransmits >= max || (user && c->sk.core->now - c->opened_at >= user);
     }
-    if (is_timed_out(c, (unsigned)s->tcp_retries1, 0))
+    if (is_timed_out(c, (unsigned)s->tcp_retries1, 0)) { /* RFC 9293 3.8.3 (a), (b): R1 */
+        wi_net_doubt(c->sk.net, &c->dst);
         wi_tcp_suspect_black_hole(c);
+    }
     unsigned max = (unsigned)s->tcp_retries2;
     if (!c->sk.owner && c->is_orphan) {
         max = orphan_retries(c, c->rtt.rto < wi_tcp_rto_max(c));

@@ -422,6 +422,25 @@ static void test_confirmation_suppresses_probes(void **state)
     world_end(w);
 }
 
+/* TCP's R1: what was reachable a moment ago is asked again, five seconds later, unless there is progress. Rows: MUST-20
+ */
+static void test_doubt_makes_a_reachable_neighbour_be_asked(void **state)
+{
+    (void)state;
+    struct wi_dst dst;
+    struct weir_addr peer = addr("2001:db8::9");
+    struct world *w = world_new();
+    struct wi_neigh *n = reach(w);
+    assert_int_equal(wi_net_route(w->net, &peer, NULL, 0, false, &dst), 0);
+    wi_net_doubt(w->net, &dst);
+    assert_int_equal(world_send(w, "2001:db8::9", 10, false), 0);
+    assert_int_equal(n->state, WEIR_NEIGH_DELAY);
+    wi_net_doubt(w->net, &dst); /* it is being seen to: the clock does not begin anew */
+    world_pass(w, WEIR_MS(5100));
+    assert_int_equal(n->state, WEIR_NEIGH_PROBE);
+    world_end(w);
+}
+
 /* A host that changed its link address is found again. Rows: 1122-L1 */
 static void test_arp_changed_link_address_is_learnt_again(void **state)
 {
@@ -556,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_advert_flags_follow_appendix_c),
         cmocka_unit_test(test_unreachability_detection_goes_through_its_states),
         cmocka_unit_test(test_confirmation_suppresses_probes),
+        cmocka_unit_test(test_doubt_makes_a_reachable_neighbour_be_asked),
         cmocka_unit_test(test_arp_changed_link_address_is_learnt_again),
         cmocka_unit_test(test_permanent_entry_is_never_asked_for_nor_changed),
         cmocka_unit_test(test_scan_of_the_prefix_leaves_live_neighbours_alone),
