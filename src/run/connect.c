@@ -78,8 +78,8 @@ void wir_on_bind(struct wir_run *r, struct wir_call *call)
     int err = wir_addr_read(call, WIR_ARG(call, 1), WIR_ARG(call, 2), &at);
     if (err == 0 && at.family == 0 && s->family == AF_INET)
         at = (struct weir_sockaddr){.family = AF_INET, .addr = weir_addr_any(AF_INET)}; /* as Linux takes it */
-    else if (err == 0 && at.family != s->family)
-        err = -EAFNOSUPPORT;
+    else if (err == 0 && at.family != s->family) /* Linux looks at the length first */
+        err = s->family == AF_INET6 && WIR_ARG(call, 2) < sizeof(struct sockaddr_in6) ? -EINVAL : -EAFNOSUPPORT;
     if (err == 0)
         err = weir_bind(r->prog.stack, s->pump.net, &at);
     if (err == 0) {
