@@ -188,7 +188,7 @@ static void test_hostile_tiny_mss_is_not_obeyed(void **state)
 }
 
 /* The window may move in any way below what is in flight: nothing runs below zero, nothing beyond it is sent.
- * Rows: MUST-34 attack-window-shrink */
+ * Rows: MUST-34 attack-window-shrink-attack */
 static void test_hostile_window_at_random_breaks_nothing(void **state)
 {
     (void)state;
