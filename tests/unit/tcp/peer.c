@@ -2,6 +2,7 @@
 #include "unit/tcp/peer.h"
 
 #include "base/bytes.h"
+#include "base/checksum.h"
 
 static unsigned on_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
@@ -18,6 +19,8 @@ static unsigned on_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
                 s->icmp_type = bytes[ip.l4_off];
                 s->icmp_code = bytes[ip.l4_off + 1];
             } else {
+                uint64_t sum = wi_ip_pseudo_csum(&ip.src, &ip.dst, WI_IP_TCP, ip.l4_len);
+                assert_int_equal(wi_csum_finish(wi_csum_add(sum, bytes + ip.l4_off, ip.l4_len)), 0);
                 assert_int_equal(wi_wire_tcp_parse(&s->h, bytes + ip.l4_off, ip.l4_len, ip.l4_len), WEIR_DROP_NONE);
                 memcpy(s->data, bytes + ip.l4_off + s->h.data_off,
                        s->h.data_len < sizeof s->data ? s->h.data_len : sizeof s->data);

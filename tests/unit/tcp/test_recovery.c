@@ -268,7 +268,8 @@ static void test_recovery_retransmission_gives_no_rtt_sample(void **state)
     rig_end(r);
 }
 
-/* RFC 1191 6: the path's MTU falls: what is too large goes again, smaller, and no window is lost. */
+/* RFC 1191 6: the path's MTU falls: what is too large goes again, smaller, and no window is lost. Rows: 1191-6
+ * 7323-38 */
 static void test_recovery_smaller_path_mtu_resegments(void **state)
 {
     (void)state;

@@ -207,6 +207,47 @@ static void test_sock_connect_from_a_bound_port_is_unique(void **state)
     assert_int_equal(name.port, 5555);
 }
 
+/* A port that a connection in SYN-SENT has can be listened on. RFC 9293 3.9.1.1. Rows: MUST-42 */
+static void test_sock_listen_beside_a_connection_that_opens(void **state)
+{
+    (void)state;
+    struct weir_sockaddr at = {.addr = weir_addr_any(p.family), .family = (uint16_t)p.family, .port = STACK_PORT};
+    weir_fd fd[2];
+    for (int i = 0; i < 2; i++) {
+        fd[i] = make_socket();
+        set_int(fd[i], WEIR_SOL_SOCKET, WEIR_SO_REUSEADDR, 1);
+        assert_int_equal(weir_bind(p.stack, fd[i], &at), 0);
+    }
+    assert_int_equal(connect_to(fd[0], 7), -WEIR_EINPROGRESS);
+    (void)peer_expect(&p, WI_TH_SYN);
+    assert_int_equal(weir_listen(p.stack, fd[1], 1), 0);
+    peer_shake(&p, 9, 5000, &ack);
+    assert_true(weir_accept(p.stack, fd[1], NULL) >= 0);
+}
+
+/* The stack chooses our address, unless the program did; then it stays, though another is nearer at hand. And each
+ * segment has its checksum, as the peer verifies. RFC 9293 3.9.1.1, 3.1. Rows: MUST-2 MUST-43 MUST-44 MUST-45 */
+static void test_sock_address_is_the_programs_or_the_routes(void **state)
+{
+    (void)state;
+    struct weir_addr second = weir_addr_v4(10, 0, 0, 77);
+    assert_int_equal(weir_addr_add(p.stack, p.netif, &second, 24), 0);
+    assert_int_equal(connect_to(make_socket(), 7), -WEIR_EINPROGRESS);
+    assert_true(weir_addr_equal(&peer_expect(&p, WI_TH_SYN)->src, &p.stack_addr));
+
+    struct weir_sockaddr at = {.addr = second, .family = WEIR_AF_INET};
+    weir_fd fd = make_socket();
+    assert_int_equal(weir_bind(p.stack, fd, &at), 0);
+    assert_int_equal(connect_to(fd, 8), -WEIR_EINPROGRESS);
+    const struct peer_seg *s = peer_expect(&p, WI_TH_SYN);
+    assert_true(weir_addr_equal(&s->src, &second));
+    struct wi_wire_tcp h = answer(WI_TH_SYN | WI_TH_ACK, s);
+    peer_send_from(&p, &p.addr, &second, &h, NULL);
+    assert_true(weir_addr_equal(&peer_expect(&p, WI_TH_ACK)->src, &second));
+    assert_int_equal(transmit(fd), 1);
+    assert_true(weir_addr_equal(&peer_expect(&p, WI_TH_ACK | WI_TH_PSH)->src, &second));
+}
+
 /* Attack: self-connect. A socket that connects to its own port meets itself: RFC 9293 3.5, figure 8; as on Linux it
  * is connected to itself, and no segment runs in circles. Rows: attack-self-connect */
 static void test_sock_connect_to_itself_is_a_simultaneous_open(void **state)
@@ -606,6 +647,8 @@ int main(void)
         ON(setup, test_sock_connect_without_a_way_fails_at_once),
         ON(setup, test_sock_connect_unspec_resets_and_begins_anew),
         ON(setup, test_sock_connect_from_a_bound_port_is_unique),
+        ON(setup, test_sock_listen_beside_a_connection_that_opens),
+        ON(setup, test_sock_address_is_the_programs_or_the_routes),
         ON(setup, test_sock_connect_to_itself_is_a_simultaneous_open),
         ON(setup, test_sock_bind_to_a_foreign_address_is_refused),
         ON(setup, test_sock_bind_without_port_leaves_it_to_connect),
