@@ -1,0 +1,524 @@
+/*
+ * A weir host on a TUN or TAP device, for tests and measurements against the kernel's TCP.
+ *
+ *   tap-peer -f FILE [-e] [-o] [-m MTU] [-n DEVICE] [-l LINK]
+ *
+ *   -f   what the sources send and the sinks expect
+ *   -e   Ethernet (TAP); else raw IP (TUN)
+ *   -o   offloads
+ *   -l   an impaired link between the device and the host, in the words of docs/link.md; -o has no effect with it
+ *
+ * It is 10.9.0.2/24 and fd09::2/64. It serves echo (7, TCP and UDP; urgent bytes come back urgent), sink (9), a slow
+ * sink (13: it begins to read after a second), source (19), and one that closes with its data unread (11). A line
+ * "sink ADDRESS PORT" or "source ADDRESS PORT" on standard input makes it a client, "stat NAME" asks for a counter.
+ * Each end of a connection is told as "end ROLE ERRNO BYTES same|differs". It ends with its standard input.
+ */
+#include "io/impair.h"
+#include "io/line.h"
+#include "io/link_spec.h"
+#include "io/tap.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#define BATCH    64
+#define PIECE    65536
+#define SLOWNESS WEIR_SEC(1)
+
+enum role { ECHO, SINK, SLOW, SOURCE, UNREAD, ROLE_N };
+static const char *const role_names[ROLE_N] = {"echo", "sink", "slow", "source", "unread"};
+static const uint16_t role_ports[ROLE_N] = {7, 9, 13, 19, 11};
+
+struct flow {
+    weir_fd fd;
+    enum role role;
+    bool is_listener, is_ended, differs;
+    uint64_t bytes; /* sent by a source, received by the others */
+    weir_ns not_before;
+    size_t held_off, held_len; /* echo: what waits to be sent */
+    uint8_t held[PIECE];
+};
+
+struct peer {
+    struct wio_tap *tap;
+    struct weir *w;
+    int netif;
+    weir_fd epoll, udp;
+    const uint8_t *file;
+    size_t file_len;
+    bool has_link;
+    struct wio_impair impair[2];
+    struct wio_line line[2]; /* up: to the kernel */
+    uint64_t turns;
+    struct flow *waiting; /* the slow sink that does not read yet */
+};
+
+static weir_ns clock_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return WEIR_SEC(ts.tv_sec) + (weir_ns)ts.tv_nsec;
+}
+
+static void *peer_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void peer_free(void *ctx, void *p, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    free(p);
+}
+
+static void peer_random(void *ctx, void *buf, size_t len)
+{
+    (void)ctx;
+    if (getrandom(buf, len, 0) != (ssize_t)len)
+        abort();
+}
+
+static void give_up(const char *what, const char *why)
+{
+    fprintf(stderr, "tap-peer: %s: %s\n", what, why);
+    exit(1);
+}
+
+/* ---- The link between the device and the host ---- */
+
+static void hold(struct peer *p, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
+{
+    struct wio_passage pass = wio_impair_pass(&p->impair[dir], pkt->len, now, 0);
+    struct wio_held held = {pkt, pass.due, ++p->turns};
+    if (pass.drop || !wio_line_push(&p->line[dir], &held))
+        weir_pkt_unref(pkt);
+}
+
+/* Takes the packet's reference. */
+static void cross(struct peer *p, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
+{
+    bool is_twice = wio_impair_duplicate(&p->impair[dir]);
+    if (wio_impair_lose(&p->impair[dir])) {
+        weir_pkt_unref(pkt);
+        return;
+    }
+    struct weir_pkt *twin = is_twice ? weir_pkt_clone(pkt->pool, pkt) : NULL;
+    hold(p, dir, pkt, now);
+    if (twin)
+        hold(p, dir, twin, now);
+}
+
+static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct peer *p = driver;
+    if (!p->has_link)
+        return wio_tap_ops()->xmit(p->tap, pkts, n);
+    for (unsigned i = 0; i < n; i++)
+        cross(p, WIO_UP, pkts[i], weir_now(p->w));
+    return n;
+}
+
+static void arrive(struct peer *p, struct weir_pkt **pkts, unsigned n, weir_ns now)
+{
+    weir_input(p->w, p->netif, pkts, n, now);
+    for (unsigned i = 0; i < n; i++)
+        weir_pkt_unref(pkts[i]);
+}
+
+static void link_run(struct peer *p, weir_ns now)
+{
+    for (;;) {
+        const struct wio_held *h = wio_line_peek(&p->line[WIO_DOWN]);
+        if (!h || h->due > now)
+            break;
+        struct weir_pkt *pkt = wio_line_pop(&p->line[WIO_DOWN]).pkt;
+        arrive(p, &pkt, 1, now);
+    }
+    for (;;) {
+        const struct wio_held *h = wio_line_peek(&p->line[WIO_UP]);
+        if (!h || h->due > now)
+            return;
+        struct weir_pkt *pkt = h->pkt;
+        if (wio_tap_ops()->xmit(p->tap, &pkt, 1) == 0)
+            return;
+        wio_line_pop(&p->line[WIO_UP]);
+    }
+}
+
+static void tap_run(struct peer *p, weir_ns now)
+{
+    struct weir_pkt *pkts[BATCH];
+    unsigned n = wio_tap_read(p->tap, weir_stack_pool(p->w), pkts, BATCH);
+    if (!p->has_link) {
+        arrive(p, pkts, n, now);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        cross(p, WIO_DOWN, pkts[i], now);
+}
+
+/* ---- Connections ---- */
+
+static void watch(struct peer *p, struct flow *f, int op, uint32_t events)
+{
+    struct weir_epoll_event ev = {events, (uint64_t)(uintptr_t)f};
+    weir_epoll_ctl(p->w, p->epoll, op, f->fd, &ev);
+}
+
+static struct flow *flow_new(struct peer *p, weir_fd fd, enum role role, bool is_listener)
+{
+    struct flow *f = calloc(1, sizeof *f);
+    if (!f)
+        give_up("memory", "none");
+    f->fd = fd;
+    f->role = role;
+    f->is_listener = is_listener;
+    if (!is_listener && role == SLOW) {
+        f->not_before = clock_now() + SLOWNESS;
+        p->waiting = f;
+        watch(p, f, WEIR_EPOLL_CTL_ADD, 0);
+    } else {
+        watch(p, f, WEIR_EPOLL_CTL_ADD, role == SOURCE && !is_listener ? WEIR_POLLOUT : WEIR_POLLIN | WEIR_POLLPRI);
+    }
+    return f;
+}
+
+static void flow_end(struct peer *p, struct flow *f, int64_t err)
+{
+    if (p->waiting == f)
+        p->waiting = NULL;
+    printf("end %s %d %llu %s\n", role_names[f->role], (int)-err, (unsigned long long)f->bytes,
+           f->differs ? "differs" : "same");
+    fflush(stdout);
+    weir_close(p->w, f->fd);
+    free(f);
+}
+
+static void run_sink(struct peer *p, struct flow *f)
+{
+    static uint8_t buf[4 * PIECE];
+    for (;;) {
+        int64_t n = weir_recv(p->w, f->fd, buf, sizeof buf, 0);
+        if (n == -WEIR_EAGAIN)
+            return;
+        if (n <= 0) {
+            char line[64];
+            int len =
+                snprintf(line, sizeof line, "%llu %s\n", (unsigned long long)f->bytes, f->differs ? "differs" : "same");
+            weir_send(p->w, f->fd, line, (size_t)len, 0);
+            flow_end(p, f, n);
+            return;
+        }
+        if (f->bytes + (uint64_t)n > p->file_len || memcmp(buf, p->file + f->bytes, (size_t)n) != 0)
+            f->differs = true;
+        f->bytes += (uint64_t)n;
+    }
+}
+
+static void run_source(struct peer *p, struct flow *f)
+{
+    while (f->bytes < p->file_len) {
+        int64_t n = weir_send(p->w, f->fd, p->file + f->bytes, p->file_len - f->bytes, 0);
+        if (n == -WEIR_EAGAIN)
+            return;
+        if (n < 0) {
+            flow_end(p, f, n);
+            return;
+        }
+        f->bytes += (uint64_t)n;
+    }
+    if (!f->is_ended) {
+        weir_shutdown(p->w, f->fd, WEIR_SHUT_WR);
+        watch(p, f, WEIR_EPOLL_CTL_MOD, WEIR_POLLIN);
+        f->is_ended = true;
+    }
+    char ignored[256];
+    int64_t n;
+    while ((n = weir_recv(p->w, f->fd, ignored, sizeof ignored, 0)) > 0) {
+    }
+    if (n != -WEIR_EAGAIN)
+        flow_end(p, f, n);
+}
+
+static void run_echo(struct peer *p, struct flow *f, uint32_t events)
+{
+    uint8_t urgent;
+    if ((events & WEIR_POLLPRI) && weir_recv(p->w, f->fd, &urgent, 1, WEIR_MSG_OOB) == 1)
+        weir_send(p->w, f->fd, &urgent, 1, WEIR_MSG_OOB);
+    for (;;) {
+        if (f->held_len == 0) {
+            int64_t n = weir_recv(p->w, f->fd, f->held, sizeof f->held, 0);
+            if (n == -WEIR_EAGAIN)
+                break;
+            if (n <= 0) {
+                flow_end(p, f, n);
+                return;
+            }
+            f->held_off = 0;
+            f->held_len = (size_t)n;
+            f->bytes += (uint64_t)n;
+        }
+        int64_t n = weir_send(p->w, f->fd, f->held + f->held_off, f->held_len, 0);
+        if (n == -WEIR_EAGAIN)
+            break;
+        if (n < 0) {
+            flow_end(p, f, n);
+            return;
+        }
+        f->held_off += (size_t)n;
+        f->held_len -= (size_t)n;
+    }
+    watch(p, f, WEIR_EPOLL_CTL_MOD, f->held_len ? WEIR_POLLOUT : WEIR_POLLIN | WEIR_POLLPRI);
+}
+
+static void accept_all(struct peer *p, const struct flow *listener)
+{
+    weir_fd fd;
+    while ((fd = weir_accept(p->w, listener->fd, NULL)) >= 0) {
+        int one = 1;
+        weir_setsockopt(p->w, fd, WEIR_SOL_SOCKET, WEIR_SO_KEEPALIVE, &one, sizeof one);
+        weir_setsockopt(p->w, fd, WEIR_SOL_TCP, WEIR_TCP_KEEPIDLE, &one, sizeof one);
+        weir_setsockopt(p->w, fd, WEIR_SOL_TCP, WEIR_TCP_KEEPINTVL, &one, sizeof one);
+        flow_new(p, fd, listener->role, false);
+    }
+}
+
+static void run_flow(struct peer *p, struct flow *f, uint32_t events)
+{
+    if (f->is_listener) {
+        accept_all(p, f);
+        return;
+    }
+    switch (f->role) {
+    case ECHO: run_echo(p, f, events); return;
+    case SLOW:
+        if (f != p->waiting || (events & WEIR_POLLERR))
+            run_sink(p, f);
+        return;
+    case SINK: run_sink(p, f); return;
+    case SOURCE: run_source(p, f); return;
+    case UNREAD: flow_end(p, f, 0); return;
+    case ROLE_N: return;
+    }
+}
+
+static void run_udp(struct peer *p)
+{
+    static uint8_t buf[PIECE];
+    struct weir_sockaddr from;
+    int64_t n;
+    while ((n = weir_recvfrom(p->w, p->udp, buf, sizeof buf, 0, &from)) >= 0)
+        weir_sendto(p->w, p->udp, buf, (size_t)n, 0, &from);
+}
+
+static void run_ready(struct peer *p, weir_ns now)
+{
+    if (p->waiting && p->waiting->not_before <= now) {
+        struct flow *f = p->waiting;
+        p->waiting = NULL;
+        watch(p, f, WEIR_EPOLL_CTL_MOD, WEIR_POLLIN);
+    }
+    struct weir_epoll_event ev;
+    for (int i = 0; i < BATCH && weir_epoll_wait(p->w, p->epoll, &ev, 1) == 1; i++) {
+        if (ev.data)
+            run_flow(p, (struct flow *)(uintptr_t)ev.data, ev.events);
+        else
+            run_udp(p);
+    }
+}
+
+/* ---- Commands ---- */
+
+static void connect_to(struct peer *p, enum role role, const char *address, unsigned port)
+{
+    struct weir_sockaddr to = {.port = (uint16_t)port};
+    if (weir_addr_parse(&to.addr, address) < 0)
+        give_up(address, "no address");
+    to.family = weir_addr_is_v4(&to.addr) ? WEIR_AF_INET : WEIR_AF_INET6;
+    weir_fd fd = weir_socket(p->w, to.family, WEIR_SOCK_STREAM, 0);
+    int err = fd < 0 ? (int)fd : weir_connect(p->w, fd, &to);
+    if (err != -WEIR_EINPROGRESS)
+        give_up(address, weir_strerror(err));
+    flow_new(p, fd, role, false);
+}
+
+/* False at the end of standard input. */
+static bool run_command(struct peer *p)
+{
+    char line[256], word[64], address[64];
+    unsigned port;
+    ssize_t len = read(STDIN_FILENO, line, sizeof line - 1);
+    if (len <= 0)
+        return false;
+    line[len] = 0;
+    uint64_t value = 0;
+    if (sscanf(line, "stat %63s", word) == 1) {
+        int err = weir_stat_get(p->w, word, &value);
+        printf("stat %s %lld\n", word, err < 0 ? -1LL : (long long)value);
+        fflush(stdout);
+    } else if (strncmp(line, "device", 6) == 0) {
+        struct wio_tap_stats t = wio_tap_stats(p->tap);
+        printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.read, (unsigned long long)t.written,
+               (unsigned long long)t.read_gso, (unsigned long long)t.written_gso, (unsigned long long)t.refused,
+               (unsigned long long)t.read_failed);
+        fflush(stdout);
+    } else if (sscanf(line, "%63s %63s %u", word, address, &port) == 3) {
+        connect_to(p, strcmp(word, "sink") == 0 ? SINK : SOURCE, address, port);
+    }
+    return true;
+}
+
+/* ---- Setting up ---- */
+
+static void serve(struct peer *p)
+{
+    p->epoll = weir_epoll_create(p->w);
+    for (enum role r = ECHO; r < ROLE_N; r++) {
+        struct weir_sockaddr at = {
+            .addr = weir_addr_any(WEIR_AF_INET6), .family = WEIR_AF_INET6, .port = role_ports[r]};
+        weir_fd fd = weir_socket(p->w, WEIR_AF_INET6, WEIR_SOCK_STREAM, 0);
+        if (weir_bind(p->w, fd, &at) < 0 || weir_listen(p->w, fd, 64) < 0)
+            give_up(role_names[r], "can't listen");
+        flow_new(p, fd, r, true);
+    }
+    struct weir_sockaddr at = {.addr = weir_addr_any(WEIR_AF_INET6), .family = WEIR_AF_INET6, .port = 7};
+    struct weir_epoll_event ev = {WEIR_POLLIN, 0};
+    p->udp = weir_socket(p->w, WEIR_AF_INET6, WEIR_SOCK_DGRAM, 0);
+    if (weir_bind(p->w, p->udp, &at) < 0 || weir_epoll_ctl(p->w, p->epoll, WEIR_EPOLL_CTL_ADD, p->udp, &ev) < 0)
+        give_up("udp", "can't bind");
+}
+
+static void make_host(struct peer *p, enum weir_link_type type, uint32_t mtu)
+{
+    static const struct weir_netif_ops ops = {.xmit = xmit};
+    struct weir_config wc = {
+        .alloc = {peer_alloc, peer_free, NULL}, .now = clock_now(), .random = peer_random, .hostname = "tap-peer"};
+    struct weir_netif_config nc = {
+        .name = "tap", .type = type, .mac = {2, 0, 0, 0, 9, 2}, .mtu = mtu, .caps = wio_tap_caps(p->tap)};
+    struct weir_addr v4 = weir_addr_v4(10, 9, 0, 2), v6 = {{0xfd, 0x09, [15] = 2}};
+    p->w = weir_new(&wc);
+    if (!p->w)
+        give_up("stack", "no memory");
+    p->netif = weir_netif_add(p->w, &ops, p, &nc);
+    int err = p->netif < 0 ? p->netif : weir_addr_add(p->w, p->netif, &v4, 24);
+    if (err == 0 && mtu >= 1280) /* RFC 8200 5 */
+        err = weir_addr_add(p->w, p->netif, &v6, 64);
+    if (err < 0)
+        give_up("interface", weir_strerror(err));
+}
+
+static void load(struct peer *p, const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
+        give_up(path, "can't read");
+    p->file_len = (size_t)st.st_size;
+    p->file = mmap(NULL, p->file_len, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p->file == MAP_FAILED)
+        give_up(path, "can't map");
+    close(fd);
+}
+
+static void make_link(struct peer *p, const char *words, uint32_t mtu)
+{
+    struct wio_link_config c = {0};
+    char err[256];
+    if (wio_link_spec_parse(&c, words, err, sizeof err) < 0)
+        give_up("link", err);
+    for (enum wio_dir d = WIO_UP; d <= WIO_DOWN; d++)
+        wio_impair_init(&p->impair[d], &c.dir[d], mtu, 1, d);
+    p->has_link = true;
+}
+
+static void configure(struct peer *p, int argc, char **argv)
+{
+    struct wio_tap_config tc = {.name = "weir0", .type = WEIR_LINK_RAW_IP};
+    const char *words = NULL, *file = NULL;
+    uint32_t mtu = 1500;
+    int opt;
+    while ((opt = getopt(argc, argv, "f:eom:n:l:")) != -1) {
+        switch (opt) {
+        case 'f': file = optarg; break;
+        case 'e': tc.type = WEIR_LINK_ETHERNET; break;
+        case 'o': tc.has_offloads = true; break;
+        case 'm': mtu = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'n': tc.name = optarg; break;
+        case 'l': words = optarg; break;
+        default: exit(2);
+        }
+    }
+    if (!file)
+        give_up("-f", "is needed");
+    load(p, file);
+    if (words) {
+        make_link(p, words, mtu);
+        tc.has_offloads = false; /* a real link loses packets, not super-segments */
+    }
+    char err[256];
+    p->tap = wio_tap_open(&tc, err, sizeof err);
+    if (!p->tap)
+        give_up("device", err);
+    make_host(p, tc.type, mtu);
+}
+
+/* ---- The loop ---- */
+
+static void wait_for(struct peer *p, struct pollfd *fds)
+{
+    weir_ns at = weir_deadline(p->w);
+    for (enum wio_dir d = WIO_UP; d <= WIO_DOWN; d++) {
+        const struct wio_held *h = wio_line_peek(&p->line[d]);
+        if (h && h->due < at)
+            at = h->due;
+    }
+    if (p->waiting && p->waiting->not_before < at)
+        at = p->waiting->not_before;
+    weir_ns now = clock_now(), left = at > now ? at - now : 0;
+    struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
+    fds[0] = (struct pollfd){wio_tap_fd(p->tap), (short)(POLLIN | (wio_tap_is_blocked(p->tap) ? POLLOUT : 0)), 0};
+    fds[1] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    ppoll(fds, 2, at == WEIR_NEVER ? NULL : &ts, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static struct peer p;
+    configure(&p, argc, argv);
+    serve(&p);
+    printf("ready %s\n", wio_tap_name(p.tap));
+    fflush(stdout);
+    for (;;) {
+        struct pollfd fds[2];
+        wait_for(&p, fds);
+        weir_ns now = clock_now();
+        weir_advance(p.w, now);
+        if (fds[0].revents & POLLOUT)
+            weir_netif_tx_ready(p.w, p.netif);
+        if (fds[0].revents & POLLIN)
+            tap_run(&p, now);
+        link_run(&p, now);
+        if (fds[1].revents && !run_command(&p))
+            break;
+        run_ready(&p, now);
+    }
+    const char *broken = weir_check(p.w);
+    if (broken)
+        give_up("check", broken);
+    wio_line_free(&p.line[WIO_UP]);
+    wio_line_free(&p.line[WIO_DOWN]);
+    weir_free(p.w);
+    wio_tap_close(p.tap);
+    return 0;
+}

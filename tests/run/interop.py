@@ -1,0 +1,285 @@
+"""The kernel's end of interop.sh: sockets of this process against a tap-peer on a device of this namespace."""
+import errno
+import hashlib
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+PEER, FILE, SHORT = sys.argv[1:4]
+ADDRESS = {4: "10.9.0.2", 6: "fd09::2"}
+OWN = {4: "10.9.0.1", 6: "fd09::1"}
+FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+failures = []
+
+
+def check(what, got, wanted):
+    if got != wanted:
+        failures.append(what)
+        print(f"FAILED: {what}: got {got!r}, wanted {wanted!r}", flush=True)
+
+
+def sh(*words):
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+class Peer:
+    """A tap-peer, and the device's kernel end with its addresses."""
+
+    def __init__(self, *options, mtu=1500, file=FILE):
+        self.data = open(file, "rb").read()
+        self.p = subprocess.Popen([PEER, "-f", file, "-m", str(mtu), *options], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True, bufsize=1)
+        check("start", self.line(), "ready weir0")
+        sh("ip", "link", "set", "weir0", "mtu", str(mtu), "up")
+        sh("ip", "addr", "add", "10.9.0.1/24", "dev", "weir0")
+        if mtu >= 1280:
+            sh("ip", "addr", "add", "fd09::1/64", "dev", "weir0", "nodad")
+            time.sleep(1.2)  # weir's own duplicate address detection: RFC 4862 5.4
+
+    def line(self, seconds=20):
+        ready, _, _ = select.select([self.p.stdout], [], [], seconds)
+        return self.p.stdout.readline().strip() if ready else "nothing"
+
+    def ask(self, text):
+        self.p.stdin.write(text + "\n")
+
+    def stat(self, name):
+        self.ask("stat " + name)
+        return int(self.line().split()[2])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.stdin.close()
+        try:
+            check("the peer's own checks", self.p.wait(5), 0)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            check("the peer's end", "never", 0)
+
+
+def tcp(v):
+    s = socket.socket(FAMILY[v], socket.SOCK_STREAM)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+    s.settimeout(25)
+    return s
+
+
+def connect(v, port):
+    s = tcp(v)
+    s.connect((ADDRESS[v], port))
+    return s
+
+
+def read_all(s):
+    parts = []
+    while part := s.recv(1 << 18):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_weir(peer, v, what, port=9):
+    s = connect(v, port)
+    s.sendall(peer.data)
+    s.shutdown(socket.SHUT_WR)
+    check(what + ", kernel to weir", read_all(s).decode(), f"{len(peer.data)} same\n")
+    s.close()
+    role = "slow" if port == 13 else "sink"
+    check(what + ", kernel to weir, end", peer.line(), f"end {role} 0 {len(peer.data)} same")
+
+
+def from_weir(peer, v, what, pause=0):
+    s = tcp(v)
+    if pause:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.connect((ADDRESS[v], 19))
+    time.sleep(pause)
+    check(what + ", weir to kernel", sha(read_all(s)), sha(peer.data))
+    s.close()
+    check(what + ", weir to kernel, end", peer.line(), f"end source 0 {len(peer.data)} same")
+
+
+def weir_connects(peer, v):
+    """weir is the client: it sends the file, then reads it, then finds nobody."""
+    listener = socket.create_server((OWN[v], 0), family=FAMILY[v])
+    listener.settimeout(10)
+    port = listener.getsockname()[1]
+    peer.ask(f"source {OWN[v]} {port}")
+    s = listener.accept()[0]
+    check(f"weir connects and sends, IPv{v}", sha(read_all(s)), sha(peer.data))
+    s.close()
+    check(f"weir connects and sends, IPv{v}, end", peer.line(), f"end source 0 {len(peer.data)} same")
+    peer.ask(f"sink {OWN[v]} {port}")
+    s = listener.accept()[0]
+    s.sendall(peer.data)
+    s.shutdown(socket.SHUT_WR)
+    check(f"weir connects and reads, IPv{v}", read_all(s).decode(), f"{len(peer.data)} same\n")
+    s.close()
+    peer.line()
+    listener.close()
+    peer.ask(f"sink {OWN[v]} {port}")
+    check(f"weir connects to a closed port, IPv{v}", peer.line(), f"end sink {errno.ECONNREFUSED} 0 same")
+
+
+def reset_unread(peer, v):
+    s = connect(v, 11)
+    s.sendall(b"never read")
+    try:
+        got = s.recv(1)
+    except OSError as e:
+        got = e.errno
+    check(f"weir closes with unread data, IPv{v}", got, errno.ECONNRESET)
+    check("its end", peer.line().split()[1], "unread")
+    s = connect(v, 19)
+    s.recv(1, socket.MSG_PEEK)
+    s.close()
+    check(f"the kernel closes with unread data, IPv{v}", peer.line().split()[:3],
+          ["end", "source", str(errno.ECONNRESET)])
+
+
+def urgent(peer, v):
+    s = connect(v, 7)
+    s.sendall(b"abc")
+    check("echo", s.recv(3), b"abc")
+    s.send(b"!", socket.MSG_OOB)
+    ready = select.select([], [], [s], 5)[2]
+    s.settimeout(None)  # with a timeout, Python would wait for ordinary data first
+    check(f"urgent byte and back, IPv{v}", s.recv(1, socket.MSG_OOB) if ready else b"", b"!")
+    s.settimeout(5)
+    s.shutdown(socket.SHUT_WR)
+    check("half-close", s.recv(1), b"")
+    s.close()
+    peer.line()
+
+
+def negotiated(peer, v):
+    s = connect(v, 7)
+    s.sendall(b"x" * 1000)
+    s.recv(1000)
+    port = s.getsockname()[1]
+    text = sh("ss", "-tionH", "sport", "=", f":{port}")
+    for word in (" ts ", " sack ", "wscale:", "cubic"):
+        check(f"ss shows {word.strip()}, IPv{v}", word in text, True)
+    s.close()
+    peer.line()
+
+
+def keepalive(peer):
+    s = connect(4, 7)
+    for name, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):
+        s.setsockopt(socket.IPPROTO_TCP, name, value)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    time.sleep(3.5)
+    s.sendall(b"alive")
+    check("alive after keepalives", s.recv(5), b"alive")
+    check("weir sent keepalives", peer.stat("TCPKeepAlive") > 0, True)
+    s.close()
+    peer.line()
+
+
+def udp(v):
+    s = socket.socket(FAMILY[v], socket.SOCK_DGRAM)
+    s.settimeout(5)
+    for size in (0, 1, 1000, 9000):
+        s.sendto(b"u" * size, (ADDRESS[v], 7))
+        check(f"UDP echo of {size}, IPv{v}", len(s.recv(65536)), size)
+    s.connect((ADDRESS[v], 99))
+    s.send(b"?")
+    try:
+        got = s.recv(1)
+    except OSError as e:
+        got = e.errno
+    check(f"UDP port unreachable, IPv{v}", got, errno.ECONNREFUSED)
+
+
+def refused(v):
+    check(f"the kernel connects to a closed port, IPv{v}", tcp(v).connect_ex((ADDRESS[v], 99)), errno.ECONNREFUSED)
+
+
+def ping(v):
+    if shutil.which("ping"):
+        got = subprocess.run(["ping", f"-{v}", "-c", "2", "-i", "0.2", "-W", "2", ADDRESS[v]], capture_output=True)
+        check(f"ping, IPv{v}", got.returncode, 0)
+
+
+class Capture:
+    """tshark's opinion of what crossed the device: nothing malformed, no bad checksum."""
+
+    def __init__(self):
+        self.p = None
+        if shutil.which("tcpdump"):
+            words = ["tcpdump", "-i", "weir0", "-w", "cap.pcap", "-s", "0", "-U"]
+        elif shutil.which("dumpcap"):
+            words = ["dumpcap", "-q", "-i", "weir0", "-P", "-w", "cap.pcap"]
+        else:
+            return
+        self.p = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        time.sleep(0.7)
+
+    def verdict(self, source):
+        if not self.p or not shutil.which("tshark"):
+            return
+        time.sleep(0.3)
+        self.p.terminate()
+        self.p.wait()
+        bad = (f"({source}) && (_ws.malformed || tcp.checksum.status == 0 || udp.checksum.status == 0 || "
+               "ip.checksum.status == 0 || icmp.checksum.status == 0 || icmpv6.checksum.status == 0)")
+        options = ["-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
+        check("tshark on weir's packets", sh("tshark", "-r", "cap.pcap", *options, "-Y", bad), "")
+        check("the capture has packets", len(sh("tshark", "-r", "cap.pcap", "-Y", source)) > 0, True)
+
+
+def manners(peer):
+    """All but bulk: what must be the same on either kind of link."""
+    for v in (4, 6):
+        ping(v)
+        refused(v)
+        udp(v)
+        urgent(peer, v)
+        reset_unread(peer, v)
+        negotiated(peer, v)
+        weir_connects(peer, v)
+    keepalive(peer)
+    from_weir(peer, 4, "slow reader in the kernel", pause=1)
+    to_weir(peer, 4, "slow reader in weir", port=13)
+
+
+def main():
+    sh("ip", "link", "set", "lo", "up")
+    for kind in ([], ["-e"]):
+        name = "Ethernet" if kind else "raw IP"
+        with Peer(*kind, file=SHORT) as peer:
+            capture = Capture()
+            manners(peer)
+            capture.verdict("ip.src == 10.9.0.2 || ipv6.src == fd09::2")
+        for offloads in ([], ["-o"]):
+            with Peer(*kind, *offloads) as peer:
+                for v in (4, 6):
+                    to_weir(peer, v, f"{name}, IPv{v}, offloads {offloads}")
+                    from_weir(peer, v, f"{name}, IPv{v}, offloads {offloads}")
+                if offloads:
+                    peer.ask("device")
+                    words = peer.line().split()
+                    check("super-segments came in", words[0] == "device" and int(words[3]) > 0, True)
+                    check("super-segments went out", int(words[4]) > 0, True)
+                    check("packets refused", words[5:], ["0", "0"])
+    for mtu in (576, 9000):
+        with Peer("-e", mtu=mtu, file=SHORT) as peer:
+            to_weir(peer, 4, f"MTU {mtu}")
+            from_weir(peer, 4, f"MTU {mtu}")
+    with Peer("-l", "delay=2ms jitter=500us loss=1% reorder=2% dup=0.5%", file=SHORT) as peer:
+        for v in (4, 6):
+            to_weir(peer, v, f"loss and reordering, IPv{v}")
+            from_weir(peer, v, f"loss and reordering, IPv{v}")
+
+
+main()
+sys.exit(1 if failures else 0)
