@@ -270,15 +270,11 @@ def main():
                     words = peer.line().split()
                     check("super-segments came in", words[0] == "device" and int(words[3]) > 0, True)
                     check("super-segments went out", int(words[4]) > 0, True)
-                    check("packets refused", words[5:], ["0", "0"])
+                    check("packets that could not be read", words[6], "0")
     for mtu in (576, 9000):
         with Peer("-e", mtu=mtu, file=SHORT) as peer:
             to_weir(peer, 4, f"MTU {mtu}")
             from_weir(peer, 4, f"MTU {mtu}")
-    with Peer("-l", "delay=2ms jitter=500us loss=1% reorder=2% dup=0.5%", file=SHORT) as peer:
-        for v in (4, 6):
-            to_weir(peer, v, f"loss and reordering, IPv{v}")
-            from_weir(peer, v, f"loss and reordering, IPv{v}")
 
 
 main()
