@@ -149,10 +149,12 @@ static void link_run(struct peer *p, weir_ns now)
         const struct wio_held *h = wio_line_peek(&p->line[WIO_UP]);
         if (!h || h->due > now)
             return;
-        struct weir_pkt *pkt = h->pkt;
-        if (wio_tap_ops()->xmit(p->tap, &pkt, 1) == 0)
+        struct weir_pkt *pkt = weir_pkt_ref(h->pkt); /* the line still reads it when it is popped */
+        if (wio_tap_ops()->xmit(p->tap, &pkt, 1) == 0) {
+            weir_pkt_unref(pkt);
             return;
-        wio_line_pop(&p->line[WIO_UP]);
+        }
+        weir_pkt_unref(wio_line_pop(&p->line[WIO_UP]).pkt);
     }
 }
 

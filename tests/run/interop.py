@@ -275,6 +275,10 @@ def main():
         with Peer("-e", mtu=mtu, file=SHORT) as peer:
             to_weir(peer, 4, f"MTU {mtu}")
             from_weir(peer, 4, f"MTU {mtu}")
+    with Peer("-l", "delay=2ms jitter=500us loss=1% reorder=2% dup=0.5%", file=SHORT) as peer:
+        for v in (4, 6):
+            to_weir(peer, v, f"loss and reordering, IPv{v}")
+            from_weir(peer, v, f"loss and reordering, IPv{v}")
 
 
 main()
