@@ -37,7 +37,7 @@ static bool number_of_call(struct wdr_running *r, const struct wdr_expr *e, int6
 
 bool wdr_expr_number(struct wdr_running *r, const struct wdr_expr *e, int64_t *out)
 {
-    int64_t a, b;
+    int64_t a = 0, b = 0;
     switch (e->kind) {
     case WDR_EXPR_INT: *out = e->number; return true;
     case WDR_EXPR_WORD:
@@ -80,7 +80,7 @@ static bool number_arg(struct wdr_running *r, unsigned i, int64_t *out)
 
 static bool int_arg(struct wdr_running *r, unsigned i, int *out)
 {
-    int64_t v;
+    int64_t v = 0;
     if (!number_arg(r, i, &v))
         return false;
     *out = (int)v;

@@ -293,10 +293,8 @@ static const char *read_command(const char *p, struct words *w)
                 p++;
         } else if (*p == '>' || *p == '<' || *p == '&') {
             p = read_redirect(p, w);
-        } else if (isdigit((unsigned char)*p) && (p[1] == '>' || p[1] == '<')) {
-            p++; /* the descriptor of "2>/dev/null" */
-        } else if (isspace((unsigned char)*p)) {
-            p++;
+        } else if (isspace((unsigned char)*p) || (isdigit((unsigned char)*p) && (p[1] == '>' || p[1] == '<'))) {
+            p++; /* a digit: the descriptor of "2>/dev/null" */
         } else {
             p = read_word(p, w->text[w->n]);
             w->n += w->n < WORDS_MAX - 1;

@@ -132,7 +132,7 @@ static const char *value_of(struct reading *r, const char *word)
         return NULL;
     if (arg[n] == '=')
         return arg + n + 1;
-    if (arg[n] == '\0' && r->i + 1 < r->argc)
+    if (arg[n] == '\0' && r->i + 1 < r->argc && r->argv[r->i + 1])
         return r->argv[++r->i];
     return NULL;
 }

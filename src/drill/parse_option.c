@@ -138,7 +138,7 @@ static bool parse_accecn(struct wdr_lex *lx, struct wdr_opt *o)
     unsigned n = 0;
     o->kind = is_one ? WDR_OPT_ACCECN1 : WDR_OPT_ACCECN0;
     while (n < 3 && wdr_lex_is_word(lx, order[is_one][n])) {
-        uint32_t v;
+        uint32_t v = 0;
         if (!parse_named(lx, order[is_one][n], 0xffffff, &v))
             return false;
         o->body[3 * n] = (uint8_t)(v >> 16);
@@ -153,7 +153,7 @@ static bool parse_accecn(struct wdr_lex *lx, struct wdr_opt *o)
 /* Bytes as they are: options that nobody knows, and nonsense. */
 static bool parse_raw(struct wdr_lex *lx, struct wdr_opt *o)
 {
-    size_t n;
+    size_t n = 0;
     if (!parse_hex(lx, o->body, OPTIONS_BYTES_MAX, &n))
         return false;
     if (n == 0)

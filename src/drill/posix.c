@@ -73,7 +73,7 @@ static int grow(struct wdr_posix *px, unsigned need)
     struct wdr_fd **more = realloc(px->fds, cap * sizeof(struct wdr_fd *));
     if (!more)
         return -ENOMEM;
-    memset(more + px->fd_cap, 0, (cap - px->fd_cap) * sizeof *more);
+    memset(more + px->fd_cap, 0, (cap - px->fd_cap) * sizeof(struct wdr_fd *));
     px->fds = more;
     px->fd_cap = cap;
     return 0;

@@ -130,10 +130,10 @@ static void take_rtt(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, struct w
     }
     bool updated = wi_tcp_rtt_ack(c, &s->h, a);
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
-    if (a->acked_segs > 0)
+    /* Or news from after the oldest record's last transmission: the path delivers. */
+    bool is_news = head && updated && a->sack_rtt_us >= 0 && a->sack_rtt_us > us_since(c, head->sent_at);
+    if (a->acked_segs > 0 || is_news)
         a->set_timer = true;
-    else if (head && updated && a->sack_rtt_us >= 0 && a->sack_rtt_us > us_since(c, head->sent_at))
-        a->set_timer = true; /* news from after the oldest record's last transmission: the path delivers */
 }
 
 /* What the acknowledged segments say about order and, without SACK, about dupacks counted before. */

@@ -187,11 +187,9 @@ void wi_tcp_tlp_ack(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
     if (wi_seq_lt(c->snd_una, l->tlp_high))
         return;
     bool is_pure_dup = !a->una_advanced && !a->has_data && !a->wnd_updated && !a->data_sacked && a->acked_segs == 0;
-    if (!l->tlp_is_rexmit || a->dsack_of_probe) {
-        l->tlp_on = false; /* new data, or both copies arrived */
-    } else if (wi_seq_gt(c->snd_una, l->tlp_high)) {
+    bool is_spurious = !l->tlp_is_rexmit || a->dsack_of_probe; /* new data, or both copies arrived */
+    if (!is_spurious && wi_seq_gt(c->snd_una, l->tlp_high))
         wi_tcp_tlp_repaired(c); /* the probe alone arrived: a loss, RFC 8985 7.4.2 */
-    } else if (is_pure_dup) {
+    else if (is_spurious || is_pure_dup)
         l->tlp_on = false;
-    }
 }

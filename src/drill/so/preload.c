@@ -40,6 +40,7 @@ int close(int fd)
     return s ? (int)wdr_so_call_now(s, &op) : wdr_real_close(fd);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has names of its own */
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct wdr_so *s = owner(fd);
@@ -53,6 +54,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     return real(fd, level, name, value, len);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has names of its own */
 ssize_t sendfile(int out, int in, off_t *offset, size_t len)
 {
     struct wdr_so *s = owner(out);
@@ -66,6 +68,7 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t len)
 }
 
 /* A program that was built with 64-bit offsets by name; on Linux's 64-bit machines off_t is that. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has names of its own */
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t len)
 {
     _Static_assert(sizeof(off64_t) == sizeof(off_t), "file offsets have 64 bits");
