@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/queue.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -39,6 +40,7 @@ static const char *const role_names[ROLE_N] = {"echo", "sink", "slow", "source",
 static const uint16_t role_ports[ROLE_N] = {7, 9, 13, 19, 11};
 
 struct flow {
+    LIST_ENTRY(flow) link; /* peer.flows */
     weir_fd fd;
     enum role role;
     bool is_listener, is_ended, differs;
@@ -49,6 +51,7 @@ struct flow {
 };
 
 struct peer {
+    LIST_HEAD(, flow) flows;
     struct wio_tap *tap;
     struct weir *w;
     int netif;
@@ -186,6 +189,7 @@ static struct flow *flow_new(struct peer *p, weir_fd fd, enum role role, bool is
     f->fd = fd;
     f->role = role;
     f->is_listener = is_listener;
+    LIST_INSERT_HEAD(&p->flows, f, link);
     if (!is_listener && role == SLOW) {
         f->not_before = clock_now() + SLOWNESS;
         p->waiting = f;
@@ -204,6 +208,7 @@ static void flow_end(struct peer *p, struct flow *f, int64_t err)
            f->differs ? "differs" : "same");
     fflush(stdout);
     weir_close(p->w, f->fd);
+    LIST_REMOVE(f, link);
     free(f);
 }
 
@@ -518,6 +523,10 @@ int main(int argc, char **argv)
     const char *broken = weir_check(p.w);
     if (broken)
         give_up("check", broken);
+    for (struct flow *f; (f = LIST_FIRST(&p.flows));) {
+        LIST_REMOVE(f, link);
+        free(f);
+    }
     wio_line_free(&p.line[WIO_UP]);
     wio_line_free(&p.line[WIO_DOWN]);
     weir_free(p.w);

@@ -1,7 +1,7 @@
 # timeout: 90
 # weir against the kernel's own TCP, over a TUN or TAP device in a network namespace of its own.
 . "$TESTS/lib.sh"
-need python3 unshare ip ss
+need python3 unshare ip ss ping tshark dumpcap
 [ "$(id -u)" = 0 ] || {
     echo "skip: needs root"
     exit 77

@@ -10,10 +10,8 @@ serve www ::
 up=$(free_port)
 python3 - "$up" <<'P' &
 import os, socket, sys
-l = socket.socket()
-l.bind(("127.0.0.1", int(sys.argv[1])))
-l.listen()
-for _ in range(2):
+l = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+for _ in range(4):
     c, _ = l.accept()
     if os.fork() == 0:
         name = c.recv(4).decode()
@@ -23,14 +21,14 @@ for _ in range(2):
         c.sendall(b"thanks")
         os._exit(0)
     c.close()
-os.wait()
-os.wait()
+for _ in range(4):
+    os.wait()
 P
 server=$!
-until_true 5 listens "$up"
+until_true 5 listens "$up" tcp6
 send='
 import socket, sys
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s = socket.create_connection((sys.argv[3], int(sys.argv[1])))
 s.sendall(sys.argv[2].encode())
 s.sendfile(open("www/file", "rb"))
 s.shutdown(socket.SHUT_WR)
@@ -38,18 +36,21 @@ assert s.recv(100) == b"thanks"'
 
 run -- curl -sS -o clean4 "http://127.0.0.1:$port/file" || fail "clean, IPv4: exit $?"
 run -- curl -sS -o clean6 "http://[::1]:$port/file" || fail "clean, IPv6: exit $?"
-run -- python3 -c "$send" "$up" cln1 || fail "clean, up: exit $?"
+run -- python3 -c "$send" "$up" cln1 127.0.0.1 || fail "clean, IPv4, up: exit $?"
+run -- python3 -c "$send" "$up" cln2 ::1 || fail "clean, IPv6, up: exit $?"
 
 "$WEIR" run -q --seed 7 --link "$bad" -- curl -sS -o bad4 "http://127.0.0.1:$port/file" &
 pids=($!)
 "$WEIR" run -q --seed 8 --link "$bad" -- curl -sS -o bad6 "http://[::1]:$port/file" &
 pids+=($!)
-"$WEIR" run -q --seed 9 --link "$bad" -- python3 -c "$send" "$up" bad1 &
+"$WEIR" run -q --seed 9 --link "$bad" -- python3 -c "$send" "$up" bad1 127.0.0.1 &
+pids+=($!)
+"$WEIR" run -q --seed 10 --link "$bad" -- python3 -c "$send" "$up" bad2 ::1 &
 pids+=($!)
 for pid in "${pids[@]}"; do
     wait "$pid" || fail "over the bad link: exit $?"
 done
 wait $server
-for got in clean4 clean6 cln1 bad4 bad6 bad1; do
+for got in clean4 clean6 cln1 cln2 bad4 bad6 bad1 bad2; do
     same $got www/file
 done
