@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -42,6 +43,27 @@ int64_t wir_dgram_fetch(struct wir_sock *s, uint8_t *data, struct wir_staged *me
     return n;
 }
 
+void wir_dgram_give_back(struct wir_sock *s, const uint8_t *data, const struct wir_staged *meta)
+{
+    if (s->returned_data || !(s->returned_data = malloc(meta->len + 1)))
+        return;
+    memcpy(s->returned_data, data, meta->len);
+    s->returned = *meta;
+    wir_dgram_stage(s);
+}
+
+/* The next in turn: what was given back, or what weir has. */
+static int64_t next_in_turn(struct wir_sock *s, uint8_t *data, struct wir_staged *meta)
+{
+    if (!s->returned_data)
+        return wir_dgram_fetch(s, data, meta, 0);
+    *meta = s->returned;
+    memcpy(data, s->returned_data, meta->len);
+    free(s->returned_data);
+    s->returned_data = NULL;
+    return (int64_t)meta->len;
+}
+
 static bool is_unread(const struct wir_sock *s)
 {
     int bytes = 0;
@@ -54,7 +76,7 @@ void wir_dgram_stage(struct wir_sock *s)
     if (s->staged.is_there && is_unread(s))
         return;
     s->staged.is_there = false;
-    int64_t n = wir_dgram_fetch(s, buf, &next, 0);
+    int64_t n = next_in_turn(s, buf, &next);
     if (n == -WEIR_EAGAIN)
         return;
     if (n < 0) {
@@ -83,6 +105,8 @@ int64_t wir_dgram_take(struct wir_sock *s, uint8_t *data, struct wir_staged *met
     bool is_peek = flags & MSG_PEEK;
     if (is_peek)
         wir_dgram_stage(s);
+    if (s->returned_data && !is_peek)
+        return next_in_turn(s, data, meta);
     if (s->staged.is_there) {
         int64_t n = take_staged(s, data, flags);
         *meta = s->staged;

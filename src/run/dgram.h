@@ -10,6 +10,9 @@
 
 /* The next datagram for the program, from the mirror or from weir, into `data` (WIR_DGRAM_CAP bytes). Its length,
  * -EAGAIN, or the error that waits. flags: MSG_PEEK. */
+/* A datagram that was taken for a call that is gone comes first again. Lost where there is no memory for it. */
+void wir_dgram_give_back(struct wir_sock *, const uint8_t *data, const struct wir_staged *meta);
+
 int64_t wir_dgram_take(struct wir_sock *, uint8_t *data, struct wir_staged *meta, int flags);
 
 /* Straight from weir. flags: 0 or MSG_ERRQUEUE. */

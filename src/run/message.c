@@ -185,13 +185,23 @@ static int64_t store(struct wir_call *call, struct message *m, uint64_t addr, co
     return (int64_t)(flags & MSG_TRUNC ? len : at);
 }
 
+/* What the call at hand has taken, for the case that it is gone before it is answered; its bytes are in `data`. */
+static struct wir_staged taken;
+static bool has_taken;
+
 static int64_t take(struct wir_call *call, struct wir_staged *d, int flags)
 {
     if (!wir_call_is_alive(call->sock->run, call))
-        return -EINTR; /* or the datagram would be lost with it */
+        return -EINTR; /* or the datagram would go with it; give_back is for the moment after */
     if (flags & MSG_ERRQUEUE)
         return wir_dgram_fetch(call->sock, data, d, WEIR_MSG_ERRQUEUE);
-    return wir_dgram_take(call->sock, data, d, flags);
+    int64_t n = wir_dgram_take(call->sock, data, d, flags);
+    if (n >= 0 && !(flags & MSG_PEEK)) {
+        taken = *d;
+        taken.len = (size_t)n;
+        has_taken = true;
+    }
+    return n;
 }
 
 static int64_t recv_message(struct wir_call *call, uint64_t addr, int flags)
@@ -248,6 +258,7 @@ static int64_t recvmmsg_now(struct wir_call *call)
 /* Once more, for a call that waits. The order of the two tables is the same. */
 static int64_t do_now(struct wir_call *call, int64_t (*now)(struct wir_call *))
 {
+    has_taken = false;
     int64_t n = now(call);
     if (call->sock->staged.is_there == false)
         wir_dgram_stage(call->sock); /* poll is to show the next one */
@@ -260,7 +271,8 @@ static int64_t do_now(struct wir_call *call, int64_t (*now)(struct wir_call *))
         int64_t n = do_now(call, name##_now);                                                                          \
         if (n == -EAGAIN)                                                                                              \
             return false;                                                                                              \
-        wir_call_finish(r, call, n);                                                                                   \
+        if (!wir_call_finish(r, call, n) && has_taken)                                                                 \
+            wir_dgram_give_back(call->sock, data, &taken);                                                             \
         return true;                                                                                                   \
     }
 RETRY(sendto)

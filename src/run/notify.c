@@ -26,11 +26,15 @@
 
 /* ---- Answers ---- */
 
-static void respond(struct wir_run *r, const struct wir_call *call, int64_t value, int err, uint32_t flags)
+/* False: a signal has taken the call away meanwhile. */
+static bool respond(struct wir_run *r, const struct wir_call *call, int64_t value, int err, uint32_t flags)
 {
     struct seccomp_notif_resp resp = {.id = call->req.id, .val = value, .error = err, .flags = flags};
-    if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 && errno != ENOENT)
+    if (ioctl(r->launch.notify_fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) == 0)
+        return true;
+    if (errno != ENOENT)
         fprintf(stderr, "weir run: a trapped call could not be answered: %s\n", strerror(errno));
+    return false;
 }
 
 void wir_call_return(struct wir_run *r, const struct wir_call *call, int64_t value)
@@ -48,12 +52,9 @@ void wir_call_continue(struct wir_run *r, const struct wir_call *call)
     respond(r, call, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-void wir_call_finish(struct wir_run *r, const struct wir_call *call, int64_t result)
+bool wir_call_finish(struct wir_run *r, const struct wir_call *call, int64_t result)
 {
-    if (result < 0)
-        wir_call_fail(r, call, (int)result);
-    else
-        wir_call_return(r, call, result);
+    return result < 0 ? respond(r, call, 0, (int)result, 0) : respond(r, call, result, 0, 0);
 }
 
 static int add_fd(struct wir_run *r, struct seccomp_notif_addfd *add)

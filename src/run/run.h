@@ -206,8 +206,8 @@ void wir_call_return(struct wir_run *, const struct wir_call *, int64_t value);
 void wir_call_fail(struct wir_run *, const struct wir_call *, int err); /* a positive or a negative errno */
 void wir_call_continue(struct wir_run *, const struct wir_call *);      /* let the kernel do it */
 
-/* Return value (>= 0) or negative errno. */
-void wir_call_finish(struct wir_run *, const struct wir_call *, int64_t result);
+/* Return value (>= 0) or negative errno. False: the call is gone, and what it was to be given is lost to it. */
+bool wir_call_finish(struct wir_run *, const struct wir_call *, int64_t result);
 
 /* Answer with a new descriptor in the program, which is a duplicate of `fd`. 0, or -ENOENT when the call is gone. */
 int wir_call_return_fd(struct wir_run *, const struct wir_call *, int fd, bool is_cloexec);

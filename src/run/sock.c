@@ -269,6 +269,7 @@ void wir_sock_free(struct wir_sock *s, bool is_abort)
         weir_close(r->prog.stack, s->twin);
     LIST_REMOVE(s, by_inode);
     r->sock_n--;
+    free(s->returned_data);
     wir_loop_bury(r, s);
 }
 

@@ -66,6 +66,8 @@ struct wir_sock {
 
     uint32_t wants; /* enum wir_want */
     struct wir_staged staged;
+    uint8_t *returned_data; /* a datagram whose receive a signal took away at the last moment: next in turn; or NULL */
+    struct wir_staged returned;
 
     struct wir_waiter_list waiters;
     pid_t last_pid; /* who was last seen to hold it, and as which descriptor */
