@@ -6,7 +6,8 @@
  *   -f   what the sources send and the sinks expect
  *   -e   Ethernet (TAP); else raw IP (TUN)
  *   -o   offloads
- *   -l   an impaired link between the device and the host, in the words of docs/link.md; -o has no effect with it
+ *   -l   an impaired link between the device and the host, in the words of docs/link.md, but for rules and
+ *        corrupt=; -o has no effect with it
  *
  * It is 10.9.0.2/24 and fd09::2/64. It serves echo (7, TCP and UDP; urgent bytes come back urgent), sink (9), a slow
  * sink (13: it begins to read after a second), source (19), and one that closes with its data unread (11). A line
@@ -444,6 +445,8 @@ static void make_link(struct peer *p, const char *words, uint32_t mtu)
     char err[256];
     if (wio_link_spec_parse(&c, words, err, sizeof err) < 0)
         give_up("link", err);
+    if (c.rule_n || c.dir[WIO_UP].corrupt || c.dir[WIO_DOWN].corrupt)
+        give_up("link", "rules and corrupt= are not for this one");
     for (enum wio_dir d = WIO_UP; d <= WIO_DOWN; d++)
         wio_impair_init(&p->impair[d], &c.dir[d], mtu, 1, d);
     p->has_link = true;
