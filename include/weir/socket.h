@@ -50,25 +50,26 @@ extern "C" {
 #define WEIR_SOL_UDP    17
 #define WEIR_SOL_WEIR   0x7765 /* weir's own, below */
 
-#define WEIR_SO_REUSEADDR    2
-#define WEIR_SO_TYPE         3
-#define WEIR_SO_ERROR        4
-#define WEIR_SO_BROADCAST    6
-#define WEIR_SO_SNDBUF       7
-#define WEIR_SO_RCVBUF       8
-#define WEIR_SO_KEEPALIVE    9
-#define WEIR_SO_OOBINLINE    10
-#define WEIR_SO_PRIORITY     12 /* kept for getsockopt: weir queues by no priority */
-#define WEIR_SO_LINGER       13 /* struct weir_linger */
-#define WEIR_SO_REUSEPORT    15
-#define WEIR_SO_RCVLOWAT     18
-#define WEIR_SO_BINDTODEVICE 25 /* a name */
-#define WEIR_SO_ACCEPTCONN   30
-#define WEIR_SO_SNDBUFFORCE  32
-#define WEIR_SO_RCVBUFFORCE  33
-#define WEIR_SO_MARK         36 /* kept for getsockopt: weir routes by no mark */
-#define WEIR_SO_PROTOCOL     38
-#define WEIR_SO_DOMAIN       39
+#define WEIR_SO_REUSEADDR       2
+#define WEIR_SO_TYPE            3
+#define WEIR_SO_ERROR           4
+#define WEIR_SO_BROADCAST       6
+#define WEIR_SO_SNDBUF          7
+#define WEIR_SO_RCVBUF          8
+#define WEIR_SO_KEEPALIVE       9
+#define WEIR_SO_OOBINLINE       10
+#define WEIR_SO_PRIORITY        12 /* kept for getsockopt: weir queues by no priority */
+#define WEIR_SO_LINGER          13 /* struct weir_linger */
+#define WEIR_SO_REUSEPORT       15
+#define WEIR_SO_RCVLOWAT        18
+#define WEIR_SO_BINDTODEVICE    25 /* a name */
+#define WEIR_SO_ACCEPTCONN      30
+#define WEIR_SO_SNDBUFFORCE     32
+#define WEIR_SO_RCVBUFFORCE     33
+#define WEIR_SO_MARK            36 /* kept for getsockopt: weir routes by no mark */
+#define WEIR_SO_PROTOCOL        38
+#define WEIR_SO_DOMAIN          39
+#define WEIR_SO_MAX_PACING_RATE 47 /* bytes a second, unsigned int or uint64_t; all ones: no limit */
 
 #define WEIR_IP_TOS                  1
 #define WEIR_IP_TTL                  2

@@ -102,6 +102,8 @@ static const struct tunable tunables[] = {
     V4(tcp_mtu_probing, 0, 0, 1, "1: smaller segments after a black hole (RFC 4821 7.7)"),
     V4(tcp_notsent_lowat, 4294967295, 0, 4294967295, "unsent bytes above which a socket is not writable"),
     V4(tcp_orphan_retries, 0, 0, 255, "retransmissions of a connection without a handle; 0: 8"),
+    V4(tcp_pacing_ca_ratio, 120, 0, 1000, "pacing rate in congestion avoidance, percent of a window an RTT"),
+    V4(tcp_pacing_ss_ratio, 200, 0, 1000, "pacing rate in slow start, percent of a window an RTT"),
     V4(tcp_recovery, 1, 0, 7, "bit 0: RACK (RFC 8985)"),
     V4(tcp_reordering, 3, 1, 300, "duplicate ACKs that mean loss, at first (RFC 5681 3.2)"),
     V4(tcp_retries1, 3, 0, 255, "timeouts before the path is doubted (RFC 9293 3.8.3, R1): tcp_mtu_probing"),
@@ -121,7 +123,7 @@ static const struct tunable tunables[] = {
     V4(tcp_tw_reuse, 2, 0, 2, "1: an active open may take a TIME-WAIT port (RFC 6191); 2: on loopback"),
     V4(tcp_window_scaling, 1, 0, 1, "1: window scale option (RFC 7323 2)"),
     {.name = "net.ipv4.tcp_congestion_control", .kind = KIND_NAME, .off = AT(tcp_congestion_control), .dflt_name = "cubic",
-     .help = "congestion control of new connections: reno, cubic (RFC 5681, RFC 9438)"},
+     .help = "congestion control of new connections: reno, cubic, bbr, dctcp (RFC 5681, RFC 9438, draft-ietf-ccwg-bbr, RFC 8257)"},
 };
 /* clang-format on */
 

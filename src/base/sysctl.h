@@ -63,6 +63,7 @@ struct wi_sysctl {
     int64_t tcp_mtu_probing;
     int64_t tcp_notsent_lowat;
     int64_t tcp_orphan_retries;
+    int64_t tcp_pacing_ca_ratio, tcp_pacing_ss_ratio;
     int64_t tcp_recovery;
     int64_t tcp_reordering;
     int64_t tcp_retries1, tcp_retries2;

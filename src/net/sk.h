@@ -52,6 +52,7 @@ struct wi_sk_opts {
     uint8_t mtu_discover; /* IP_PMTUDISC_*: DONT 0, WANT 1, DO 2, PROBE 3 */
     int32_t linger_s;     /* valid when linger_on */
     uint32_t mark, priority;
+    uint64_t max_pacing_bps; /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
     bool linger_on;
     bool reuseaddr, reuseport, v6only, broadcast, keepalive, oobinline, mcast_loop, recverr;
     bool recv_pktinfo, recv_ttl, recv_tos;

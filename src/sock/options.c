@@ -173,6 +173,32 @@ static int get_linger(const struct access *a, void *value, uint32_t *len)
     return give_bytes(&linger, sizeof(linger), value, len);
 }
 
+/* An unsigned int, all ones for no limit, or eight bytes: Linux's sk_setsockopt. Only TCP paces. */
+static int set_max_pacing(const struct access *a, const void *value, uint32_t len)
+{
+    uint64_t rate;
+    uint32_t narrow;
+    if (a->sk->type != WEIR_SOCK_STREAM)
+        return -WEIR_ENOPROTOOPT;
+    if (len < sizeof(narrow))
+        return -WEIR_EINVAL;
+    memcpy(&narrow, value, sizeof(narrow));
+    rate = narrow == UINT32_MAX ? UINT64_MAX : narrow;
+    if (len >= sizeof(rate))
+        memcpy(&rate, value, sizeof(rate));
+    a->sk->opts.max_pacing_bps = rate;
+    return 0;
+}
+
+static int get_max_pacing(const struct access *a, void *value, uint32_t *len)
+{
+    uint64_t rate = a->sk->opts.max_pacing_bps;
+    uint32_t narrow = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
+    if (*len >= sizeof(rate))
+        return give_bytes(&rate, sizeof(rate), value, len);
+    return give_bytes(&narrow, sizeof(narrow), value, len);
+}
+
 #define NETIF_NAME_CAP 16 /* IFNAMSIZ */
 
 static int set_device(const struct access *a, const void *value, uint32_t len)
@@ -381,6 +407,7 @@ static const struct option table[] = {
     {SOCKET(BINDTODEVICE), .set_raw = set_device, .get_raw = get_device},
     {SOCKET(ACCEPTCONN), .flags = OPT_READ_ONLY, .get = get_acceptconn},
     {SOCKET(MARK), .field = FIELD_U32, .off = AT(mark), ANY},
+    {SOCKET(MAX_PACING_RATE), .set_raw = set_max_pacing, .get_raw = get_max_pacing},
     {SOCKET(PROTOCOL), .flags = OPT_READ_ONLY, .get = get_protocol},
     {SOCKET(DOMAIN), .flags = OPT_READ_ONLY, .get = get_domain},
 

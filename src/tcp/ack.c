@@ -43,7 +43,7 @@ static void advance_una(struct wi_tcp_conn *c, struct wi_seq ack)
 /* ---- The queue ---- */
 
 /* What a record that has been acknowledged, in whole or by `segs` segments, tells. */
-static void note_acked(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32_t segs, struct wi_tcp_ackinfo *a)
+static void note_acked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs, struct wi_tcp_ackinfo *a)
 {
     if (r->marks & (WI_TCP_REC_RETRANS | WI_TCP_REC_EVER)) {
         a->retrans_acked = true; /* Karn: no sample from what went twice */
@@ -58,12 +58,10 @@ static void note_acked(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32
         if (wi_seq_leq(r->end, c->loss.high_seq))
             a->orig_acked = true;
     }
-    if (!(r->marks & WI_TCP_REC_SACKED)) {
-        wi_tcp_rate_delivered(c, r, a);
-        if (c->sack_ok) {
-            c->delivered += segs;
-            wi_tcp_rack_advance(c, r);
-        }
+    wi_tcp_rate_delivered(c, r, &a->rate);
+    if (c->sack_ok && !(r->marks & WI_TCP_REC_SACKED)) {
+        c->delivered += segs;
+        wi_tcp_rack_advance(c, r);
     }
     if (r->flags & WI_TH_SYN)
         a->syn_acked = true;
@@ -181,6 +179,7 @@ static struct wi_tcp_ackinfo ack_begin(const struct wi_tcp_conn *c, const struct
         .prior_packets = c->loss.packets_out,
         .prior_in_flight = wi_tcp_in_flight(c),
         .prior_delivered = c->delivered,
+        .prior_lost = c->lost_total,
         .first_ack_at = WEIR_NEVER,
         .first_sack_at = WEIR_NEVER,
         .ack_rtt_us = -1,

@@ -8,10 +8,28 @@
 #ifndef WI_TCP_CC_H
 #define WI_TCP_CC_H
 
+#include "base/seq.h"
+#include <weir/types.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct wi_tcp_conn;
+struct wi_tcp_rec;
+
+/* A delivery rate sample (rate.c): what one ACK tells of the path. Counts are segments. */
+struct wi_tcp_rate {
+    bool has_sample;                                /* something sent was delivered: the members below are valid */
+    bool is_app_limited, is_retrans;                /* of the newest one delivered, when it was sent */
+    weir_ns sent_at, prior_at;                      /* when that was sent; delivered_at then */
+    uint32_t tx_order;                              /* of it */
+    struct wi_seq end;                              /* of it */
+    uint32_t prior_delivered, tx_in_flight;         /* delivered, and in flight with it, then */
+    uint32_t delivered, lost;                       /* since then */
+    weir_ns interval;                               /* in which that was delivered; 0: it tells no rate */
+    uint32_t acked_sacked, losses, prior_in_flight; /* of this ACK alone; in flight before it. Always valid */
+    int64_t rtt_us;                                 /* -1: none. Always valid */
+};
 
 /* What an ACK told. */
 struct wi_tcp_acked {
@@ -31,13 +49,21 @@ struct wi_tcp_cc {
     const char *name;
     void (*init)(struct wi_tcp_conn *);                               /* cc_state is zeroed before */
     uint32_t (*ssthresh)(struct wi_tcp_conn *);                       /* after a congestion event, segments, >= 2 */
-    void (*avoid)(struct wi_tcp_conn *, const struct wi_tcp_acked *); /* grow cwnd; only when it is used in full */
+    void (*avoid)(struct wi_tcp_conn *, const struct wi_tcp_acked *); /* grow cwnd; NULL with `control` */
     void (*acked)(struct wi_tcp_conn *, const struct wi_tcp_acked *); /* every ACK that delivers; may be NULL */
     uint32_t (*undo)(struct wi_tcp_conn *);                           /* cwnd after a spurious reduction, segments */
     void (*event)(struct wi_tcp_conn *, enum wi_tcp_cc_event);        /* may be NULL */
+    void (*arrived)(struct wi_tcp_conn *, bool is_ce); /* data came, with ECN: what to echo; NULL: as RFC 3168 */
+    bool needs_ecn;                                    /* ask for ECN, whatever tcp_ecn says */
+
+    /* The rest is for controllers that set cwnd themselves; NULL in the others. */
+    void (*control)(struct wi_tcp_conn *, const struct wi_tcp_rate *); /* every ACK: sets cwnd, recovery or not */
+    void (*lost)(struct wi_tcp_conn *, const struct wi_tcp_rec *);     /* was just marked lost */
+    uint64_t (*pacing)(const struct wi_tcp_conn *);                    /* bytes a second; the connection is paced */
+    uint32_t (*tso_segs_min)(const struct wi_tcp_conn *);              /* instead of tcp_min_tso_segs */
 };
 
-extern const struct wi_tcp_cc wi_tcp_cc_reno, wi_tcp_cc_cubic;
+extern const struct wi_tcp_cc wi_tcp_cc_reno, wi_tcp_cc_cubic, wi_tcp_cc_bbr, wi_tcp_cc_dctcp;
 
 /* By name; NULL: there is none. */
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name);
@@ -48,6 +74,10 @@ int wi_tcp_cc_set(struct wi_tcp_conn *, const char *name);
 /* Slow start by `acked` segments up to ssthresh; returns what is left for congestion avoidance: nothing while the
  * window is not used in full (RFC 7661). RFC 5681 3.1. */
 uint32_t wi_tcp_cc_slow_start(struct wi_tcp_conn *, uint32_t acked);
+
+/* Reno's own, for those that differ from it only in the reduction. */
+void wi_tcp_cc_reno_avoid(struct wi_tcp_conn *, const struct wi_tcp_acked *);
+uint32_t wi_tcp_cc_reno_undo(struct wi_tcp_conn *);
 
 /* One segment more for each `w` acknowledged. */
 void wi_tcp_cc_additive(struct wi_tcp_conn *, uint32_t w, uint32_t acked);

@@ -43,14 +43,14 @@ static uint32_t reno_ssthresh(struct wi_tcp_conn *c)
     return c->cwnd > 4 ? c->cwnd >> 1 : 2;
 }
 
-static void reno_avoid(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
+void wi_tcp_cc_reno_avoid(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
 {
     uint32_t acked = wi_tcp_cc_slow_start(c, a->acked);
     if (acked > 0)
         wi_tcp_cc_additive(c, c->cwnd, acked);
 }
 
-static uint32_t reno_undo(struct wi_tcp_conn *c)
+uint32_t wi_tcp_cc_reno_undo(struct wi_tcp_conn *c)
 {
     return c->cwnd > c->loss.prior_cwnd ? c->cwnd : c->loss.prior_cwnd;
 }
@@ -59,13 +59,14 @@ const struct wi_tcp_cc wi_tcp_cc_reno = {
     .name = "reno",
     .init = reno_init,
     .ssthresh = reno_ssthresh,
-    .avoid = reno_avoid,
-    .undo = reno_undo,
+    .avoid = wi_tcp_cc_reno_avoid,
+    .undo = wi_tcp_cc_reno_undo,
 };
 
 /* ---- The table ---- */
 
-static const struct wi_tcp_cc *const controllers[] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno};
+static const struct wi_tcp_cc *const controllers[] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno, &wi_tcp_cc_bbr,
+                                                      &wi_tcp_cc_dctcp};
 
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name)
 {
@@ -86,5 +87,7 @@ int wi_tcp_cc_set(struct wi_tcp_conn *c, const char *name)
     c->cc = cc;
     memset(c->cc_state, 0, sizeof c->cc_state);
     cc->init(c);
+    if (wi_tcp_is_paced(c))
+        wi_tcp_pacing_limit(c);
     return 0;
 }

@@ -108,7 +108,8 @@ static const char *check_counts(const struct wi_tcp_conn *c)
 
 static bool has_timer(const struct wi_tcp_conn *c)
 {
-    return wi_timer_armed(&c->timer_rtx) || wi_timer_armed(&c->timer_delack) || wi_timer_armed(&c->timer_keep);
+    return wi_timer_armed(&c->timer_rtx) || wi_timer_armed(&c->timer_delack) || wi_timer_armed(&c->timer_pace) ||
+           wi_timer_armed(&c->timer_keep);
 }
 
 const char *wi_tcp_check(const struct wi_tcp_conn *c)

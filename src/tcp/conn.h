@@ -34,7 +34,7 @@
 #define WI_TCP_TIMEWAIT       WEIR_SEC(60)             /* Linux's 2 MSL */
 #define WI_TCP_PAWS_24DAYS    WEIR_SEC(24 * 24 * 3600) /* RFC 7323 5.5: then ts_recent is outdated */
 #define WI_TCP_SSTHRESH_INF   0x7fffffffu
-#define WI_TCP_CC_STATE_WORDS 14
+#define WI_TCP_CC_STATE_WORDS 24
 #define WI_TCP_REC_CHUNKS     16 /* so that a record fits a packet's WEIR_PKT_FRAGS */
 
 struct wi_tcp_listener; /* listen.c */
@@ -85,6 +85,8 @@ struct wi_tcp_rec {
     weir_ns first_at;      /* when the flight that this transmission belongs to began (delivery rate) */
     weir_ns deliv_at;      /* wi_tcp_conn.delivered_at when it was sent (delivery rate) */
     uint32_t delivered;    /* wi_tcp_conn.delivered when it was sent */
+    uint32_t lost_before;  /* wi_tcp_conn.lost_total when it was sent */
+    uint32_t tx_in_flight; /* segments in the network with it */
     uint32_t tx_order;     /* of its last transmission, counted through: tells apart what left at one moment */
     uint16_t segs;         /* segments that it counts for; 0 until first sent */
     uint16_t mss;          /* of its last transmission: gso_size */
@@ -93,7 +95,8 @@ struct wi_tcp_rec {
     uint8_t rexmit_n;      /* transmissions beyond the first, held at 255 */
     uint8_t chunk_n;       /* chunks that it touches, at most WI_TCP_REC_CHUNKS */
     bool was_sent;
-    bool is_app_limited; /* the writer kept the path idle when it was sent (delivery rate) */
+    bool is_app_limited; /* the application gave less than fits when it was sent */
+    bool is_rate_told;   /* it was delivered and has had its say in a delivery rate sample */
     bool is_eor;         /* MSG_EOR: nothing may be appended */
 };
 
@@ -280,6 +283,8 @@ struct wi_tcp_conn {
     /* Negotiated (valid from SYN-RCVD on) */
     bool wscale_ok, sack_ok, ts_ok, ecn_ok;
     bool ecn_seen, ecn_demand_cwr, ecn_queue_cwr; /* RFC 3168: CE arrived, ECE is owed, CWR is owed */
+    bool ack_prior_owed, ack_prior_ece; /* DCTCP: before the next ACK, one for what came before the marking changed */
+    struct wi_seq ack_prior;            /* its number; valid while ack_prior_owed */
     uint16_t mss_clamp;   /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
     uint16_t user_mss;    /* TCP_MAXSEG, 0: none */
     uint16_t advmss;      /* what our SYN says */
@@ -307,6 +312,7 @@ struct wi_tcp_conn {
     weir_ns cwnd_stamp;
     bool is_cwnd_limited;
     uint64_t pacing_bps; /* bytes a second: bounds super-segments to about 1 ms; UINT64_MAX before the first sample */
+    weir_ns pace_at;     /* before this nothing more is sent, while it is paced (pace.c) */
     uint64_t cc_state[WI_TCP_CC_STATE_WORDS]; /* the controller's own */
 
     /* Delivery rate (rate.c) */
@@ -330,6 +336,7 @@ struct wi_tcp_conn {
     /* Timers (timers.c) */
     struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
     struct wi_timer timer_delack;
+    struct wi_timer timer_pace; /* waits for pace_at */
     struct wi_timer timer_keep; /* keepalive, FIN-WAIT-2, orphan: by state */
     enum weir_timer rtx_kind;   /* valid while timer_rtx is armed */
     weir_ns probe_since;        /* first unanswered window probe; 0: none */
@@ -363,6 +370,7 @@ struct wi_tcp_conn {
     uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
     uint64_t segs_out, segs_in, data_segs_out, data_segs_in, total_retrans;
     uint32_t delivered, delivered_ce; /* segments: Linux's tp->delivered */
+    uint32_t lost_total;              /* segments marked lost, retransmissions too */
     uint32_t dsack_dups, reord_seen, rcv_ooopack;
     uint16_t total_rto;
     int end_err;             /* how it ended, an errno; valid in CLOSED and TIME-WAIT */

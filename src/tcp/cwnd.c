@@ -63,13 +63,14 @@ void wi_tcp_cwnd_validate(struct wi_tcp_conn *c, bool is_limited)
     }
     if (out > c->cwnd_used)
         c->cwnd_used = out;
-    if (c->sk.core->sysctl.tcp_slow_start_after_idle && c->sk.core->now - c->cwnd_stamp >= c->rtt.rto)
+    if (c->sk.core->sysctl.tcp_slow_start_after_idle && !c->cc->control &&
+        c->sk.core->now - c->cwnd_stamp >= c->rtt.rto)
         application_limited(c);
 }
 
 void wi_tcp_cwnd_after_idle(struct wi_tcp_conn *c)
 {
-    if (!c->sk.core->sysctl.tcp_slow_start_after_idle || c->loss.packets_out || c->last_send_at == 0)
+    if (!c->sk.core->sysctl.tcp_slow_start_after_idle || c->cc->control || c->loss.packets_out || c->last_send_at == 0)
         return;
     weir_ns idle = c->sk.core->now - c->last_send_at;
     if (idle <= c->rtt.rto)
@@ -87,14 +88,4 @@ void wi_tcp_cwnd_after_idle(struct wi_tcp_conn *c)
     c->cwnd_used = 0;
     if (c->cwnd != before)
         wi_tcp_event_cwnd(c, before, "idle");
-}
-
-void wi_tcp_pacing_update(struct wi_tcp_conn *c)
-{
-    if (c->rtt.srtt_us8 == 0)
-        return;
-    /* Linux's ratios: twice the window an RTT in slow start, 1.2 times afterwards. */
-    uint64_t window = c->cwnd > c->loss.packets_out ? c->cwnd : c->loss.packets_out;
-    uint64_t percent = c->cwnd < c->ssthresh / 2 ? 200 : 120;
-    c->pacing_bps = window * c->snd_mss * percent * 80000u / c->rtt.srtt_us8;
 }

@@ -72,7 +72,7 @@ static void fill_path(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->lost = c->loss.lost_out;
     i->retrans = c->loss.retrans_out;
     i->pacing_rate = c->pacing_bps;
-    i->max_pacing_rate = UINT64_MAX;
+    i->max_pacing_rate = c->sk.opts.max_pacing_bps;
     i->delivery_rate = wi_tcp_rate_bps(c);
     i->delivery_rate_app_limited = c->is_rate_app_limited;
 }

@@ -266,6 +266,11 @@ static void note_ecn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     if (!c->ecn_ok || s->data_len == 0)
         return;
+    if (c->cc->arrived) {
+        c->ecn_seen |= s->ip->ecn == WI_ECN_CE;
+        c->cc->arrived(c, s->ip->ecn == WI_ECN_CE);
+        return;
+    }
     if (s->h.flags & WI_TH_CWR)
         c->ecn_demand_cwr = false;
     if (s->ip->ecn == WI_ECN_CE) {

@@ -53,7 +53,7 @@ static void take_options(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     }
     bool is_reply = s->h.flags & WI_TH_ACK;
     uint16_t ecn = s->h.flags & (WI_TH_ECE | WI_TH_CWR);
-    c->ecn_ok = o->tcp_ecn == 1 && ecn == (is_reply ? WI_TH_ECE : WI_TH_ECE | WI_TH_CWR);
+    c->ecn_ok = (o->tcp_ecn == 1 || c->cc->needs_ecn) && ecn == (is_reply ? WI_TH_ECE : WI_TH_ECE | WI_TH_CWR);
     wi_tcp_take_peer_mss(c, s->h.mss);
     wi_tcp_mss_sync(c, c->dst.mtu);
 }

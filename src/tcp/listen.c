@@ -24,7 +24,7 @@ static void read_syn(const struct wi_tcp_conn *l, const struct wi_tcp_seg *seg, 
     syn->snd_wscale = syn->wscale_ok ? h->wscale : 0;
     /* RFC 3168 6.1.1: an ECN-setup SYN has both flags, and is itself not marked. */
     bool asks_ecn = (h->flags & (WI_TH_ECE | WI_TH_CWR | WI_TH_AE)) == (WI_TH_ECE | WI_TH_CWR);
-    syn->ecn_ok = s->tcp_ecn && asks_ecn && seg->ip->ecn == WI_ECN_NOT_ECT;
+    syn->ecn_ok = (s->tcp_ecn || l->cc->needs_ecn) && asks_ecn && seg->ip->ecn == WI_ECN_NOT_ECT;
 }
 
 /* Our side of the answer: what window and scale the SYN-ACK offers. */

@@ -341,6 +341,8 @@ static int told_of(struct wi_tcp_conn *c, int level, int name)
         wi_tcp_keepalive_update(c);
     if (level == WEIR_SOL_SOCKET && name == WEIR_SO_RCVLOWAT)
         follow_rcvlowat(c);
+    if (level == WEIR_SOL_SOCKET && name == WEIR_SO_MAX_PACING_RATE)
+        wi_tcp_pacing_limit(c);
     return 0;
 }
 

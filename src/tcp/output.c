@@ -23,7 +23,8 @@ uint32_t wi_tcp_tso_segs(const struct wi_tcp_conn *c, uint32_t mss)
     uint32_t near = c->rtt.min_us >> 9;
     if (near < 16)
         bytes += (uint64_t)65215 >> near;
-    uint64_t segs = bytes / mss, min = (uint64_t)c->sk.core->sysctl.tcp_min_tso_segs;
+    uint64_t segs = bytes / mss;
+    uint64_t min = c->cc->tso_segs_min ? c->cc->tso_segs_min(c) : (uint64_t)c->sk.core->sysctl.tcp_min_tso_segs;
     segs = segs > min ? segs : min;
     return segs < max ? (uint32_t)segs : max;
 }
@@ -196,7 +197,11 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
         .push = c->push_now && !hold_partial,
         .is_probe = probe,
     };
-    for (struct wi_tcp_rec *r; (r = c->sndq.send_head) && shape_next(c, &p, r);) {
+    bool is_held = false;
+    for (struct wi_tcp_rec *r; (r = c->sndq.send_head);) {
+        is_held = !probe && wi_tcp_pace_holds(c);
+        if (is_held || !shape_next(c, &p, r))
+            break;
         r->segs = wi_tcp_rec_count(r, mss);
         r->mss = (uint16_t)mss;
         if (wi_tcp_transmit(c, r, why_of(c, &p, r)) == -WEIR_ENOBUFS)
@@ -216,7 +221,7 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
             (void)wi_tcp_tlp_arm(c, false);
         return false;
     }
-    return c->loss.packets_out == 0 && c->sndq.send_head;
+    return c->loss.packets_out == 0 && c->sndq.send_head && !is_held;
 }
 
 /* ---- Again ---- */
@@ -380,6 +385,8 @@ void wi_tcp_output(struct wi_tcp_conn *c)
         wi_tcp_rec_head_sent(c)->marks |= WI_TCP_REC_EVER; /* Karn: which of the two will be acknowledged? */
         (void)wi_tcp_transmit(c, wi_tcp_rec_head_sent(c), WEIR_WHY_SYN_ACK); /* lost: the RTO sends it again */
     }
+    if (c->ack_prior_owed && may_ack(c->state))
+        wi_tcp_send_ack_prior(c);
     uint64_t acks_before = c->segs_out;
     if (owed & WI_TCP_OWE_SEND)
         send_owed_data(c);

@@ -1,72 +1,103 @@
 /*
- * How fast the path delivers: draft-cheng-iccrg-delivery-rate-estimation, as Linux's tcp_rate.c. Each record remembers
- * what had been delivered when it was sent; when it is acknowledged, what was delivered since, over the longer of the
- * time that it took to send and the time that it took to acknowledge, is a sample.
+ * Delivery rate samples: how fast the network delivered what was in flight, as
+ * draft-cheng-iccrg-delivery-rate-estimation and Linux's tcp_rate.c define it. A transmission remembers what had been
+ * delivered by then; its ACK tells what came since, over the longer of the time in which that was sent and the time in
+ * which it was acknowledged.
  */
 #include "tcp/send.h"
 
 void wi_tcp_rate_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
 {
-    if (c->loss.packets_out == 0)
-        c->first_tx_at = c->delivered_at = c->sk.core->now;
+    weir_ns now = c->sk.core->now;
+    if (c->loss.packets_out == 0) /* a new flight: idle time is no part of it */
+        c->first_tx_at = c->delivered_at = now;
     r->first_at = c->first_tx_at;
     r->deliv_at = c->delivered_at;
     r->delivered = c->delivered;
+    r->lost_before = c->lost_total;
+    r->tx_in_flight = wi_tcp_in_flight(c) + r->segs;
     r->is_app_limited = c->app_limited != 0;
+    r->is_rate_told = false;
+}
+
+/* Was it sent after the one that the sample is made from? */
+static bool is_newer(const struct wi_tcp_rate *s, const struct wi_tcp_rec *r)
+{
+    if (r->sent_at != s->sent_at)
+        return r->sent_at > s->sent_at;
+    int32_t order = (int32_t)(r->tx_order - s->tx_order);
+    return order ? order > 0 : wi_seq_gt(r->end, s->end);
+}
+
+void wi_tcp_rate_delivered(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_rate *s)
+{
+    if (r->is_rate_told)
+        return;
+    if (!s->has_sample || is_newer(s, r)) {
+        s->has_sample = true;
+        s->sent_at = r->sent_at;
+        s->tx_order = r->tx_order;
+        s->end = r->end;
+        s->prior_delivered = r->delivered;
+        s->prior_at = r->deliv_at;
+        s->lost = r->lost_before; /* as it was then: wi_tcp_rate_end makes the difference */
+        s->tx_in_flight = r->tx_in_flight;
+        s->is_app_limited = r->is_app_limited;
+        s->is_retrans = r->marks & WI_TCP_REC_EVER;
+        s->interval = r->sent_at - r->first_at; /* the send interval */
+        c->first_tx_at = r->sent_at;
+    }
+}
+
+/* The sample that TCP_INFO tells: the latest, but the application's own slowness never lowers it. */
+static void keep_best(struct wi_tcp_conn *c, const struct wi_tcp_rate *s)
+{
+    if (s->is_app_limited && (uint64_t)s->delivered * c->rate_interval < (uint64_t)c->rate_segs * s->interval)
+        return;
+    c->rate_segs = s->delivered;
+    c->rate_interval = s->interval;
+    c->is_rate_app_limited = s->is_app_limited;
+}
+
+void wi_tcp_rate_end(struct wi_tcp_conn *c, struct wi_tcp_rate *s, bool is_reneging)
+{
+    weir_ns now = c->sk.core->now;
+    if (c->app_limited && (int32_t)(c->delivered - c->app_limited) > 0)
+        c->app_limited = 0; /* the bubble has left the network */
+    if (s->acked_sacked)
+        c->delivered_at = now;
+    if (!s->has_sample || is_reneging) {
+        s->has_sample = false;
+        s->interval = 0;
+        return;
+    }
+    s->delivered = c->delivered - s->prior_delivered;
+    s->lost = c->lost_total - s->lost;
+    weir_ns ack_interval = now - s->prior_at;
+    if (ack_interval > s->interval)
+        s->interval = ack_interval; /* ACKs compressed on their way must not count as speed */
+    if (c->rtt.min_us != UINT32_MAX && s->interval < WEIR_US((weir_ns)c->rtt.min_us)) {
+        s->interval = 0; /* sooner than the path allows: a spurious retransmission's */
+        return;
+    }
+    if (s->interval)
+        keep_best(c, s);
+}
+
+void wi_tcp_rate_check_app_limited(struct wi_tcp_conn *c)
+{
+    if (wi_tcp_sndq_unsent_bytes(c) < c->snd_mss && wi_tcp_in_flight(c) < c->cwnd &&
+        c->loss.lost_out <= c->loss.retrans_out)
+        wi_tcp_rate_app_limited(c);
 }
 
 void wi_tcp_rate_app_limited(struct wi_tcp_conn *c)
 {
-    uint32_t unsent = (uint32_t)wi_seq_diff(c->write_seq, c->snd_nxt), in_flight = wi_tcp_in_flight(c);
-    if (unsent >= c->snd_mss || in_flight >= c->cwnd || c->loss.lost_out > c->loss.retrans_out)
-        return;
-    c->app_limited = c->delivered + in_flight;
-    if (c->app_limited == 0)
-        c->app_limited = 1;
-}
-
-void wi_tcp_rate_delivered(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, struct wi_tcp_ackinfo *a)
-{
-    struct wi_tcp_rate_sample *s = &a->rate;
-    bool is_newer = r->sent_at > c->first_tx_at || (r->sent_at == c->first_tx_at && wi_seq_gt(r->end, s->end));
-    if (s->is_valid && !is_newer)
-        return;
-    *s = (struct wi_tcp_rate_sample){
-        .is_valid = true,
-        .is_app_limited = r->is_app_limited,
-        .end = r->end,
-        .delivered_before = r->delivered,
-        .delivered_at = r->deliv_at,
-        .sending = r->sent_at - r->first_at,
-    };
-    c->first_tx_at = r->sent_at; /* the next flight's sending begins here */
-}
-
-void wi_tcp_rate_ack(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
-{
-    const struct wi_tcp_rate_sample *s = &a->rate;
-    weir_ns now = c->sk.core->now;
-    if (c->app_limited && (int32_t)(c->delivered - c->app_limited) > 0)
-        c->app_limited = 0; /* the bubble has been acknowledged */
-    if (c->delivered != a->prior_delivered)
-        c->delivered_at = now;
-    if (!s->is_valid || a->sack_reneging)
-        return;
-    weir_ns acking = now - s->delivered_at, interval = s->sending > acking ? s->sending : acking;
-    /* Faster than the path's shortest round trip: ACKs were lost or compressed, it says nothing. */
-    if (interval == 0 || (c->rtt.min_us != UINT32_MAX && interval < WEIR_US((weir_ns)c->rtt.min_us)))
-        return;
-    uint32_t segs = c->delivered - s->delivered_before;
-    bool is_faster = c->rate_interval == 0 || (uint64_t)segs * c->rate_interval >= (uint64_t)c->rate_segs * interval;
-    if (s->is_app_limited && !is_faster)
-        return;
-    c->rate_segs = segs;
-    c->rate_interval = interval;
-    c->is_rate_app_limited = s->is_app_limited;
+    uint32_t upto = c->delivered + wi_tcp_in_flight(c);
+    c->app_limited = upto ? upto : 1;
 }
 
 uint64_t wi_tcp_rate_bps(const struct wi_tcp_conn *c)
 {
-    weir_ns us = c->rate_interval / WEIR_US(1);
-    return us ? (uint64_t)c->rate_segs * c->snd_mss * 1000000u / us : 0;
+    return c->rate_interval ? (uint64_t)c->rate_segs * c->snd_mss * WEIR_SEC(1) / c->rate_interval : 0;
 }

@@ -33,12 +33,16 @@ void wi_tcp_mark_lost(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
     if (!(r->marks & WI_TCP_REC_LOST)) {
         r->marks |= WI_TCP_REC_LOST;
         l->lost_out += r->segs;
-        l->newly_lost += r->segs;
     } else if (r->marks & WI_TCP_REC_RETRANS) { /* the retransmission is lost as well */
         r->marks &= (uint8_t)~WI_TCP_REC_RETRANS;
         l->retrans_out -= r->segs;
-        l->newly_lost += r->segs;
+    } else {
+        return;
     }
+    l->newly_lost += r->segs;
+    c->lost_total += r->segs;
+    if (c->cc->lost)
+        c->cc->lost(c, r);
 }
 
 void wi_tcp_note_retransmitted(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
@@ -110,7 +114,7 @@ static void begin_reduction(struct wi_tcp_conn *c, const char *cause)
 static void end_reduction(struct wi_tcp_conn *c)
 {
     uint32_t before = c->cwnd;
-    if (c->ssthresh < WI_TCP_SSTHRESH_INF && (c->loss.ca == WI_TCP_CA_CWR || c->loss.undo_on)) {
+    if (!c->cc->control && c->ssthresh < WI_TCP_SSTHRESH_INF && (c->loss.ca == WI_TCP_CA_CWR || c->loss.undo_on)) {
         c->cwnd = c->ssthresh;
         c->cwnd_stamp = c->sk.core->now;
     }
@@ -556,7 +560,11 @@ static void control(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
 {
     uint32_t delivered = c->delivered - a->prior_delivered, before = c->cwnd;
     struct wi_tcp_acked acked = {.acked = delivered, .in_flight = a->prior_in_flight, .rtt_us = a->ca_rtt_us};
-    if (wi_tcp_in_cwnd_reduction(c)) {
+    if (c->cc->control) {
+        c->cc->control(c, &a->rate);
+        if (c->cwnd != before)
+            wi_tcp_event_cwnd(c, before, "model of the path");
+    } else if (wi_tcp_in_cwnd_reduction(c)) {
         reduce_proportionally(c, delivered, a->una_advanced);
     } else if (may_raise(c, a)) {
         bool in_slow_start = wi_tcp_in_slow_start(c);
@@ -570,10 +578,22 @@ static void control(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
         wi_tcp_sndbuf_expand(c);
 }
 
+static void finish_sample(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
+{
+    struct wi_tcp_rate *s = &a->rate;
+    s->acked_sacked = c->delivered - a->prior_delivered;
+    s->losses = c->lost_total - a->prior_lost;
+    s->prior_in_flight = a->prior_in_flight;
+    s->rtt_us = a->ca_rtt_us;
+    wi_tcp_rate_end(c, s, a->sack_reneging);
+}
+
 void wi_tcp_recovery_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     struct wi_tcp_loss *l = &c->loss;
     l->newly_lost = 0;
+    if (a->ecn_echo)
+        c->delivered_ce += c->delivered - a->prior_delivered;
     count_dupacks(c, a);
     if (!c->sack_ok && l->packets_out == 0)
         l->sacked_out = 0;
@@ -584,9 +604,7 @@ void wi_tcp_recovery_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
     bool is_plain = a->has_data || a->wnd_updated || a->acked_segs;
     if (!is_plain || a->data_sacked || a->ecn_echo || a->dsack || l->ca != WI_TCP_CA_OPEN)
         alert(c, a);
-    if (a->ecn_echo)
-        c->delivered_ce += c->delivered - a->prior_delivered;
-    wi_tcp_rate_ack(c, a);
+    finish_sample(c, a);
     control(c, a);
 }
 
@@ -615,7 +633,7 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *c)
     bool is_head_sent = false;
     for (; r && l->retrans_out < l->lost_out; r = wi_tcp_rec_next_sent(c, r)) {
         uint32_t in_flight = wi_tcp_in_flight(c);
-        if (in_flight >= c->cwnd)
+        if (in_flight >= c->cwnd || wi_tcp_pace_holds(c))
             break;
         l->retrans_hint = r->seq;
         if (!(r->marks & WI_TCP_REC_LOST) || (r->marks & (WI_TCP_REC_SACKED | WI_TCP_REC_RETRANS)))

@@ -55,7 +55,8 @@ static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_t
     if (r->marks & WI_TCP_REC_SACKED)
         return;
     wi_tcp_rack_advance(c, r);
-    wi_tcp_rate_delivered(c, r, a);
+    wi_tcp_rate_delivered(c, r, &a->rate);
+    r->is_rate_told = true; /* its cumulative ACK will be no news */
     if (!(r->marks & (WI_TCP_REC_RETRANS | WI_TCP_REC_EVER)))
         note_order(c, r, a);
     if (r->marks & WI_TCP_REC_LOST)

@@ -36,7 +36,7 @@ static void put_syn_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
         put_timestamps(c, h);
     if (!is_reply)
         h->tsecr = 0; /* RFC 7323 3.2 */
-    if (!is_reply && s->tcp_ecn == 1)
+    if (!is_reply && (s->tcp_ecn == 1 || c->cc->needs_ecn))
         h->flags |= WI_TH_ECE | WI_TH_CWR; /* RFC 3168 6.1.1 */
     h->wnd = wi_tcp_window_advertise(c, true);
 }
@@ -168,6 +168,7 @@ static void note_record_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32
             c->cc->event(c, WI_TCP_CC_TX_START);
         wi_tcp_data_sent(c);
         c->last_send_at = now;
+        wi_tcp_pace_sent(c, len);
     }
 }
 
@@ -250,6 +251,18 @@ int wi_tcp_send_ack(struct wi_tcp_conn *c, struct wi_seq seq, enum weir_why why)
     put_urgent(c, &h);
     put_ecn(c, &h, false);
     return send_empty(c, &h, why);
+}
+
+void wi_tcp_send_ack_prior(struct wi_tcp_conn *c)
+{
+    struct wi_wire_tcp h = header_for(c, c->snd_nxt, WI_TH_ACK | (c->ack_prior_ece ? WI_TH_ECE : 0));
+    uint32_t window = (uint32_t)wi_seq_diff(wi_seq_add(c->rcv_wup, c->rcv_wnd_bytes), c->ack_prior);
+    h.ack = c->ack_prior;
+    h.wnd = (uint16_t)wi_min_u32(window >> c->rcv_wscale, UINT16_MAX); /* the edge stays where it was advertised */
+    if (c->ts_ok)
+        put_timestamps(c, &h);
+    c->ack_prior_owed = false;
+    (void)send_empty(c, &h, WEIR_WHY_ACK);
 }
 
 void wi_tcp_send_rst(struct wi_tcp_conn *c, enum weir_why why)

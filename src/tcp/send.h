@@ -128,6 +128,9 @@ int wi_tcp_transmit(struct wi_tcp_conn *, struct wi_tcp_rec *, enum weir_why);
 int wi_tcp_send_ack(struct wi_tcp_conn *, struct wi_seq seq, enum weir_why);
 void wi_tcp_send_rst(struct wi_tcp_conn *, enum weir_why);
 
+/* The ACK that wi_tcp_conn.ack_prior is about. Lost for want of memory, it is missed like any other ACK. */
+void wi_tcp_send_ack_prior(struct wi_tcp_conn *);
+
 /* ---- output.c ---- */
 
 struct wi_seq wi_tcp_wnd_end(const struct wi_tcp_conn *); /* snd_una + snd_wnd */
@@ -149,20 +152,40 @@ int wi_tcp_write_wakeup(struct wi_tcp_conn *, enum weir_why);
 /* Segments a super-segment may have: about a millisecond at the pacing rate. */
 uint32_t wi_tcp_tso_segs(const struct wi_tcp_conn *, uint32_t mss);
 
+/* ---- rate.c ---- */
+
+/* It is sent now: remember what a sample needs. Before the counters of what is in flight follow. */
+void wi_tcp_rate_sent(struct wi_tcp_conn *, struct wi_tcp_rec *);
+
+/* It was delivered, in whole or in part: take it for the ACK's sample if it was sent last of those delivered. */
+void wi_tcp_rate_delivered(struct wi_tcp_conn *, struct wi_tcp_rec *, struct wi_tcp_rate *);
+
+/* The ACK has been dealt with: make the sample. acked_sacked is set. */
+void wi_tcp_rate_end(struct wi_tcp_conn *, struct wi_tcp_rate *, bool is_reneging);
+
+/* The application is about to write: has it been slower than the network? And: it was. */
+void wi_tcp_rate_check_app_limited(struct wi_tcp_conn *);
+void wi_tcp_rate_app_limited(struct wi_tcp_conn *);
+
+uint64_t wi_tcp_rate_bps(const struct wi_tcp_conn *); /* bytes a second, 0: no sample yet (tcpi_delivery_rate) */
+
+/* ---- pace.c ---- */
+
+bool wi_tcp_is_paced(const struct wi_tcp_conn *);
+void wi_tcp_pacing_update(struct wi_tcp_conn *); /* window or RTT changed: the rate anew */
+void wi_tcp_pacing_limit(struct wi_tcp_conn *);  /* the user's limit, or the controller, changed */
+
+/* So many bytes left: when may the next? */
+void wi_tcp_pace_sent(struct wi_tcp_conn *, uint32_t bytes);
+
+/* Must the next wait? Then the timer is armed for it. */
+bool wi_tcp_pace_holds(struct wi_tcp_conn *);
+void wi_tcp_pace_fire(struct wi_tcp_conn *);
+
 /* ---- ack.c ---- */
 
 /* What one ACK did; passed along the steps of ACK processing. */
-/* Of the delivery rate (rate.c): what the record that was sent last of those that an ACK delivered remembers. */
-struct wi_tcp_rate_sample {
-    bool is_valid, is_app_limited;
-    struct wi_seq end;
-    uint32_t delivered_before; /* wi_tcp_conn.delivered when it was sent */
-    weir_ns delivered_at;      /* and when that had been reached */
-    weir_ns sending;           /* how long its flight took to be sent */
-};
-
 struct wi_tcp_ackinfo {
-    struct wi_tcp_rate_sample rate;
     struct wi_seq prior_una, prior_fack; /* before it: snd_una, and the start of the highest SACKed record */
     uint32_t prior_packets, prior_in_flight, prior_delivered; /* segments */
     uint32_t acked_segs;                                      /* cumulatively acknowledged */
@@ -176,6 +199,8 @@ struct wi_tcp_ackinfo {
     bool retrans_acked; /* something that was sent twice */
     bool orig_acked;    /* something at or below high_seq that was sent once: F-RTO's evidence */
     bool data_sacked, dsack, dsack_of_probe, ecn_echo, sack_reneging;
+    uint32_t prior_lost; /* wi_tcp_conn.lost_total before it */
+    struct wi_tcp_rate rate;
     bool set_timer; /* the RTO is to be armed anew */
 };
 
@@ -198,18 +223,6 @@ void wi_tcp_sack_mark_lost(struct wi_tcp_conn *);
 void wi_tcp_reno_dupack(struct wi_tcp_conn *, uint32_t n);
 void wi_tcp_reno_acked(struct wi_tcp_conn *, uint32_t acked);
 void wi_tcp_reno_reset(struct wi_tcp_conn *);
-
-/* ---- rate.c ---- */
-
-void wi_tcp_rate_sent(struct wi_tcp_conn *, struct wi_tcp_rec *);
-void wi_tcp_rate_delivered(struct wi_tcp_conn *, const struct wi_tcp_rec *, struct wi_tcp_ackinfo *);
-void wi_tcp_rate_ack(struct wi_tcp_conn *, const struct wi_tcp_ackinfo *); /* the ACK has been taken in */
-
-/* Before bytes are queued: is it the writer who keeps the path idle? */
-void wi_tcp_rate_app_limited(struct wi_tcp_conn *);
-
-/* The last sample, bytes a second; 0: none. */
-uint64_t wi_tcp_rate_bps(const struct wi_tcp_conn *);
 
 /* ---- recovery.c ---- */
 
@@ -291,7 +304,6 @@ void wi_tcp_cwnd_init(struct wi_tcp_conn *);                      /* the first w
 void wi_tcp_cwnd_validate(struct wi_tcp_conn *, bool is_limited); /* RFC 7661's question: is it used? */
 void wi_tcp_cwnd_after_idle(struct wi_tcp_conn *);                /* RFC 5681 4.1 */
 uint32_t wi_tcp_current_ssthresh(const struct wi_tcp_conn *);     /* to come back to */
-void wi_tcp_pacing_update(struct wi_tcp_conn *);
 bool wi_tcp_is_cwnd_limited(const struct wi_tcp_conn *);
 
 /* ---- rtt.c ---- */
@@ -314,6 +326,8 @@ void wi_tcp_stop_rtx(struct wi_tcp_conn *);
 void wi_tcp_arm_probe(struct wi_tcp_conn *); /* a persist timer, unless something else will wake us */
 void wi_tcp_arm_delack(struct wi_tcp_conn *, weir_ns delay);
 void wi_tcp_stop_delack(struct wi_tcp_conn *);
+void wi_tcp_arm_pace(struct wi_tcp_conn *); /* at pace_at */
+void wi_tcp_stop_pace(struct wi_tcp_conn *);
 void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *);
 void wi_tcp_event_timer(const struct wi_tcp_conn *, enum weir_timer);
 

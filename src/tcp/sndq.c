@@ -461,8 +461,8 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
 
 int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, size_t n, int flags)
 {
+    wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
-    wi_tcp_rate_app_limited(c);
     for (size_t i = 0; i < n; i++) {
         if (write_run(c, &w, iov[i].base, NULL, iov[i].len) < iov[i].len)
             break;
@@ -472,8 +472,8 @@ int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, s
 
 int64_t wi_tcp_sndq_write_frags(struct wi_tcp_conn *c, const struct weir_frag *frags, unsigned n, int flags)
 {
+    wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
-    wi_tcp_rate_app_limited(c);
     for (unsigned i = 0; i < n; i++) {
         if (write_run(c, &w, NULL, &frags[i], frags[i].len) < frags[i].len)
             break;
@@ -526,7 +526,7 @@ void wi_tcp_sndbuf_expand(struct wi_tcp_conn *c)
     if (segs < c->loss.reordering + 1)
         segs = c->loss.reordering + 1;
     uint64_t per_seg = (uint64_t)(c->mss_clamp > c->snd_mss ? c->mss_clamp : c->snd_mss) + 1024;
-    uint64_t want = 2 * segs * per_seg;
+    uint64_t want = (c->cc->control ? 3u : 2u) * segs * per_seg; /* BBR's window may grow half as much again */
     uint64_t max = (uint64_t)c->sk.core->sysctl.tcp_wmem.max;
     if (want > max)
         want = max;

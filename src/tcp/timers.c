@@ -82,6 +82,16 @@ void wi_tcp_stop_delack(struct wi_tcp_conn *c)
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
 }
 
+void wi_tcp_arm_pace(struct wi_tcp_conn *c)
+{
+    wi_timer_arm(&c->sk.core->wheel, &c->timer_pace, c->pace_at);
+}
+
+void wi_tcp_stop_pace(struct wi_tcp_conn *c)
+{
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_pace);
+}
+
 /* ---- Giving up ---- */
 
 static void give_up(struct wi_tcp_conn *c, const char *cause, enum weir_why reset)
@@ -285,6 +295,14 @@ static void on_delack(struct wi_timer *t, weir_ns now)
     wi_tcp_delack_fire(c);
 }
 
+static void on_pace(struct wi_timer *t, weir_ns now)
+{
+    (void)now;
+    struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_pace);
+    wi_tcp_event_timer(c, WEIR_TIMER_PACE);
+    wi_tcp_pace_fire(c);
+}
+
 /* ---- Keepalive, FIN-WAIT-2 ---- */
 
 static weir_ns keep_idle(const struct wi_tcp_conn *c)
@@ -374,6 +392,7 @@ void wi_tcp_timers_init(struct wi_tcp_conn *c)
 {
     wi_timer_init(&c->timer_rtx, on_rtx);
     wi_timer_init(&c->timer_delack, on_delack);
+    wi_timer_init(&c->timer_pace, on_pace);
     wi_timer_init(&c->timer_keep, on_keep);
 }
 
@@ -381,5 +400,6 @@ void wi_tcp_timers_stop(struct wi_tcp_conn *c)
 {
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
+    wi_tcp_stop_pace(c);
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
 }
