@@ -90,7 +90,7 @@ static void test_bbr_fills_a_clean_link_and_keeps_the_queue_short(void **state)
     struct transfer t = {.controller = "bbr", .queue_bytes = 1000000, .lasts = WEIR_SEC(30)};
     play(&t);
     assert_true(used_percent(&t) >= 90);
-    assert_true(t.rtt_max_us < 80000); /* less than another RTT waits, where the queue has room for 800 ms */
+    assert_true(t.rtt_max_us < 100000); /* RTT, probe and delayed ACK, where the queue has room for 800 ms */
     assert_int_equal(t.retransmits, 0);
 }
 
