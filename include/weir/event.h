@@ -95,6 +95,7 @@ enum weir_event_kind {
     X(PERSIST, "persist")                                                                                              \
     X(DELACK, "delayed ACK")                                                                                           \
     X(KEEPALIVE, "keepalive")                                                                                          \
+    X(PACE, "pacing")                                                                                                  \
     X(FIN_WAIT_2, "FIN-WAIT-2")                                                                                        \
     X(TIME_WAIT, "2 MSL")                                                                                              \
     X(SYN_ACK, "SYN-ACK")

@@ -280,6 +280,7 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
     case WEIR_TIMER_SYN_ACK: wi_tcp_fo_synack_timer(c); break;
     case WEIR_TIMER_DELACK:
     case WEIR_TIMER_KEEPALIVE:
+    case WEIR_TIMER_PACE:
     case WEIR_TIMER_FIN_WAIT_2:
     case WEIR_TIMER_TIME_WAIT:
     case WEIR_TIMER_N: WI_UNREACHABLE("no kind of this timer");
