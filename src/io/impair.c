@@ -4,14 +4,15 @@
  */
 #include "io/impair.h"
 
-#define SAMPLE_ONE 65536 /* a jitter sample is in 1/65536 of the configured jitter */
+#define BUCKET_BYTES 32768
+#define SAMPLE_ONE   65536 /* a jitter sample is in 1/65536 of the configured jitter */
 
 enum stream { LOSS, REORDER, DUP, CORRUPT, WHERE, JITTER, STREAM_N };
 
 bool wio_dir_is_clean(const struct wio_dir_config *c)
 {
     return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
-           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0;
+           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0 && c->police_bps == 0;
 }
 
 bool wio_link_is_clean(const struct wio_link_config *c)
@@ -24,6 +25,8 @@ void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, u
     m->cfg = *cfg;
     if (m->cfg.queue_bytes == 0)
         m->cfg.queue_bytes = UINT64_C(1000) * mtu;
+    if (m->cfg.bucket_bytes == 0)
+        m->cfg.bucket_bytes = BUCKET_BYTES;
     m->burst_leave = m->burst_enter = 0;
     if (cfg->burst_milli >= 1000 && cfg->loss < WIO_PROB_ONE) {
         /* Runs of mean length b leave the bad state with 1/b; entering so that loss / (1 - loss) is the ratio of the
@@ -118,8 +121,28 @@ static weir_ns transmit_time(uint64_t bytes, uint64_t rate_bps)
     return (weir_ns)((unsigned __int128)bytes * 8 * 1000000000u / rate_bps);
 }
 
-struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns now, weir_ns more)
+/* A token bucket as the generic cell rate algorithm has it (ITU-T I.371): a time in place of a number of tokens. */
+static bool is_policed(struct wio_impair *m, uint32_t len, weir_ns now)
 {
+    if (m->cfg.police_bps == 0)
+        return false;
+    weir_ns from = m->bucket_empty > now ? m->bucket_empty : now;
+    weir_ns until = from + transmit_time(len, m->cfg.police_bps);
+    if (until - now > transmit_time(m->cfg.bucket_bytes, m->cfg.police_bps))
+        return true;
+    m->bucket_empty = until;
+    return false;
+}
+
+static weir_ns shifted(weir_ns due, int64_t more, weir_ns sent)
+{
+    return more < 0 && due < sent + (weir_ns)-more ? sent : due + (weir_ns)more;
+}
+
+struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns now, int64_t more)
+{
+    if (is_policed(m, len, now))
+        return (struct wio_passage){.drop = WEIR_DROP_LINK_POLICED};
     weir_ns sent = now;
     if (m->cfg.rate_bps > 0) {
         weir_ns takes = transmit_time(len, m->cfg.rate_bps);
@@ -130,11 +153,12 @@ struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns n
         m->busy_until = sent = start + takes;
     }
     if (skips_delay(m))
-        return (struct wio_passage){.due = sent + more, .skips_delay = true};
+        return (struct wio_passage){
+            .due = shifted(sent, more, sent), .plain_due = sent + m->cfg.delay, .skips_delay = true};
     weir_ns due = sent + propagation(m);
     if (m->cfg.rate_bps > 0 && due < m->last_due)
         due = m->last_due;
     if (due > m->last_due)
         m->last_due = due;
-    return (struct wio_passage){.due = due + more};
+    return (struct wio_passage){.due = shifted(due, more, sent), .plain_due = sent + m->cfg.delay};
 }

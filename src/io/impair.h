@@ -18,6 +18,7 @@ struct wio_impair {
     uint32_t reorder_wait; /* packets since the last that skipped the delay */
     int64_t last_sample;   /* of the jitter, for its correlation */
     weir_ns busy_until;    /* the transmitter has sent all it took by then */
+    weir_ns bucket_empty;  /* GCRA: when the policer's bucket is full again, had nothing more come */
     weir_ns last_due;      /* of the packets whose order is kept */
 };
 
@@ -25,6 +26,7 @@ struct wio_impair {
 struct wio_passage {
     enum weir_drop drop;
     weir_ns due;
+    weir_ns plain_due; /* without jitter, reordering and rules */
     bool skips_delay;
 };
 
@@ -39,7 +41,8 @@ bool wio_impair_duplicate(struct wio_impair *);
 bool wio_impair_corrupt(struct wio_impair *);
 uint32_t wio_impair_bit(struct wio_impair *, uint32_t bits); /* which one to flip, below `bits` */
 
-/* Queue, transmit and propagate a packet of `len` bytes that is sent now. more: added to its delay by a rule. */
-struct wio_passage wio_impair_pass(struct wio_impair *, uint32_t len, weir_ns now, weir_ns more);
+/* Police, queue, transmit and propagate a packet of `len` bytes that is sent now. more: added to its delay by a rule.
+ */
+struct wio_passage wio_impair_pass(struct wio_impair *, uint32_t len, weir_ns now, int64_t more);
 
 #endif

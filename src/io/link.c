@@ -36,8 +36,10 @@ struct direction {
 
 struct wio_link {
     struct wio_script *script; /* NULL: no rules */
-    struct end ends[2];        /* by enum wio_side */
-    struct direction dirs[2];  /* by enum wio_dir */
+    struct wio_verdict (*judge)(void *ctx, enum wio_dir, const struct weir_pkt *);
+    void *judge_ctx;
+    struct end ends[2];       /* by enum wio_side */
+    struct direction dirs[2]; /* by enum wio_dir */
     enum weir_link_type type;
     uint32_t mtu;
     uint32_t frame_max; /* MTU and link-layer header */
@@ -98,6 +100,15 @@ void wio_link_set_dir(struct wio_link *l, enum wio_dir dir, const struct wio_dir
     set_dir(l, dir, c);
 }
 
+void wio_link_set_judge(struct wio_link *l,
+                        struct wio_verdict (*judge)(void *ctx, enum wio_dir, const struct weir_pkt *), void *ctx)
+{
+    l->judge = judge;
+    l->judge_ctx = ctx;
+    for (int dir = 0; dir < 2; dir++)
+        l->dirs[dir].is_clean = false;
+}
+
 void wio_link_set_tap(struct wio_link *l, void (*tap)(void *ctx, const struct wio_link_note *), void *ctx)
 {
     l->tap = tap;
@@ -127,7 +138,7 @@ static struct weir_pkt *corrupt(struct direction *d, struct weir_pkt *p)
 }
 
 /* Put one copy on its way; takes its reference where it returns WEIR_DROP_NONE. */
-static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now, weir_ns more,
+static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now, int64_t more,
                              struct wio_link_note *note)
 {
     if (d->line.bytes + p->len > d->hold_max_bytes) {
@@ -136,7 +147,7 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
     }
     struct wio_passage pass = wio_impair_pass(&d->impair, p->len, now, more);
     if (pass.drop) {
-        d->stats.queue_full++;
+        *(pass.drop == WEIR_DROP_LINK_POLICED ? &d->stats.policed : &d->stats.queue_full) += 1;
         return pass.drop;
     }
     struct wio_held held = {p, pass.due, ++l->turns};
@@ -147,6 +158,7 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
         return WEIR_DROP_NO_MEMORY;
     }
     note->due = pass.due;
+    note->plain_due = pass.plain_due;
     if (pass.due < d->latest_due) {
         d->stats.reordered++;
         note->is_reordered = true;
@@ -185,7 +197,9 @@ static void send_impaired(struct wio_link *l, enum wio_dir dir, struct weir_pkt 
 {
     struct direction *d = &l->dirs[dir];
     struct wio_verdict v = {0};
-    if (l->script)
+    if (l->judge)
+        v = l->judge(l->judge_ctx, dir, p);
+    else if (l->script)
         v = wio_script_judge(l->script, p, l->type, dir);
     if (v.is_dropped) {
         d->stats.scripted++;

@@ -5,8 +5,8 @@
  * direction has a configuration, a queue and random streams of its own. Decisions follow from the packets, their order
  * and the seed alone, never from a clock, so a run in virtual time and one in real time lose the same packets.
  *
- * A direction works in this order: the script's rules, duplication, loss, corruption, the queue before the transmitter
- * (rate, tail drop), propagation (delay, jitter, reordering).
+ * A direction works in this order: the script's rules, duplication, loss, corruption, the policer, the queue before the
+ * transmitter (rate, tail drop), propagation (delay, jitter, reordering).
  *
  * Both stacks, and the link, belong to one thread: packets cross from one to the other by reference.
  */
@@ -39,6 +39,8 @@ struct wio_dir_config {
     uint32_t reorder_gap; /* turns are every gap-th packet; 0 counts as 1: every packet */
     uint32_t duplicate;
     uint32_t corrupt;        /* one bit, anywhere in the packet */
+    uint64_t police_bps;     /* a token bucket before the queue drops what is beyond this rate; 0: none */
+    uint64_t bucket_bytes;   /* its depth; 0: 32 KiB */
     uint64_t hold_max_bytes; /* what may be under way at once; more is dropped (HOLD_FULL). 0: 256 MiB */
 };
 
@@ -88,7 +90,7 @@ struct wio_link_stats {
     uint64_t lost, scripted; /* lost: at random; scripted: dropped by a rule */
     uint64_t reordered;      /* arrive before a packet sent earlier: reorder=, jitter, a rule's delay of the other */
     uint64_t duplicated, corrupted;
-    uint64_t queue_full, hold_full, no_memory, too_big; /* dropped */
+    uint64_t policed, queue_full, hold_full, no_memory, too_big; /* dropped */
 };
 
 /* What the link did. A packet that is sent gives one SENT, with its fate in it, and a DELIVERED for each copy that
@@ -101,6 +103,7 @@ struct wio_link_note {
     enum weir_drop drop;                            /* SENT: WEIR_DROP_NONE, or why it will not arrive */
     bool is_duplicated, is_corrupted, is_reordered; /* SENT */
     weir_ns due;                                    /* SENT: when it will arrive; not valid for a drop */
+    weir_ns plain_due;                              /* SENT: the same without jitter, reordering and rules */
 };
 
 struct wio_link;
@@ -151,6 +154,20 @@ void wio_link_set_dir(struct wio_link *, enum wio_dir, const struct wio_dir_conf
 
 /* See what the link does (a second call replaces the first; NULL: nobody does). It must not call into link or stack. */
 void wio_link_set_tap(struct wio_link *, void (*tap)(void *ctx, const struct wio_link_note *), void *ctx);
+
+/* What the rules, or a judge, want of a packet. */
+struct wio_verdict {
+    bool is_dropped, is_duplicated, is_corrupted;
+    int64_t delay; /* more than the link's own, nanoseconds; less where negative, but never before it is sent */
+};
+
+/*
+ * Let somebody else decide in place of the configuration's rules (NULL: nobody does). `judge` is called once for each
+ * packet, in the order of sending, and must not call into link or stack. Before the first packet; the link must not be
+ * clean, or super-segments would be judged whole.
+ */
+void wio_link_set_judge(struct wio_link *,
+                        struct wio_verdict (*judge)(void *ctx, enum wio_dir, const struct weir_pkt *), void *ctx);
 
 struct wio_link_stats wio_link_stats(const struct wio_link *, enum wio_dir);
 size_t wio_link_held_bytes(const struct wio_link *); /* under way now, both directions */

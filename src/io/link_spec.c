@@ -40,11 +40,14 @@ static const struct word words[] = {
     {"gap", "gap=5", WIO_UNIT_COUNT, 1, 1000000, MEMBER(reorder_gap)},
     {"dup", "dup=1%", WIO_UNIT_PERCENT, 0, WIO_PROB_ONE, MEMBER(duplicate)},
     {"corrupt", "corrupt=0.1%", WIO_UNIT_PERCENT, 0, WIO_PROB_ONE, MEMBER(corrupt)},
+    {"police", "police=10mbit", WIO_UNIT_RATE, 8, UINT64_C(10000000000000), MEMBER(police_bps)},
+    {"bucket", "bucket=32k", WIO_UNIT_SIZE, 1, UINT64_C(1) << 40, MEMBER(bucket_bytes)},
 };
 #define WORD_N (sizeof words / sizeof words[0])
 
-static const char *const names[] = {"rate",    "queue", "delay", "jitter",  "jitter-corr", "dist", "loss",   "burst",
-                                    "reorder", "gap",   "dup",   "corrupt", "drop",        "rule", "script", "clean"};
+static const char *const names[] = {"rate",   "queue",  "delay",   "jitter", "jitter-corr", "dist",
+                                    "loss",   "burst",  "reorder", "gap",    "dup",         "corrupt",
+                                    "police", "bucket", "drop",    "rule",   "script",      "clean"};
 #define NAME_N (sizeof names / sizeof names[0])
 
 /* A specification being read. */
@@ -276,6 +279,10 @@ static int check_whole(const struct wio_link_config *cfg, char *err, size_t err_
         }
         if (d->burst_milli && d->loss == 0) {
             snprintf(err, err_cap, "\"burst\": says how losses cluster, so it wants loss as well; add loss=1%%");
+            return -WEIR_EINVAL;
+        }
+        if (d->bucket_bytes && d->police_bps == 0) {
+            snprintf(err, err_cap, "\"bucket\": is the policer's, so it wants one; add police=10mbit");
             return -WEIR_EINVAL;
         }
         /* Runs of mean length b with at least one packet between them lose at most b in b + 1. */

@@ -129,7 +129,7 @@ struct wio_verdict wio_script_judge(struct wio_script *s, const struct weir_pkt 
         case WIO_DROP: v.is_dropped = true; break;
         case WIO_DUP: v.is_duplicated = true; break;
         case WIO_CORRUPT: v.is_corrupted = true; break;
-        case WIO_DELAY: v.delay += r->delay; break;
+        case WIO_DELAY: v.delay += (int64_t)r->delay; break;
         }
     }
     return v;

@@ -8,12 +8,6 @@
 
 struct wio_script;
 
-/* What the rules want of a packet. */
-struct wio_verdict {
-    bool is_dropped, is_duplicated, is_corrupted;
-    weir_ns delay; /* more than the link's own */
-};
-
 /* NULL when memory is short. The rules are copied. */
 struct wio_script *wio_script_new(const struct wio_rule *, unsigned n);
 void wio_script_free(struct wio_script *);

@@ -146,6 +146,30 @@ static void test_impair_full_queue_drops_the_tail(void **state)
     assert_int_equal(wio_impair_pass(&m, 9000, WEIR_MS(20), 0).drop, WEIR_DROP_NONE); /* idle: any packet goes */
 }
 
+static void test_impair_policer_drops_what_is_beyond_its_bucket(void **state)
+{
+    (void)state;
+    struct wio_impair m = impaired((struct wio_dir_config){.police_bps = 8000000, .bucket_bytes = 3000}, 2);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).due, 0); /* the bucket was full, and nothing is delayed */
+    assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).drop, WEIR_DROP_LINK_POLICED);
+    assert_int_equal(wio_impair_pass(&m, 1000, WEIR_MS(1), 0).drop, WEIR_DROP_NONE); /* 1,000 bytes a millisecond */
+    assert_int_equal(wio_impair_pass(&m, 1, WEIR_MS(1), 0).drop, WEIR_DROP_LINK_POLICED);
+    unsigned through = 0;
+    for (unsigned i = 0; i < 10000; i++) /* ten times the rate */
+        through += wio_impair_pass(&m, 1000, WEIR_SEC(1) + WEIR_US(100) * i, 0).drop == WEIR_DROP_NONE;
+    assert_int_equal(through, 1002); /* a second's worth and the bucket, less the last */
+}
+
+static void test_impair_negative_shift_never_arrives_before_it_is_sent(void **state)
+{
+    (void)state;
+    struct wio_impair m = impaired((struct wio_dir_config){.delay = WEIR_MS(10)}, 2);
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(4)).due, WEIR_MS(11));
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40)).due, WEIR_MS(5));
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40)).plain_due, WEIR_MS(15));
+}
+
 static void test_impair_reorder_skips_the_delay_at_each_gap(void **state)
 {
     (void)state;
@@ -188,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_impair_normal_jitter_has_its_deviation),
         cmocka_unit_test(test_impair_rate_spaces_packets_and_keeps_their_order),
         cmocka_unit_test(test_impair_full_queue_drops_the_tail),
+        cmocka_unit_test(test_impair_policer_drops_what_is_beyond_its_bucket),
+        cmocka_unit_test(test_impair_negative_shift_never_arrives_before_it_is_sent),
         cmocka_unit_test(test_impair_reorder_skips_the_delay_at_each_gap),
         cmocka_unit_test(test_impair_correlated_jitter_changes_slowly),
     };

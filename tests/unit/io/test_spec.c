@@ -29,7 +29,7 @@ static void test_spec_every_word_reaches_both_directions(void **state)
 {
     (void)state;
     struct wio_link_config c = parsed("rate=10mbit delay=40ms jitter=5ms loss=1% burst=3 reorder=2% dup=1% "
-                                      "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal");
+                                      "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal police=9mbit bucket=8k");
 
     for (int dir = 0; dir < 2; dir++) {
         const struct wio_dir_config *d = &c.dir[dir];
@@ -45,6 +45,8 @@ static void test_spec_every_word_reaches_both_directions(void **state)
         assert_int_equal(d->queue_bytes, 65536);
         assert_int_equal(d->jitter_corr, 250000000);
         assert_int_equal(d->dist, WIO_DIST_NORMAL);
+        assert_int_equal(d->police_bps, 9000000);
+        assert_int_equal(d->bucket_bytes, 8192);
     }
 }
 
@@ -114,6 +116,7 @@ static void test_spec_wrong_words_are_named_with_the_right_form(void **state)
     assert_refused("clean=1", "no word");
     assert_refused("reorder=2%", "add delay=10ms");
     assert_refused("burst=3", "add loss=1%");
+    assert_refused("bucket=10k", "add police=10mbit");
     assert_refused("loss=80% burst=2", "at most 66.66%");
     assert_refused("script=/nonexistent/rules", "No such file");
     assert_refused("script=/dev/null", "can't read it");
