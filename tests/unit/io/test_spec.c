@@ -28,8 +28,9 @@ static void assert_refused(const char *text, const char *says)
 static void test_spec_every_word_reaches_both_directions(void **state)
 {
     (void)state;
-    struct wio_link_config c = parsed("rate=10mbit delay=40ms jitter=5ms loss=1% burst=3 reorder=2% dup=1% "
-                                      "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal police=9mbit bucket=8k");
+    struct wio_link_config c =
+        parsed("rate=10mbit delay=40ms jitter=5ms loss=1% burst=3 reorder=2% dup=1% "
+               "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal police=9mbit bucket=8k");
 
     for (int dir = 0; dir < 2; dir++) {
         const struct wio_dir_config *d = &c.dir[dir];
