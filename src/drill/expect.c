@@ -7,7 +7,6 @@
 #include "drill/compare.h"
 #include "drill/player.h"
 
-#define AFTERMATH_NS WEIR_SEC(300) /* how long to look for what came instead, for the report */
 #define WHENEVER_NS  WEIR_SEC(100000)
 
 /* ---- Flows ---- */
@@ -199,7 +198,7 @@ static bool nothing_came(struct wdr_player *pl, const struct wdr_event *e, weir_
     char what[96], t[32], text[WDR_PACKET_TEXT_CAP];
     if (pl->error.text[0])
         return false;
-    if (fetch(pl, e, until + AFTERMATH_NS, &s)) {
+    if (fetch(pl, e, until + pl->target->patience, &s)) {
         to_script(pl, &s, e->packet);
         if (pl->cfg->is_update) {
             update(pl, e, &s, true);

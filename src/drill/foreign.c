@@ -18,6 +18,8 @@
 
 #define SLEEP_SHORT_NS WEIR_US(20) /* sleep to here before an event, then look at the clock over and over */
 #define RECEIVE_TRIES  1000000
+#define LIVE_PATIENCE  WEIR_SEC(3)
+#define LIVE_WAIT_MAX  WEIR_SEC(180)
 #define STATE_TRIES    100000
 #define COMMAND_CAP    512
 #define AWAIT_STEP_US  1000 /* how often to look whether a call has returned */
@@ -25,6 +27,7 @@
 struct foreign {
     struct wdr_target target;
     struct packetdrill_interface hooks;
+    bool is_live; /* the library's clock is the real one: nothing makes it jump to the next packet */
     void *library;
     ssize_t (*sendfile)(int, int, off_t *, size_t);
     int (*system)(const char *); /* the library's own, NULL when it has none */
@@ -153,8 +156,10 @@ static void foreign_input(struct wdr_target *t, const uint8_t *data, size_t len)
 static size_t foreign_output(struct wdr_target *t, weir_ns limit, uint8_t *buf, weir_ns *at)
 {
     struct foreign *f = (struct foreign *)t;
-    (void)limit; /* the interface has none */
-    for (unsigned i = 0; i < RECEIVE_TRIES; i++) {
+    weir_ns last = foreign_now(t) + LIVE_WAIT_MAX;
+    last = limit < last ? limit : last;
+    /* The interface has no limit: in virtual time the library goes on to the next packet by itself. */
+    for (unsigned i = 0; f->is_live ? foreign_now(t) <= last : i < RECEIVE_TRIES; i++) {
         size_t count = 65536;
         long long us = 0;
         if (f->hooks.netdev_receive(f->hooks.userdata, buf, &count, &us) == 0) {
@@ -359,6 +364,8 @@ struct wdr_target *wdr_foreign_new(const struct wdr_target_config *cfg, char *er
     if (!f)
         return NULL;
     f->target.ops = &foreign_ops;
+    f->is_live = cfg->is_live;
+    f->target.patience = cfg->is_live ? LIVE_PATIENCE : WDR_PATIENCE;
     if (load(f, cfg, err, cap))
         return &f->target;
     free(f);

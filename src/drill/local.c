@@ -222,6 +222,7 @@ struct wdr_target *wdr_host_new(const struct wdr_target_config *cfg, char *err, 
     if (!l)
         return NULL;
     l->target.ops = &local_ops;
+    l->target.patience = WDR_PATIENCE;
     l->trace = cfg->trace;
     struct wdr_host_config hc = {
         .has_v4 = !cfg->is_v6,

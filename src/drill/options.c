@@ -30,6 +30,7 @@ static const char help[] =
     "  --junit FILE      report as JUnit's XML too\n"
     "  -q, --quiet       report failures alone\n"
     "  --so FILE         play against a library with packetdrill's interface, such as libweir-packetdrill.so\n"
+    "  --live            that library's clock is the real one\n"
     "  -h, --help        this\n"
     "\n"
     "packetdrill's own: --ip_version=ipv4|ipv6|ipv4-mapped-ipv6 --mtu=N --local_ip=A --remote_ip=A --bind_port=N\n"
@@ -158,6 +159,8 @@ static int read_flag(struct reading *r)
         o->is_verbose = true;
     else if (strcmp(arg, "--tap") == 0)
         o->is_tap = true;
+    else if (strcmp(arg, "--live") == 0)
+        o->run.is_live = true;
     else if (strcmp(arg, "--update") == 0)
         o->run.is_update = true;
     else

@@ -15,8 +15,11 @@ struct wdr_target_config {
     uint64_t seed;
     FILE *trace;      /* each event as a line of text; may be NULL */
     const char *so;   /* play against a library with packetdrill's interface instead; may be NULL */
+    bool is_live;     /* that library's clock is the real one */
     const char *json; /* each event as a JSON line into this file; may be NULL */
 };
+
+#define WDR_PATIENCE WEIR_SEC(300) /* where time costs nothing */
 
 struct wdr_target;
 
@@ -52,6 +55,7 @@ struct wdr_target_ops {
 
 struct wdr_target {
     const struct wdr_target_ops *ops;
+    weir_ns patience; /* how long to look for a packet beyond its time, for the report */
 };
 
 struct wdr_target *wdr_host_new(const struct wdr_target_config *, char *err, size_t cap); /* a weir in this process */
