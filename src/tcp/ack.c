@@ -169,6 +169,16 @@ static void ack_probe(struct wi_tcp_conn *c)
     }
 }
 
+/* Nothing is outstanding, but a DSACK may still tell that a retransmission or a probe was needless. */
+static void ack_of_nothing(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
+{
+    if (c->loss.tlp_on)
+        wi_tcp_tlp_ack(c, a);
+    if (a->dsack)
+        wi_tcp_recovery_ack(c, a);
+    ack_probe(c);
+}
+
 /* ---- The steps ---- */
 
 static struct wi_tcp_ackinfo ack_begin(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
@@ -251,15 +261,15 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     c->last_ack_in_at = c->sk.core->now;
     c->probes_out = 0;
     c->sk.err_soft = 0;
+    if (c->sack_ok && s->h.sack_n > 0)
+        wi_tcp_sack_input(c, &s->h, &a);
     if (a.prior_packets == 0) {
-        ack_probe(c);
+        ack_of_nothing(c, &a);
     } else {
-        if (c->sack_ok && s->h.sack_n > 0)
-            wi_tcp_sack_input(c, &s->h, &a);
         clean_queue(c, &a);
         take_rtt(c, s, &a);
         note_order(c, &a);
-        wi_tcp_rack_note_dsack(c, a.prior_delivered);
+        wi_tcp_rack_note_dsack(c, &a.rate);
         if (c->loss.tlp_on)
             wi_tcp_tlp_ack(c, &a);
         wi_tcp_recovery_ack(c, &a);

@@ -198,10 +198,12 @@ struct wi_tcp_loss {
     struct wi_sack_block sack_cache[WI_TCP_SACK_MAX]; /* the blocks of the last ACK: not walked again */
     uint8_t sack_cache_n;
     bool rack_advanced, rack_dsack_seen;
-    uint8_t rack_reo_steps, rack_reo_persist;
+    uint8_t rack_reo_steps;       /* the reordering window in quarters of the minimum RTT */
+    uint8_t rack_reo_persist;     /* recoveries until it falls back to one */
     uint32_t rack_last_delivered; /* delivered when the window last grew */
     struct wi_seq tlp_high;       /* snd_nxt when the probe went; valid while tlp_on */
     bool tlp_on, tlp_is_rexmit;
+    bool tlp_unsampled; /* no RTT was measured since the last probe: RFC 8985 7.3 allows no other */
 };
 
 /* ---- Fast Open (fastopen.c, fastopen_client.c; RFC 7413) ---- */

@@ -102,12 +102,14 @@ void wi_tcp_rack_mark_lost(struct wi_tcp_conn *c)
         wi_tcp_arm_rtx(c, WEIR_TIMER_REORDER, wait + TIMER_SLACK < c->rtt.rto ? wait + TIMER_SLACK : c->rtt.rto);
 }
 
-void wi_tcp_rack_note_dsack(struct wi_tcp_conn *c, uint32_t prior_delivered)
+void wi_tcp_rack_note_dsack(struct wi_tcp_conn *c, const struct wi_tcp_rate *s)
 {
     struct wi_tcp_loss *l = &c->loss;
-    if (c->sk.core->sysctl.tcp_recovery & RACK_STATIC_WND)
+    if ((c->sk.core->sysctl.tcp_recovery & RACK_STATIC_WND) || !s->has_sample)
         return;
-    if (l->rack_dsack_seen && (int32_t)(prior_delivered - l->rack_last_delivered) >= 0) { /* once a round trip */
+    if ((int32_t)(s->prior_delivered - l->rack_last_delivered) < 0)
+        l->rack_dsack_seen = false; /* what arrived now was sent before the window grew: once a round trip */
+    if (l->rack_dsack_seen) {
         if (l->rack_reo_steps < UINT8_MAX)
             l->rack_reo_steps++;
         l->rack_last_delivered = c->delivered;
@@ -166,14 +168,14 @@ void wi_tcp_tlp_fire(struct wi_tcp_conn *c)
     struct wi_tcp_loss *l = &c->loss;
     uint32_t mss = wi_tcp_mss_now(c), before = l->packets_out;
     wi_count(c->sk.core, WI_STAT_TCPLossProbes);
-    if (!l->tlp_on) {
+    if (!l->tlp_on && !l->tlp_unsampled) {
         bool has_new = c->sndq.send_head && wi_seq_lt(c->sndq.send_head->seq, wi_tcp_wnd_end(c));
         if (has_new)
             (void)wi_tcp_write_xmit(c, mss, false, true);
         struct wi_tcp_rec *last = l->packets_out > before ? NULL : last_segment(c, mss);
         l->tlp_is_rexmit = last && wi_tcp_retransmit_probe(c, last) == 0;
         if (l->packets_out > before || l->tlp_is_rexmit) {
-            l->tlp_on = true;
+            l->tlp_on = l->tlp_unsampled = true;
             l->tlp_high = c->snd_nxt;
             wi_tcp_stop_rtx(c); /* the RTO counts from now */
         }

@@ -312,6 +312,8 @@ static bool leave_recovery(struct wi_tcp_conn *c)
 {
     if (may_undo(c))
         undo_reduction(c, false);
+    else if (c->loss.rack_reo_persist > 0)
+        c->loss.rack_reo_persist--; /* RFC 8985 6.2 step 4 */
     if (must_wait_at_edge(c))
         return true;
     set_ca(c, WI_TCP_CA_OPEN);

@@ -97,6 +97,7 @@ void wi_tcp_rtt_sample(struct wi_tcp_conn *c, uint32_t us)
     if (c->rtt.srtt_us8 == 0)
         c->rtt.srtt_us8 = 1;
     set_rto(c);
+    c->loss.tlp_unsampled = false;
     c->rtt.backoff = 0; /* RFC 6298 5.7's end of back-off: Linux ends it with a fresh sample */
     wi_tcp_event_rtt(c, WEIR_US((weir_ns)us));
 }

@@ -290,7 +290,7 @@ bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *, const struct wi_tcp_rec *
 void wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
 
 /* Widen the reordering window by the DSACKs of an ACK, or let it fall back. */
-void wi_tcp_rack_note_dsack(struct wi_tcp_conn *, uint32_t prior_delivered);
+void wi_tcp_rack_note_dsack(struct wi_tcp_conn *, const struct wi_tcp_rate *);
 void wi_tcp_rack_fire(struct wi_tcp_conn *);
 
 /* Arm the probe timer in place of the RTO; from_now: the RTO would be armed anew as well. False: no probe is due. */
