@@ -60,6 +60,7 @@ struct peer {
     const uint8_t *file;
     size_t file_len;
     bool has_link;
+    enum weir_link_type type;
     struct wio_impair impair[2];
     struct wio_line line[2]; /* up: to the kernel */
     uint64_t turns;
@@ -103,9 +104,12 @@ static void give_up(const char *what, const char *why)
 
 static void hold(struct peer *p, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
 {
-    struct wio_passage pass = wio_impair_pass(&p->impair[dir], pkt->len, now, 0);
+    bool is_ect = wio_ecn_of(pkt, p->type) != 0;
+    struct wio_passage pass = wio_impair_pass(&p->impair[dir], pkt->len, now, 0, is_ect);
+    if (pass.is_marked && is_ect && !pass.drop)
+        pkt = wio_ecn_mark(pkt, p->type);
     struct wio_held held = {pkt, pass.due, ++p->turns};
-    if (pass.drop || !wio_line_push(&p->line[dir], &held))
+    if (pkt && (pass.drop || !wio_line_push(&p->line[dir], &held)))
         weir_pkt_unref(pkt);
 }
 
@@ -415,6 +419,7 @@ static void make_host(struct peer *p, enum weir_link_type type, uint32_t mtu)
     struct weir_netif_config nc = {
         .name = "tap", .type = type, .mac = {2, 0, 0, 0, 9, 2}, .mtu = mtu, .caps = wio_tap_caps(p->tap)};
     struct weir_addr v4 = weir_addr_v4(10, 9, 0, 2), v6 = {{0xfd, 0x09, [15] = 2}};
+    p->type = type;
     p->w = weir_new(&wc);
     if (!p->w)
         give_up("stack", "no memory");

@@ -168,6 +168,7 @@
     X(LINK_LOSS, "lost by the impaired link")                                                                \
     X(LINK_QUEUE_FULL, "the link's queue is full")                                                           \
     X(LINK_POLICED, "beyond the link's policer")                                                             \
+    X(LINK_AQM, "dropped by the link's queue management: it waits too long, and can't be marked")           \
     X(LINK_SCRIPT, "dropped by the link's script")                                                           \
     X(LINK_MTU, "larger than the link's MTU")
 /* clang-format on */

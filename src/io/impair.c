@@ -4,15 +4,17 @@
  */
 #include "io/impair.h"
 
-#define BUCKET_BYTES 32768
-#define SAMPLE_ONE   65536 /* a jitter sample is in 1/65536 of the configured jitter */
+#define BUCKET_BYTES   32768
+#define CODEL_INTERVAL WEIR_MS(100) /* RFC 8289 4.2 */
+#define CE_STREAM      1000         /* apart from the others, which keep their numbers */
+#define SAMPLE_ONE     65536        /* a jitter sample is in 1/65536 of the configured jitter */
 
 enum stream { LOSS, REORDER, DUP, CORRUPT, WHERE, JITTER, STREAM_N };
 
 bool wio_dir_is_clean(const struct wio_dir_config *c)
 {
     return c->rate_bps == 0 && c->delay == 0 && c->jitter == 0 && c->loss == 0 && c->reorder == 0 &&
-           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0 && c->police_bps == 0;
+           c->duplicate == 0 && c->corrupt == 0 && c->queue_bytes == 0 && c->police_bps == 0 && c->ce == 0;
 }
 
 bool wio_link_is_clean(const struct wio_link_config *c)
@@ -27,6 +29,9 @@ void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, u
         m->cfg.queue_bytes = UINT64_C(1000) * mtu;
     if (m->cfg.bucket_bytes == 0)
         m->cfg.bucket_bytes = BUCKET_BYTES;
+    if (m->cfg.codel_interval == 0)
+        m->cfg.codel_interval = CODEL_INTERVAL;
+    m->mtu = mtu;
     m->burst_leave = m->burst_enter = 0;
     if (cfg->burst_milli >= 1000 && cfg->loss < WIO_PROB_ONE) {
         /* Runs of mean length b leave the bad state with 1/b; entering so that loss / (1 - loss) is the ratio of the
@@ -48,6 +53,7 @@ void wio_impair_init(struct wio_impair *m, const struct wio_dir_config *cfg, uin
     wio_rng_init(&m->corrupt_rng, seed, base + CORRUPT);
     wio_rng_init(&m->where_rng, seed, base + WHERE);
     wio_rng_init(&m->jitter_rng, seed, base + JITTER);
+    wio_rng_init(&m->ce_rng, seed, CE_STREAM + (uint64_t)dir);
     wio_impair_config(m, cfg, mtu);
 }
 
@@ -139,26 +145,51 @@ static weir_ns shifted(weir_ns due, int64_t more, weir_ns sent)
     return more < 0 && due < sent + (weir_ns)-more ? sent : due + (weir_ns)more;
 }
 
-struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns now, int64_t more)
+/* A packet that comes to the transmitter's queue now and will be at its head at `start`. */
+static enum wio_aqm_fate manage_queue(struct wio_impair *m, weir_ns start, weir_ns now, bool is_ect)
+{
+    const struct wio_dir_config *c = &m->cfg;
+    weir_ns wait = start - now;
+    bool is_marked =
+        (c->ecn_bytes && wait > transmit_time(c->ecn_bytes, c->rate_bps)) || (c->ecn_wait && wait > c->ecn_wait);
+    if (c->codel_target) {
+        weir_ns one = transmit_time(m->mtu, c->rate_bps); /* RFC 8289 5.6: a queue of one packet does not stand */
+        weir_ns target = c->codel_target > one ? c->codel_target : one;
+        enum wio_aqm_fate fate = wio_codel_judge(&m->codel, start, wait, target, c->codel_interval, is_ect);
+        if (fate != WIO_AQM_PASS)
+            return fate;
+    }
+    return is_marked && is_ect ? WIO_AQM_MARK : WIO_AQM_PASS;
+}
+
+struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns now, int64_t more, bool is_ect)
 {
     if (is_policed(m, len, now))
         return (struct wio_passage){.drop = WEIR_DROP_LINK_POLICED};
     weir_ns sent = now;
+    bool is_marked = m->cfg.ce > 0 && wio_rng_chance(&m->ce_rng, m->cfg.ce) && is_ect;
     if (m->cfg.rate_bps > 0) {
         weir_ns takes = transmit_time(len, m->cfg.rate_bps);
         bool is_idle = m->busy_until <= now;
         weir_ns start = is_idle ? now : m->busy_until;
         if (!is_idle && start - now + takes > transmit_time(m->cfg.queue_bytes, m->cfg.rate_bps))
             return (struct wio_passage){.drop = WEIR_DROP_LINK_QUEUE_FULL};
+        enum wio_aqm_fate fate = manage_queue(m, start, now, is_ect);
+        if (fate == WIO_AQM_DROP)
+            return (struct wio_passage){.drop = WEIR_DROP_LINK_AQM};
+        is_marked = is_marked || fate == WIO_AQM_MARK;
         m->busy_until = sent = start + takes;
     }
     if (skips_delay(m))
-        return (struct wio_passage){
-            .due = shifted(sent, more, sent), .plain_due = sent + m->cfg.delay, .skips_delay = true};
+        return (struct wio_passage){.due = shifted(sent, more, sent),
+                                    .plain_due = sent + m->cfg.delay,
+                                    .skips_delay = true,
+                                    .is_marked = is_marked};
     weir_ns due = sent + propagation(m);
     if (m->cfg.rate_bps > 0 && due < m->last_due)
         due = m->last_due;
     if (due > m->last_due)
         m->last_due = due;
-    return (struct wio_passage){.due = shifted(due, more, sent), .plain_due = sent + m->cfg.delay};
+    return (struct wio_passage){
+        .due = shifted(due, more, sent), .plain_due = sent + m->cfg.delay, .is_marked = is_marked};
 }

@@ -7,12 +7,15 @@
 #ifndef WIO_IMPAIR_H
 #define WIO_IMPAIR_H
 
+#include "io/aqm.h"
 #include "io/link.h"
 #include "io/rng.h"
 
 struct wio_impair {
     struct wio_dir_config cfg;
-    struct wio_rng loss_rng, reorder_rng, dup_rng, corrupt_rng, where_rng, jitter_rng;
+    struct wio_rng loss_rng, reorder_rng, dup_rng, corrupt_rng, where_rng, jitter_rng, ce_rng;
+    struct wio_codel codel;
+    uint32_t mtu;
     uint32_t burst_enter, burst_leave; /* Gilbert-Elliott: probabilities good to bad, bad to good */
     bool is_bad;
     uint32_t reorder_wait; /* packets since the last that skipped the delay */
@@ -25,6 +28,7 @@ struct wio_impair {
 /* When a packet arrives, or that it does not. */
 struct wio_passage {
     enum weir_drop drop;
+    bool is_marked; /* with Congestion Experienced */
     weir_ns due;
     weir_ns plain_due; /* without jitter, reordering and rules */
     bool skips_delay;
@@ -42,7 +46,7 @@ bool wio_impair_corrupt(struct wio_impair *);
 uint32_t wio_impair_bit(struct wio_impair *, uint32_t bits); /* which one to flip, below `bits` */
 
 /* Police, queue, transmit and propagate a packet of `len` bytes that is sent now. more: added to its delay by a rule.
- */
-struct wio_passage wio_impair_pass(struct wio_impair *, uint32_t len, weir_ns now, int64_t more);
+ * is_ect: it may be marked. */
+struct wio_passage wio_impair_pass(struct wio_impair *, uint32_t len, weir_ns now, int64_t more, bool is_ect);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "io/link.h"
 
+#include "io/aqm.h"
 #include "io/impair.h"
 #include "io/line.h"
 #include "io/script.h"
@@ -137,26 +138,40 @@ static struct weir_pkt *corrupt(struct direction *d, struct weir_pkt *p)
     return q;
 }
 
-/* Put one copy on its way; takes its reference where it returns WEIR_DROP_NONE. */
-static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now, int64_t more,
-                             struct wio_link_note *note)
+static uint64_t *drop_counter(struct direction *d, enum weir_drop why)
 {
+    if (why == WEIR_DROP_LINK_POLICED)
+        return &d->stats.policed;
+    return why == WEIR_DROP_LINK_AQM ? &d->stats.queue_managed : &d->stats.queue_full;
+}
+
+/* Put one copy on its way. Its reference stays the caller's where it is dropped. */
+static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt **pkt, weir_ns now,
+                             const struct wio_verdict *v, struct wio_link_note *note)
+{
+    struct weir_pkt *p = *pkt;
     if (d->line.bytes + p->len > d->hold_max_bytes) {
         *(d->is_hold_queue ? &d->stats.queue_full : &d->stats.hold_full) += 1;
         return WEIR_DROP_LINK_QUEUE_FULL;
     }
-    struct wio_passage pass = wio_impair_pass(&d->impair, p->len, now, more);
+    unsigned ecn = d->is_clean ? 0 : wio_ecn_of(p, l->type);
+    struct wio_passage pass = wio_impair_pass(&d->impair, p->len, now, v->delay, ecn != 0);
     if (pass.drop) {
-        *(pass.drop == WEIR_DROP_LINK_POLICED ? &d->stats.policed : &d->stats.queue_full) += 1;
+        *drop_counter(d, pass.drop) += 1;
         return pass.drop;
     }
+    bool is_marked = (pass.is_marked || v->is_marked) && ecn != 0 && ecn != 3;
+    if (is_marked)
+        *pkt = p = wio_ecn_mark(p, l->type);
     struct wio_held held = {p, pass.due, ++l->turns};
-    if (d->is_clean && l->caps)
+    if (p && d->is_clean && l->caps)
         p->flags |= WEIR_PKT_CSUM_OK; /* nothing on the way could break it */
-    if (!wio_line_push(&d->line, &held)) {
+    if (!p || !wio_line_push(&d->line, &held)) {
         d->stats.no_memory++;
         return WEIR_DROP_NO_MEMORY;
     }
+    d->stats.ce_marked += is_marked;
+    note->is_marked = is_marked;
     note->due = pass.due;
     note->plain_due = pass.plain_due;
     if (pass.due < d->latest_due) {
@@ -186,8 +201,8 @@ static enum weir_drop send_copy(struct wio_link *l, struct direction *d, struct 
         d->stats.corrupted++;
         note->is_corrupted = true;
     }
-    enum weir_drop why = launch(l, d, p, now, v->delay, note);
-    if (why)
+    enum weir_drop why = launch(l, d, &p, now, v, note);
+    if (why && p)
         weir_pkt_unref(p);
     return why;
 }
@@ -229,7 +244,7 @@ static void send_packet(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p
     d->stats.sent_pkts++;
     d->stats.sent_bytes += p->len;
     if (d->is_clean) {
-        note.drop = launch(l, d, p, now, 0, &note);
+        note.drop = launch(l, d, &p, now, &(struct wio_verdict){0}, &note);
         if (note.drop)
             weir_pkt_unref(p);
     } else if (p->len > l->frame_max) {

@@ -6,7 +6,7 @@
  * and the seed alone, never from a clock, so a run in virtual time and one in real time lose the same packets.
  *
  * A direction works in this order: the script's rules, duplication, loss, corruption, the policer, the queue before the
- * transmitter (rate, tail drop), propagation (delay, jitter, reordering).
+ * transmitter (rate, marking, tail drop), propagation (delay, jitter, reordering).
  *
  * Both stacks, and the link, belong to one thread: packets cross from one to the other by reference.
  */
@@ -38,13 +38,18 @@ struct wio_dir_config {
     uint32_t reorder;     /* probability that a packet at its turn skips the delay */
     uint32_t reorder_gap; /* turns are every gap-th packet; 0 counts as 1: every packet */
     uint32_t duplicate;
-    uint32_t corrupt;        /* one bit, anywhere in the packet */
-    uint64_t police_bps;     /* a token bucket before the queue drops what is beyond this rate; 0: none */
-    uint64_t bucket_bytes;   /* its depth; 0: 32 KiB */
+    uint32_t corrupt;      /* one bit, anywhere in the packet */
+    uint64_t police_bps;   /* a token bucket before the queue drops what is beyond this rate; 0: none */
+    uint64_t bucket_bytes; /* its depth; 0: 32 KiB */
+    uint64_t ecn_bytes; /* packets that find more than this before the transmitter are marked; 0: none. Wants a rate */
+    weir_ns ecn_wait;   /* those that will wait for longer than this are; 0: none. Wants a rate */
+    weir_ns codel_target;   /* CoDel (RFC 8289) marks, and drops what can't be marked; 0: off. Wants a rate */
+    weir_ns codel_interval; /* 0: 100 ms */
+    uint32_t ce; /* probability that a packet that may be marked is; only ECT ones are marked by any of these */
     uint64_t hold_max_bytes; /* what may be under way at once; more is dropped (HOLD_FULL). 0: 256 MiB */
 };
 
-enum wio_action { WIO_DROP, WIO_DELAY, WIO_DUP, WIO_CORRUPT };
+enum wio_action { WIO_DROP, WIO_DELAY, WIO_DUP, WIO_CORRUPT, WIO_MARK, WIO_ACTION_N };
 
 /* What a rule counts. A segment may be of several sorts: the last data with FIN is DATA and FIN. */
 enum wio_match {
@@ -90,7 +95,8 @@ struct wio_link_stats {
     uint64_t lost, scripted; /* lost: at random; scripted: dropped by a rule */
     uint64_t reordered;      /* arrive before a packet sent earlier: reorder=, jitter, a rule's delay of the other */
     uint64_t duplicated, corrupted;
-    uint64_t policed, queue_full, hold_full, no_memory, too_big; /* dropped */
+    uint64_t ce_marked; /* Congestion Experienced set on the way */
+    uint64_t policed, queue_managed, queue_full, hold_full, no_memory, too_big; /* dropped */
 };
 
 /* What the link did. A packet that is sent gives one SENT, with its fate in it, and a DELIVERED for each copy that
@@ -102,6 +108,7 @@ struct wio_link_note {
     const struct weir_pkt *pkt;                     /* SENT: as its sender made it; DELIVERED: as it arrives */
     enum weir_drop drop;                            /* SENT: WEIR_DROP_NONE, or why it will not arrive */
     bool is_duplicated, is_corrupted, is_reordered; /* SENT */
+    bool is_marked;                                 /* SENT: arrives with Congestion Experienced, and left without */
     weir_ns due;                                    /* SENT: when it will arrive; not valid for a drop */
     weir_ns plain_due;                              /* SENT: the same without jitter, reordering and rules */
 };
@@ -158,7 +165,8 @@ void wio_link_set_tap(struct wio_link *, void (*tap)(void *ctx, const struct wio
 /* What the rules, or a judge, want of a packet. */
 struct wio_verdict {
     bool is_dropped, is_duplicated, is_corrupted;
-    int64_t delay; /* more than the link's own, nanoseconds; less where negative, but never before it is sent */
+    bool is_marked; /* with Congestion Experienced, if it may be */
+    int64_t delay;  /* more than the link's own, nanoseconds; less where negative, but never before it is sent */
 };
 
 /*

@@ -14,7 +14,7 @@
 #define TOKENS_MAX 12
 #define FORM       "a rule is ACTION PACKET NUMBER [of conn N] [up|down], as in \"drop data 3 of conn 1\""
 
-static const char *const actions[] = {"drop", "delay", "dup", "corrupt"};
+static const char *const actions[] = {"drop", "delay", "dup", "corrupt", "mark"};
 static const char *const matches[] = {"pkt", "syn", "synack", "data", "fin", "rst", "ack", "udp", "other"};
 
 struct token {
@@ -164,9 +164,9 @@ static int parse_rule(struct parse *p)
 {
     if (p->n < 2)
         return fail(p, p->n ? &p->tokens[0] : NULL, "not a whole rule");
-    size_t action = choose(&p->tokens[0], actions, 4), match = choose(&p->tokens[1], matches, WIO_MATCH_N);
-    if (action == 4)
-        return fail_choice(p, &p->tokens[0], "action", actions, 4);
+    size_t action = choose(&p->tokens[0], actions, WIO_ACTION_N), match = choose(&p->tokens[1], matches, WIO_MATCH_N);
+    if (action == WIO_ACTION_N)
+        return fail_choice(p, &p->tokens[0], "action", actions, WIO_ACTION_N);
     if (match == WIO_MATCH_N)
         return fail_choice(p, &p->tokens[1], "packet", matches, WIO_MATCH_N);
     p->rule.action = (enum wio_action)action;

@@ -42,12 +42,17 @@ static const struct word words[] = {
     {"corrupt", "corrupt=0.1%", WIO_UNIT_PERCENT, 0, WIO_PROB_ONE, MEMBER(corrupt)},
     {"police", "police=10mbit", WIO_UNIT_RATE, 8, UINT64_C(10000000000000), MEMBER(police_bps)},
     {"bucket", "bucket=32k", WIO_UNIT_SIZE, 1, UINT64_C(1) << 40, MEMBER(bucket_bytes)},
+    {"ecn", "ecn=30k", WIO_UNIT_SIZE, 1, UINT64_C(1) << 40, MEMBER(ecn_bytes)},
+    {"ecn", "ecn=1ms", WIO_UNIT_TIME, 0, WIO_SPEC_TIME_MAX, MEMBER(ecn_wait)},
+    {"codel", "codel=5ms", WIO_UNIT_TIME, 0, WIO_SPEC_TIME_MAX, MEMBER(codel_target)},
+    {"interval", "interval=100ms", WIO_UNIT_TIME, 0, WIO_SPEC_TIME_MAX, MEMBER(codel_interval)},
+    {"ce", "ce=1%", WIO_UNIT_PERCENT, 0, WIO_PROB_ONE, MEMBER(ce)},
 };
 #define WORD_N (sizeof words / sizeof words[0])
 
-static const char *const names[] = {"rate",   "queue",  "delay",   "jitter", "jitter-corr", "dist",
-                                    "loss",   "burst",  "reorder", "gap",    "dup",         "corrupt",
-                                    "police", "bucket", "drop",    "rule",   "script",      "clean"};
+static const char *const names[] = {"rate",     "queue", "delay", "jitter",  "jitter-corr", "dist",   "loss", "burst",
+                                    "reorder",  "gap",   "dup",   "corrupt", "police",      "bucket", "ecn",  "codel",
+                                    "interval", "ce",    "drop",  "rule",    "script",      "clean"};
 #define NAME_N (sizeof names / sizeof names[0])
 
 /* A specification being read. */
@@ -122,6 +127,20 @@ static int read_value(struct parse *p, const struct word *w)
         if (p->dirs & 1u << dir)
             store(&p->cfg.dir[dir], w, v);
     return 0;
+}
+
+/* ecn=30k or ecn=1ms: so many bytes, or so long a wait. Either takes the other's place. */
+static int read_ecn(struct parse *p, const struct word *size, const struct word *time)
+{
+    uint64_t v;
+    bool is_size = wio_unit_parse(WIO_UNIT_SIZE, p->value, p->value_len, &v);
+    if (!is_size && !wio_unit_parse(WIO_UNIT_TIME, p->value, p->value_len, &v))
+        return fail(p, "\"%.*s\" is neither a size nor a time; write it as %s or %s", wio_shown(p->value_len), p->value,
+                    size->example, time->example);
+    for (int dir = 0; dir < 2; dir++)
+        if (p->dirs & 1u << dir)
+            store(&p->cfg.dir[dir], is_size ? time : size, 0);
+    return read_value(p, is_size ? size : time);
 }
 
 static int read_dist(struct parse *p)
@@ -236,7 +255,7 @@ static int read_word(struct parse *p)
         return fail(p, "wants a value, as in %s", example);
     for (size_t i = 0; i < WORD_N; i++)
         if (is_named(p, words[i].name))
-            return read_value(p, &words[i]);
+            return is_named(p, "ecn") ? read_ecn(p, &words[i], &words[i + 1]) : read_value(p, &words[i]);
     if (is_named(p, "dist"))
         return read_dist(p);
     if (is_named(p, "drop"))
@@ -268,6 +287,22 @@ static bool next_word(struct parse *p, const char **text)
     return p->word_len > 0;
 }
 
+/* Marking looks at the queue before the transmitter, so there must be one. */
+static int check_marking(const struct wio_dir_config *d, char *err, size_t err_cap)
+{
+    const char *word = d->ecn_bytes || d->ecn_wait ? "ecn" : d->codel_target ? "codel" : NULL;
+    if (word && d->rate_bps == 0) {
+        snprintf(err, err_cap, "\"%s\": marks by the queue before the transmitter, so it wants one; add rate=10mbit",
+                 word);
+        return -WEIR_EINVAL;
+    }
+    if (d->codel_interval && d->codel_target == 0) {
+        snprintf(err, err_cap, "\"interval\": is CoDel's, so it wants its target; add codel=5ms");
+        return -WEIR_EINVAL;
+    }
+    return 0;
+}
+
 /* What only shows once all words are there. */
 static int check_whole(const struct wio_link_config *cfg, char *err, size_t err_cap)
 {
@@ -285,6 +320,8 @@ static int check_whole(const struct wio_link_config *cfg, char *err, size_t err_
             snprintf(err, err_cap, "\"bucket\": is the policer's, so it wants one; add police=10mbit");
             return -WEIR_EINVAL;
         }
+        if (check_marking(d, err, err_cap) != 0)
+            return -WEIR_EINVAL;
         /* Runs of mean length b with at least one packet between them lose at most b in b + 1. */
         uint64_t most = (uint64_t)d->burst_milli * WIO_PROB_ONE / (d->burst_milli + 1000u);
         if (d->burst_milli && d->loss < WIO_PROB_ONE && d->loss > most) {

@@ -129,6 +129,8 @@ struct wio_verdict wio_script_judge(struct wio_script *s, const struct weir_pkt 
         case WIO_DROP: v.is_dropped = true; break;
         case WIO_DUP: v.is_duplicated = true; break;
         case WIO_CORRUPT: v.is_corrupted = true; break;
+        case WIO_MARK: v.is_marked = true; break;
+        case WIO_ACTION_N: break;
         case WIO_DELAY: v.delay += (int64_t)r->delay; break;
         }
     }

@@ -74,6 +74,8 @@ static void add_fate(const struct wio_link_note *note, char *buf, size_t cap)
         add(buf, cap, "duplicated by the link");
     if (note->is_corrupted)
         add(buf, cap, "one bit changed by the link");
+    if (note->is_marked)
+        add(buf, cap, "marked by the link: congestion experienced");
     if (note->is_reordered && !note->drop)
         add(buf, cap, "overtakes an earlier packet");
 }

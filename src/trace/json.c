@@ -255,7 +255,8 @@ void wtr_json_event(struct wtr_json *j, const char *host, const struct weir_even
 
 void wtr_json_link(struct wtr_json *j, const char *link, const struct wio_link_note *note, enum weir_link_type type)
 {
-    if (note->what != WIO_NOTE_SENT || !(note->drop || note->is_duplicated || note->is_corrupted || note->is_reordered))
+    if (note->what != WIO_NOTE_SENT ||
+        !(note->drop || note->is_duplicated || note->is_corrupted || note->is_marked || note->is_reordered))
         return;
     struct wio_frame f = wio_frame_look(note->pkt, type);
     begin(j, note->at, "link");
@@ -265,6 +266,7 @@ void wtr_json_link(struct wtr_json *j, const char *link, const struct wio_link_n
         text(j, "drop", weir_drop_name(note->drop));
     boolean(j, "duplicated", note->is_duplicated);
     boolean(j, "corrupted", note->is_corrupted);
+    boolean(j, "ce", note->is_marked);
     boolean(j, "reordered", note->is_reordered);
     number(j, "bytes", note->pkt->len);
     number(j, "serial", note->pkt->serial);

@@ -70,7 +70,7 @@ static void test_impair_another_word_leaves_the_losses_alone(void **state)
         bool lost = wio_impair_lose(&a);
         assert_int_equal(lost, wio_impair_lose(&b));
         wio_impair_corrupt(&b);
-        wio_impair_pass(&b, 100, WEIR_MS(i), 0);
+        wio_impair_pass(&b, 100, WEIR_MS(i), 0, false);
     }
 }
 
@@ -96,7 +96,7 @@ static void test_impair_jitter_stays_in_its_bounds(void **state)
     struct wio_impair m = impaired((struct wio_dir_config){.delay = WEIR_MS(20), .jitter = WEIR_MS(5)}, 2);
     weir_ns sum = 0, least = WEIR_NEVER, most = 0;
     for (unsigned i = 0; i < N; i++) {
-        weir_ns due = wio_impair_pass(&m, 100, 0, 0).due;
+        weir_ns due = wio_impair_pass(&m, 100, 0, 0, false).due;
         least = due < least ? due : least;
         most = due > most ? due : most;
         sum += due / 1000;
@@ -113,7 +113,7 @@ static void test_impair_normal_jitter_has_its_deviation(void **state)
         impaired((struct wio_dir_config){.delay = WEIR_MS(100), .jitter = WEIR_MS(5), .dist = WIO_DIST_NORMAL}, 2);
     unsigned within = 0;
     for (unsigned i = 0; i < N; i++) {
-        weir_ns due = wio_impair_pass(&m, 100, 0, 0).due;
+        weir_ns due = wio_impair_pass(&m, 100, 0, 0, false).due;
         within += due >= WEIR_MS(95) && due <= WEIR_MS(105);
     }
     assert_in_range(within, 67000, 69600); /* 68.3 % lie within one deviation */
@@ -127,7 +127,7 @@ static void test_impair_rate_spaces_packets_and_keeps_their_order(void **state)
         2);
     weir_ns last = 0;
     for (unsigned i = 0; i < 60; i++) {
-        struct wio_passage p = wio_impair_pass(&m, 1000, 0, 0); /* 1 ms each */
+        struct wio_passage p = wio_impair_pass(&m, 1000, 0, 0, false); /* 1 ms each */
         assert_int_equal(p.drop, WEIR_DROP_NONE);
         assert_true(p.due >= last);
         assert_true(p.due >= WEIR_MS(i + 1));
@@ -140,10 +140,10 @@ static void test_impair_full_queue_drops_the_tail(void **state)
     (void)state;
     struct wio_impair m = impaired((struct wio_dir_config){.rate_bps = 8000000, .queue_bytes = 3000}, 2);
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).due, WEIR_MS(i + 1));
-    assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).drop, WEIR_DROP_LINK_QUEUE_FULL);
-    assert_int_equal(wio_impair_pass(&m, 1000, WEIR_MS(1), 0).due, WEIR_MS(4));       /* one has left */
-    assert_int_equal(wio_impair_pass(&m, 9000, WEIR_MS(20), 0).drop, WEIR_DROP_NONE); /* idle: any packet goes */
+        assert_int_equal(wio_impair_pass(&m, 1000, 0, 0, false).due, WEIR_MS(i + 1));
+    assert_int_equal(wio_impair_pass(&m, 1000, 0, 0, false).drop, WEIR_DROP_LINK_QUEUE_FULL);
+    assert_int_equal(wio_impair_pass(&m, 1000, WEIR_MS(1), 0, false).due, WEIR_MS(4));       /* one has left */
+    assert_int_equal(wio_impair_pass(&m, 9000, WEIR_MS(20), 0, false).drop, WEIR_DROP_NONE); /* idle: any packet goes */
 }
 
 static void test_impair_policer_drops_what_is_beyond_its_bucket(void **state)
@@ -151,13 +151,15 @@ static void test_impair_policer_drops_what_is_beyond_its_bucket(void **state)
     (void)state;
     struct wio_impair m = impaired((struct wio_dir_config){.police_bps = 8000000, .bucket_bytes = 3000}, 2);
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).due, 0); /* the bucket was full, and nothing is delayed */
-    assert_int_equal(wio_impair_pass(&m, 1000, 0, 0).drop, WEIR_DROP_LINK_POLICED);
-    assert_int_equal(wio_impair_pass(&m, 1000, WEIR_MS(1), 0).drop, WEIR_DROP_NONE); /* 1,000 bytes a millisecond */
-    assert_int_equal(wio_impair_pass(&m, 1, WEIR_MS(1), 0).drop, WEIR_DROP_LINK_POLICED);
+        assert_int_equal(wio_impair_pass(&m, 1000, 0, 0, false).due,
+                         0); /* the bucket was full, and nothing is delayed */
+    assert_int_equal(wio_impair_pass(&m, 1000, 0, 0, false).drop, WEIR_DROP_LINK_POLICED);
+    assert_int_equal(wio_impair_pass(&m, 1000, WEIR_MS(1), 0, false).drop,
+                     WEIR_DROP_NONE); /* 1,000 bytes a millisecond */
+    assert_int_equal(wio_impair_pass(&m, 1, WEIR_MS(1), 0, false).drop, WEIR_DROP_LINK_POLICED);
     unsigned through = 0;
     for (unsigned i = 0; i < 10000; i++) /* ten times the rate */
-        through += wio_impair_pass(&m, 1000, WEIR_SEC(1) + WEIR_US(100) * i, 0).drop == WEIR_DROP_NONE;
+        through += wio_impair_pass(&m, 1000, WEIR_SEC(1) + WEIR_US(100) * i, 0, false).drop == WEIR_DROP_NONE;
     assert_int_equal(through, 1002); /* a second's worth and the bucket, less the last */
 }
 
@@ -165,9 +167,9 @@ static void test_impair_negative_shift_never_arrives_before_it_is_sent(void **st
 {
     (void)state;
     struct wio_impair m = impaired((struct wio_dir_config){.delay = WEIR_MS(10)}, 2);
-    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(4)).due, WEIR_MS(11));
-    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40)).due, WEIR_MS(5));
-    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40)).plain_due, WEIR_MS(15));
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(4), false).due, WEIR_MS(11));
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40), false).due, WEIR_MS(5));
+    assert_int_equal(wio_impair_pass(&m, 100, WEIR_MS(5), -(int64_t)WEIR_MS(40), false).plain_due, WEIR_MS(15));
 }
 
 static void test_impair_reorder_skips_the_delay_at_each_gap(void **state)
@@ -176,7 +178,7 @@ static void test_impair_reorder_skips_the_delay_at_each_gap(void **state)
     struct wio_impair m =
         impaired((struct wio_dir_config){.delay = WEIR_MS(10), .reorder = WIO_PROB_ONE, .reorder_gap = 5}, 2);
     for (unsigned i = 0; i < 50; i++) {
-        struct wio_passage p = wio_impair_pass(&m, 100, 0, 0);
+        struct wio_passage p = wio_impair_pass(&m, 100, 0, 0, false);
         assert_int_equal(p.skips_delay, i % 5 == 4);
         assert_int_equal(p.due, i % 5 == 4 ? 0 : WEIR_MS(10));
     }
@@ -192,7 +194,7 @@ static void test_impair_correlated_jitter_changes_slowly(void **state)
         struct wio_impair m = impaired(c, 4);
         weir_ns last = WEIR_MS(50);
         for (unsigned i = 0; i < 10000; i++) {
-            weir_ns due = wio_impair_pass(&m, 100, 0, 0).due;
+            weir_ns due = wio_impair_pass(&m, 100, 0, 0, false).due;
             steps[round] += due > last ? due - last : last - due;
             last = due;
         }

@@ -28,9 +28,9 @@ static void assert_refused(const char *text, const char *says)
 static void test_spec_every_word_reaches_both_directions(void **state)
 {
     (void)state;
-    struct wio_link_config c =
-        parsed("rate=10mbit delay=40ms jitter=5ms loss=1% burst=3 reorder=2% dup=1% "
-               "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal police=9mbit bucket=8k");
+    struct wio_link_config c = parsed("rate=10mbit delay=40ms jitter=5ms loss=1% burst=3 reorder=2% dup=1% "
+                                      "corrupt=0.1% queue=64k gap=4 jitter-corr=25% dist=normal police=9mbit bucket=8k "
+                                      "ecn=30k codel=5ms interval=50ms ce=2%");
 
     for (int dir = 0; dir < 2; dir++) {
         const struct wio_dir_config *d = &c.dir[dir];
@@ -48,6 +48,11 @@ static void test_spec_every_word_reaches_both_directions(void **state)
         assert_int_equal(d->dist, WIO_DIST_NORMAL);
         assert_int_equal(d->police_bps, 9000000);
         assert_int_equal(d->bucket_bytes, 8192);
+        assert_int_equal(d->ecn_bytes, 30720);
+        assert_int_equal(d->ecn_wait, 0);
+        assert_int_equal(d->codel_target, WEIR_MS(5));
+        assert_int_equal(d->codel_interval, WEIR_MS(50));
+        assert_int_equal(d->ce, 20000000);
     }
 }
 
@@ -118,11 +123,18 @@ static void test_spec_wrong_words_are_named_with_the_right_form(void **state)
     assert_refused("reorder=2%", "add delay=10ms");
     assert_refused("burst=3", "add loss=1%");
     assert_refused("bucket=10k", "add police=10mbit");
+    assert_refused("ecn=30k", "add rate=10mbit");
+    assert_refused("up.rate=1mbit ecn=1ms", "\"ecn\": marks by the queue before the transmitter");
+    assert_refused("codel=5ms", "\"codel\": marks by the queue before the transmitter, so it wants one");
+    assert_refused("rate=1mbit interval=100ms", "add codel=5ms");
+    assert_refused("rate=1mbit ecn=high", "neither a size nor a time; write it as ecn=30k or ecn=1ms");
+    assert_refused("rate=1mbit ecn", "wants a value, as in ecn=30k");
+    assert_refused("ce=200%", "at most 100%");
     assert_refused("loss=80% burst=2", "at most 66.66%");
     assert_refused("script=/nonexistent/rules", "No such file");
     assert_refused("script=/dev/null", "can't read it");
     assert_refused("drop=dta:3", "\"dta\": no such packet; did you mean \"data\"?");
-    assert_refused("rule=lose:data:3", "\"lose\": no such action; there are drop, delay, dup, corrupt");
+    assert_refused("rule=lose:data:3", "\"lose\": no such action; there are drop, delay, dup, corrupt, mark");
     assert_refused("rule=delay:data:3", "by how much is missing");
     assert_refused("drop=data:0", "no number");
     assert_refused("drop=data:5-3", "no number");
@@ -202,6 +214,9 @@ static void test_spec_format_parses_to_the_same_link(void **state)
         ("rate=10mbit queue=64k delay=40ms jitter=5ms jitter-corr=25% loss=1% burst=2.5 reorder=2% gap=5 dup=1% "
          "corrupt=0.1% dist=normal"),
         "up.rate=1mbit down.rate=10mbit up.dist=normal",
+        "rate=10mbit ecn=30k ce=5%",
+        "rate=10mbit ecn=1ms",
+        "rate=1mbit down.codel=5ms down.interval=20ms rule=mark:data:3:conn:1",
         "queue=1500b delay=12345ns up.loss=0.0000001%",
         "rule=drop:data:3:conn:1 rule=delay:ack:5-7:30ms:up rule=dup:pkt:1-:every:3:down",
     };
