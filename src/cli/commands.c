@@ -8,11 +8,13 @@
 #include "drill/command_line.h"
 #include "io/units.h"
 #include "run/command.h"
+#include "trial/command.h"
 
 const struct wcl_command wcl_commands[] = {
     {"drill", "play TCP tests in packetdrill's language, in virtual time", wdr_drill_main},
     {"rfc", "print what the RFCs ask, and the test that proves it", wcl_rfc_main},
     {"run", "run a program with weir as its TCP/IP, over any link", wir_run_main},
+    {"sim", "simulate transfers over any link, by the thousand, each from a seed", wtl_sim_main},
 };
 const size_t wcl_commands_n = sizeof wcl_commands / sizeof wcl_commands[0];
 

@@ -116,6 +116,10 @@ static void do_write(struct wsim_end *e)
 static void take(struct wsim_end *e, const uint8_t *buf, size_t len)
 {
     static uint8_t want[PIECE_MAX];
+    weir_ns now = wsim_now(e->waiter.host->world);
+    if (now - e->last_at > e->stall)
+        e->stall = now - e->last_at;
+    e->last_at = now;
     fill(want, len, e->in_key, e->received);
     if (e->received + len > e->wanted)
         wsim_fail(e->waiter.host->world, "more bytes arrived than were sent");
@@ -253,6 +257,7 @@ static void init_end(struct wsim_flow *f, struct wsim_end *e, struct wsim_host *
     e->flow = f;
     e->plan = *plan;
     e->wanted = other->bytes;
+    e->last_at = f->began;
 }
 
 void wsim_flow_begin(struct wsim_flow *f, struct wsim_host *client, struct wsim_host *server,

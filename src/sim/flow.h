@@ -33,6 +33,7 @@ struct wsim_end {
     struct wsim_plan plan;
     uint64_t sent, received, wanted;
     uint64_t out_key, in_key; /* of the bytes */
+    weir_ns last_at, stall;   /* when bytes last came (or the flow began); the longest wait for them */
     bool is_read_paused, is_write_paused;
     bool is_open, is_shut, has_eof, is_closed;
     int err; /* that a call or SO_ERROR gave */

@@ -1,7 +1,8 @@
 /*
  * The same seed twice gives the same capture, byte for byte; another seed another one.
  */
-#include "scenario.h"
+#include "trial/play.h"
+#include "trial/scenario.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,15 +17,15 @@
 /* Play a seed into a capture and return its bytes. */
 static uint8_t *capture_of(uint64_t seed, size_t *len)
 {
-    char name[] = "/tmp/weir-replay-XXXXXX", err[512];
-    struct scenario s = scenario_draw(seed);
+    char name[] = "/tmp/weir-replay-XXXXXX";
+    struct wtl_scenario s = wtl_scenario_draw(seed);
+    struct wtl_outcome o;
     uint8_t *bytes = malloc(FILE_CAP);
     int fd = mkstemp(name);
     assert_true(fd >= 0);
     close(fd);
-    s.is_captured = true;
-    if (!scenario_play(&s, name, NULL, err, sizeof err))
-        fail_msg("seed %llu: %s", (unsigned long long)seed, err);
+    if (!wtl_play(&s, &(struct wtl_play_opts){.pcap = name}, &o))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, o.err);
     FILE *f = fopen(name, "rb");
     assert_non_null(f);
     *len = fread(bytes, 1, FILE_CAP, f);
@@ -36,7 +37,7 @@ static uint8_t *capture_of(uint64_t seed, size_t *len)
 static void test_replay_same_seed_gives_the_same_capture(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < SCENARIO_KIND_N; seed++) {
+    for (uint64_t seed = 0; seed < WTL_KIND_N; seed++) {
         size_t a_len, b_len;
         uint8_t *a = capture_of(seed, &a_len), *b = capture_of(seed, &b_len);
         assert_true(a_len > 1000);
@@ -63,12 +64,12 @@ static void test_replay_captures_are_well_formed(void **state)
     (void)state;
     if (system("command -v tshark >/dev/null") != 0)
         skip();
-    for (uint64_t seed = 0; seed < SCENARIO_KIND_N; seed++) {
-        char name[] = "/tmp/weir-replay-XXXXXX", err[512], command[512];
-        struct scenario s = scenario_draw(seed);
-        s.is_captured = true;
+    for (uint64_t seed = 0; seed < WTL_KIND_N; seed++) {
+        char name[] = "/tmp/weir-replay-XXXXXX", command[512];
+        struct wtl_scenario s = wtl_scenario_draw(seed);
+        struct wtl_outcome o;
         close(mkstemp(name));
-        assert_true(scenario_play(&s, name, NULL, err, sizeof err));
+        assert_true(wtl_play(&s, &(struct wtl_play_opts){.pcap = name}, &o));
         snprintf(command, sizeof command,
                  "test -z \"$(tshark -r %s -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -Y '(_ws.malformed || "
                  "tcp.checksum.status==0 || ip.checksum.status==0 || icmpv6.checksum.status==0) && "

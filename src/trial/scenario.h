@@ -1,17 +1,18 @@
 /*
  * A transfer between two hosts that follows from a seed: the link, the connections, how each end plays.
  */
-#ifndef SCENARIO_H
-#define SCENARIO_H
+#ifndef WTL_SCENARIO_H
+#define WTL_SCENARIO_H
 
 #include "sim/flow.h"
 
 #include <stdio.h>
 
-#define SCENARIO_FLOWS_MAX 4
+#define WTL_FLOWS_MAX 4
+#define WTL_CC_CAP    16
 
-/* Which impairment a seed is about: seed % SCENARIO_KIND_N. */
-#define SCENARIO_LIST(X)                                                                                               \
+/* Which impairment a seed is about: seed % WTL_KIND_N. */
+#define WTL_KIND_LIST(X)                                                                                               \
     X(CLEAN, "clean")                                                                                                  \
     X(DELAY, "delay")                                                                                                  \
     X(RATE, "rate")                                                                                                    \
@@ -23,30 +24,30 @@
     X(CORRUPT, "corrupt")                                                                                              \
     X(ALL, "all")
 
-#define SCENARIO_ENUM(name, text) SCENARIO_##name,
-enum scenario_kind { SCENARIO_LIST(SCENARIO_ENUM) SCENARIO_KIND_N };
-#undef SCENARIO_ENUM
+#define WTL_KIND_ENUM(name, text) WTL_##name,
+enum wtl_kind { WTL_KIND_LIST(WTL_KIND_ENUM) WTL_KIND_N };
+#undef WTL_KIND_ENUM
 
-struct scenario {
+struct wtl_scenario {
     uint64_t seed;
-    enum scenario_kind kind;
+    enum wtl_kind kind;
     int family;
     struct wio_link_config link;
+    char cc[WTL_CC_CAP]; /* congestion control of both hosts; "": the stack's default */
     unsigned flow_n;
-    struct wsim_plan client[SCENARIO_FLOWS_MAX], server[SCENARIO_FLOWS_MAX];
+    struct wsim_plan client[WTL_FLOWS_MAX], server[WTL_FLOWS_MAX];
     bool is_captured;
+    bool
+        is_steady; /* the client sends and the server reads as fast as they can: a pause is the network's, or a fault */
 };
 
-struct scenario scenario_draw(uint64_t seed);
-void scenario_print(const struct scenario *, FILE *);
+/* The scenario of a seed: anything goes. */
+struct wtl_scenario wtl_scenario_draw(uint64_t seed);
 
-/*
- * Play it to its end and check that all bytes came, both sides closed, and memory went back.
- *
- * pcap, story   where a capture and the connections' stories go; may be NULL
- *
- * Returns true, or false with what is wrong in err.
- */
-bool scenario_play(const struct scenario *, const char *pcap, FILE *story, char *err, size_t err_cap);
+/* One steady upload of `bytes` over that link. cc: NULL or "" for the stack's default; cut to WTL_CC_CAP. */
+struct wtl_scenario wtl_scenario_transfer(uint64_t seed, const struct wio_link_config *, const char *cc,
+                                          uint64_t bytes);
+
+void wtl_scenario_print(const struct wtl_scenario *, FILE *);
 
 #endif
