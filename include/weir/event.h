@@ -50,6 +50,7 @@ enum weir_tcp_state { WEIR_TCP_STATE_LIST(WEIR_TCP_STATE_ENUM) WEIR_TCP_STATE_N 
     X(PROBE_WINDOW, "zero-window probe")                                                                               \
     X(PROBE_KEEPALIVE, "keepalive probe")                                                                              \
     X(PROBE_TLP, "tail loss probe")                                                                                    \
+    X(PROBE_MTU, "path MTU probe")                                                                                     \
     X(REXMIT_RTO, "retransmit: timeout")                                                                               \
     X(REXMIT_DUPACK, "retransmit: duplicate ACKs")                                                                     \
     X(REXMIT_SACK, "retransmit: SACK hole")                                                                            \
@@ -82,6 +83,7 @@ enum weir_event_kind {
     WEIR_EV_DGRAM_IN,  /* a UDP datagram was received */
     WEIR_EV_ICMP_IN,   /* an ICMP error was accepted for a socket */
     WEIR_EV_CLOSE,     /* a connection's last event: its totals */
+    WEIR_EV_PMTU,      /* what a connection takes for the largest packet of its path changed, or a probe of it ended */
     WEIR_EV_KIND_N,
 };
 #define WEIR_EV_BIT(kind) (UINT64_C(1) << (kind))
@@ -184,6 +186,11 @@ struct weir_event {
             int err;        /* 0: an orderly close; else how it ended, an errno */
             bool is_active; /* we opened it */
         } close;
+        struct {
+            const char *cause; /* "probe answered", "probe lost", "packet too big", "black hole" … */
+            uint32_t size_before_bytes, size_bytes; /* IP packets */
+            uint32_t probe_bytes;                   /* of the probe under way, 0: none */
+        } pmtu;
     } u;
 };
 

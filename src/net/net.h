@@ -20,6 +20,7 @@ struct wi_dst {
     uint32_t generation;
     uint32_t mtu;      /* of the path: the route's, the interface's, or what PMTUD has learnt; IP packet bytes */
     uint32_t link_mtu; /* the interface's */
+    uint32_t adv_mtu;  /* the route's or the interface's: what peers may be told to send */
     uint32_t advmss;   /* from the route, 0: none */
     uint32_t initcwnd; /* from the route, 0: none */
     uint32_t caps;     /* the interface's, enum weir_netif_cap */

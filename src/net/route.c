@@ -211,7 +211,7 @@ static void route_local(struct wi_dst *out)
     out->netif = WI_NETIF_LOOPBACK;
     out->is_local = true;
     /* An IPv4 packet can't be longer than its length field says: 64 KiB of loopback are one byte too many. */
-    out->mtu = out->link_mtu = weir_addr_is_v4(&out->dst) ? UINT16_MAX : WI_LOOPBACK_MTU;
+    out->mtu = out->link_mtu = out->adv_mtu = weir_addr_is_v4(&out->dst) ? UINT16_MAX : WI_LOOPBACK_MTU;
     out->caps = WEIR_CAP_TSO | WEIR_CAP_TX_CSUM | WEIR_CAP_RX_CSUM;
     out->next_hop = out->dst;
 }
@@ -242,6 +242,7 @@ static int route_remote(const struct wi_net *net, int bound_if, struct wi_dst *o
     }
     if (wi_ra_mtu(netif) && !weir_addr_is_v4(&out->dst))
         out->mtu = wi_min_u32(out->mtu, wi_ra_mtu(netif));
+    out->adv_mtu = out->mtu;
     out->mtu = wi_pmtu_get(net, &out->dst, out->mtu);
     return 0;
 }

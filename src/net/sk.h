@@ -38,6 +38,16 @@ struct wi_sk_ops {
     int (*ioctl)(struct wi_sk *, enum weir_ioctl, int *value);
 };
 
+/* IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: Linux's IP_PMTUDISC_*, number for number. */
+enum wi_pmtudisc {
+    WI_PMTUDISC_DONT,      /* routers may fragment */
+    WI_PMTUDISC_WANT,      /* don't fragment what fits the path; what does not is fragmented here */
+    WI_PMTUDISC_DO,        /* never fragment */
+    WI_PMTUDISC_PROBE,     /* the same, up to the link's MTU, whatever is known of the path */
+    WI_PMTUDISC_INTERFACE, /* the link's MTU; routers may fragment, and what they say is not believed */
+    WI_PMTUDISC_OMIT,      /* the same, and what does not fit the link is fragmented here */
+};
+
 /* Socket options that the transports and the network layer read; src/sock sets them (those of SOL_SOCKET, SOL_IP,
  * SOL_IPV6). */
 struct wi_sk_opts {
@@ -49,7 +59,7 @@ struct wi_sk_opts {
     int16_t ttl;          /* -1: the default */
     int16_t mcast_ttl;    /* 1 by default */
     uint8_t tos;          /* or the traffic class */
-    uint8_t mtu_discover; /* IP_PMTUDISC_*: DONT 0, WANT 1, DO 2, PROBE 3 */
+    uint8_t mtu_discover; /* enum wi_pmtudisc */
     int32_t linger_s;     /* valid when linger_on */
     uint32_t mark, priority;
     uint64_t max_pacing_bps; /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
@@ -58,6 +68,17 @@ struct wi_sk_opts {
     bool recv_pktinfo, recv_ttl, recv_tos;
     bool transparent, bind_no_port, any_port, hold_syn;
 };
+
+/* Does a stream have DF set, and follow what routers say of the path? */
+static inline bool wi_sk_forbids_fragments(const struct wi_sk_opts *o)
+{
+    return o->mtu_discover >= WI_PMTUDISC_WANT && o->mtu_discover <= WI_PMTUDISC_PROBE;
+}
+
+static inline bool wi_sk_believes_too_big(const struct wi_sk_opts *o, bool is_v4)
+{
+    return o->mtu_discover < WI_PMTUDISC_INTERFACE && !(is_v4 && o->mtu_discover == WI_PMTUDISC_DONT);
+}
 
 struct wi_sk {
     struct wi_core *core;

@@ -268,6 +268,8 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     } else {
         clean_queue(c, &a);
         take_rtt(c, s, &a);
+        if (a.acked_segs)
+            wi_tcp_mtup_acked(c);
         note_order(c, &a);
         wi_tcp_rack_note_dsack(c, &a.rate);
         if (c->loss.tlp_on)

@@ -185,6 +185,7 @@ struct wi_tcp_loss {
     bool frto;                           /* F-RTO is deciding (RFC 5682) */
     bool frto_new;                       /* its step 2b: the next flush sends new data first */
     bool is_pmtu;                        /* Loss began with a smaller path MTU, not with a timeout */
+    bool is_probe_loss;                  /* and that because a path MTU probe alone was lost */
     bool want_rexmit;                    /* the next flush sends again what is marked lost */
     bool is_reneging;                    /* the peer gave up what it had SACKed */
     weir_ns retrans_stamp;               /* first retransmission of the episode; 0: none */
@@ -204,6 +205,22 @@ struct wi_tcp_loss {
     struct wi_seq tlp_high;       /* snd_nxt when the probe went; valid while tlp_on */
     bool tlp_on, tlp_is_rexmit;
     bool tlp_unsampled; /* no RTT was measured since the last probe: RFC 8985 7.3 allows no other */
+};
+
+/* ---- Path MTU probing (mtup.c; RFC 4821). Sizes are of IP packets, bytes ---- */
+
+struct wi_tcp_mtup {
+    bool is_on;                       /* tcp_mtu_probing 2, or 1 and a black hole was met */
+    bool is_verifying;                /* the size was raised a moment ago: does it hold (RFC 4821 7.8)? */
+    uint32_t search_low, search_high; /* works; may work at most */
+    uint32_t probe_size;              /* of the probe under way, 0: none */
+    struct wi_seq probe_seq, probe_end; /* what it carries */
+    weir_ns begun_at;                 /* when the search began, last time */
+    weir_ns not_before;               /* no probe before this: the last one failed */
+    /* Valid while is_verifying */
+    uint32_t verified_low;  /* search_low before it was raised */
+    struct wi_seq verify_end;  /* so much is looked at */
+    uint32_t verify_sent, verify_lost; /* segments: lost_total and data_segs_out when it began */
 };
 
 /* ---- Fast Open (fastopen.c, fastopen_client.c; RFC 7413) ---- */
@@ -292,8 +309,8 @@ struct wi_tcp_conn {
     uint16_t advmss;      /* what our SYN says */
     uint16_t snd_mss;     /* payload bytes of a full segment now: options and path MTU taken off */
     bool mtu_fell;        /* a packet was refused as too large: see to it at the next output */
-    uint16_t mss_ceiling; /* after a black hole, 0: none (tcp_mtu_probing) */
     uint32_t pmtu;        /* that snd_mss was made for */
+    struct wi_tcp_mtup mtup;
 
     /* Timestamps (RFC 7323) */
     uint32_t ts_recent;   /* valid when ts_recent_at != 0 */

@@ -113,6 +113,19 @@ void wi_tcp_event_rexmit(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r
     emit(c, &e);
 }
 
+void wi_tcp_event_pmtu(const struct wi_tcp_conn *c, uint32_t size_before, const char *cause)
+{
+    if (!wi_event_wanted(c->sk.core, WEIR_EV_PMTU))
+        return;
+    struct weir_event e;
+    wi_tcp_event_begin(c, WEIR_EV_PMTU, &e);
+    e.u.pmtu.cause = cause;
+    e.u.pmtu.size_before_bytes = size_before;
+    e.u.pmtu.size_bytes = wi_tcp_mss_to_mtu(c, c->snd_mss);
+    e.u.pmtu.probe_bytes = c->mtup.probe_size;
+    emit(c, &e);
+}
+
 void wi_tcp_event_rtt(const struct wi_tcp_conn *c, weir_ns sample)
 {
     if (!wi_event_wanted(c->sk.core, WEIR_EV_RTT))

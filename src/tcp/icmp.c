@@ -8,8 +8,8 @@
 /* A smaller path MTU, RFC 1191 6.3, RFC 8201 5.2. */
 static enum weir_drop too_big(struct wi_tcp_conn *c, const struct wi_net_error *e)
 {
-    if (c->sk.opts.mtu_discover == 0 && weir_addr_is_v4(&c->sk.remote.addr))
-        return WEIR_DROP_ICMP_MTU; /* IP_PMTUDISC_DONT: we let routers fragment */
+    if (!wi_sk_believes_too_big(&c->sk.opts, weir_addr_is_v4(&c->sk.remote.addr)))
+        return WEIR_DROP_ICMP_MTU;
     if (e->mtu)
         (void)wi_net_pmtu_learn(c->sk.net, &c->sk.remote.addr,
                                 e->mtu); /* another connection may have been told first */

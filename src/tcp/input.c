@@ -173,6 +173,7 @@ static enum weir_drop check_syn(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 
 void wi_tcp_finish_established(struct wi_tcp_conn *c)
 {
+    wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
     if (c->rtt.srtt_us8 == 0) { /* RFC 6298 5.7, and as Linux after a cookie: the handshake gave no sample */
         c->rtt.rto = WI_TCP_RTO_FALLBACK;

@@ -14,7 +14,7 @@ uint32_t wi_tcp_hdrs_len(const struct wi_tcp_conn *c)
 
 uint16_t wi_tcp_advmss(const struct wi_tcp_conn *c)
 {
-    uint32_t hdrs = wi_tcp_hdrs_len(c), mss = c->dst.link_mtu > hdrs ? c->dst.link_mtu - hdrs : WI_TCP_MSS_MIN;
+    uint32_t hdrs = wi_tcp_hdrs_len(c), mss = c->dst.adv_mtu > hdrs ? c->dst.adv_mtu - hdrs : WI_TCP_MSS_MIN;
     if (c->dst.advmss && c->dst.advmss < mss)
         mss = c->dst.advmss;
     if (c->user_mss && c->user_mss < mss)
@@ -44,20 +44,31 @@ uint32_t wi_tcp_bound_to_half_wnd(const struct wi_tcp_conn *c, uint32_t bytes)
     return cut > floor ? cut : floor;
 }
 
-void wi_tcp_mss_sync(struct wi_tcp_conn *c, uint32_t pmtu)
+uint32_t wi_tcp_mtu_to_mss(const struct wi_tcp_conn *c, uint32_t mtu)
 {
-    uint32_t hdrs = wi_tcp_hdrs_len(c), mss = pmtu > hdrs ? pmtu - hdrs : 0;
+    uint32_t hdrs = wi_tcp_hdrs_len(c), mss = mtu > hdrs ? mtu - hdrs : 0;
     if (mss > c->mss_clamp)
         mss = c->mss_clamp;
-    if (c->mss_ceiling && mss > c->mss_ceiling)
-        mss = c->mss_ceiling;
     /* The MSS option counts no options, what we send does: RFC 6691 2, RFC 9293 MUST-16. */
     uint32_t opts = c->ts_ok ? TS_LEN : 0, floor = (uint32_t)c->sk.core->sysctl.tcp_min_snd_mss;
     if (mss < floor)
         mss = floor;
-    mss = mss > opts ? mss - opts : 1;
+    return mss > opts ? mss - opts : 1;
+}
+
+uint32_t wi_tcp_mss_to_mtu(const struct wi_tcp_conn *c, uint32_t mss)
+{
+    return mss + wi_tcp_hdrs_len(c) + (c->ts_ok ? TS_LEN : 0);
+}
+
+void wi_tcp_mss_sync(struct wi_tcp_conn *c, uint32_t pmtu)
+{
+    struct wi_tcp_mtup *m = &c->mtup;
+    m->search_high = wi_min_u32(m->search_high, pmtu);
     c->pmtu = pmtu;
-    mss = wi_tcp_bound_to_half_wnd(c, mss);
+    uint32_t mss = wi_tcp_bound_to_half_wnd(c, wi_tcp_mtu_to_mss(c, pmtu));
+    if (m->is_on)
+        mss = wi_min_u32(mss, wi_tcp_mtu_to_mss(c, m->search_low));
     c->snd_mss = mss < 0xffff ? (uint16_t)mss : 0xffff;
 }
 
@@ -87,22 +98,14 @@ bool wi_tcp_route_refresh(struct wi_tcp_conn *c)
     return true;
 }
 
-void wi_tcp_suspect_black_hole(struct wi_tcp_conn *c)
-{
-    const struct wi_sysctl *s = &c->sk.core->sysctl;
-    if (!s->tcp_mtu_probing)
-        return;
-    uint32_t mss = c->mss_ceiling ? c->mss_ceiling / 2u : (uint32_t)s->tcp_base_mss;
-    mss = wi_max_u32(wi_min_u32(mss, (uint32_t)s->tcp_base_mss), (uint32_t)s->tcp_min_snd_mss);
-    c->mss_ceiling = (uint16_t)mss;
-    wi_tcp_mss_sync(c, c->pmtu);
-}
-
 void wi_tcp_mtu_reduced(struct wi_tcp_conn *c, uint32_t mtu)
 {
     if (mtu >= c->pmtu)
         return;
+    uint32_t before = wi_tcp_mss_to_mtu(c, c->snd_mss);
+    wi_tcp_mtup_too_big(c, mtu);
     wi_tcp_mss_sync(c, mtu);
+    wi_tcp_event_pmtu(c, before, "packet too big");
     /* A SYN with data: its record does not show how large it was, so everything is taken for lost (Linux). */
     bool is_syn_data = c->state == WEIR_TCP_SYN_SENT && c->fo.syn_data;
     wi_tcp_simple_retransmit(c, is_syn_data ? 0 : wi_tcp_mss_now(c));

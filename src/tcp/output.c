@@ -188,6 +188,27 @@ static bool shape_next(struct wi_tcp_conn *c, struct pass *p, struct wi_tcp_rec 
     return limit > 0 && (wi_tcp_rec_len(r) <= limit || wi_tcp_rec_split(c, r, limit, p->mss) == 0);
 }
 
+/* A search for the path's MTU: its probe goes first. False: everything waits until it can. */
+static bool send_mtu_probe(struct wi_tcp_conn *c, struct pass *p)
+{
+    if (wi_tcp_pace_holds(c))
+        return true;
+    switch (wi_tcp_mtup_prepare(c, p->mss)) {
+    case WI_TCP_MTUP_NONE: return true;
+    case WI_TCP_MTUP_WAIT: return false;
+    case WI_TCP_MTUP_SEND: break;
+    }
+    struct wi_tcp_rec *r = c->sndq.send_head;
+    r->segs = 1;
+    r->mss = (uint16_t)wi_tcp_rec_len(r);
+    if (wi_tcp_transmit(c, r, WEIR_WHY_PROBE_MTU) == -WEIR_ENOBUFS)
+        return true;
+    new_data_sent(c, r, p->mss);
+    wi_tcp_mtup_sent(c, r);
+    p->sent = 1;
+    return true;
+}
+
 bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, bool probe)
 {
     struct pass p = {
@@ -198,6 +219,8 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
         .is_probe = probe,
     };
     bool is_held = false;
+    if (!probe && !send_mtu_probe(c, &p))
+        return false;
     for (struct wi_tcp_rec *r; (r = c->sndq.send_head);) {
         is_held = !probe && wi_tcp_pace_holds(c);
         if (is_held || !shape_next(c, &p, r))
@@ -252,6 +275,7 @@ static int shape_again(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t seg
 
 static int send_again(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t segs, enum weir_why why)
 {
+    wi_tcp_mtup_inconclusive(c);
     int err = shape_again(c, r, segs);
     if (err < 0)
         return err;

@@ -217,7 +217,7 @@ void wi_tcp_enter_loss(struct wi_tcp_conn *c)
     l->tlp_on = false;
     l->frto = c->sk.core->sysctl.tcp_frto && (is_new || l->retransmits > 0);
     l->frto_new = false;
-    l->is_pmtu = false;
+    l->is_pmtu = l->is_probe_loss = false;
     if (c->ecn_ok)
         c->ecn_queue_cwr = true;
     wi_tcp_event_cwnd(c, before, "timeout");
@@ -243,6 +243,7 @@ void wi_tcp_simple_retransmit(struct wi_tcp_conn *c, uint32_t mss)
         c->loss.prior_ssthresh = 0;
         c->loss.undo_on = false;
         c->loss.is_pmtu = true;
+        c->loss.is_probe_loss = false;
         set_ca(c, WI_TCP_CA_LOSS);
     }
 }
@@ -487,6 +488,10 @@ static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
         try_to_open(c, a);
         return false;
     }
+    if (wi_tcp_mtup_lost(c)) {
+        l->is_probe_loss = true;
+        return true;
+    }
     enter_recovery(c, a->ecn_echo);
     return true;
 }
@@ -515,6 +520,10 @@ static void alert(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
         uint32_t retrans = l->retrans_out;
         bool may_send = process_loss(c, a);
         identify_loss(c, a);
+        if (l->is_probe_loss && l->newly_lost) { /* not the probe alone: RFC 4821 4 */
+            enter_recovery(c, a->ecn_echo);
+            may_send = true;
+        }
         l->want_rexmit = may_send || l->retrans_out < retrans;
         return;
     }
@@ -528,6 +537,10 @@ void wi_tcp_recover_by_time(struct wi_tcp_conn *c)
 {
     if (c->loss.ca == WI_TCP_CA_RECOVERY || c->loss.ca == WI_TCP_CA_LOSS)
         return;
+    if (wi_tcp_mtup_lost(c)) {
+        c->loss.is_probe_loss = true;
+        return;
+    }
     enter_recovery(c, false);
     reduce_proportionally(c, 1, false);
 }

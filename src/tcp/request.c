@@ -73,7 +73,7 @@ void wi_tcp_listen_fini(struct wi_tcp *tcp)
 uint16_t wi_tcp_advmss_for(const struct wi_tcp_conn *l, const struct wi_dst *dst)
 {
     uint32_t hdrs = (weir_addr_is_v4(&dst->dst) ? WI_IPV4_HDR : WI_IPV6_HDR) + WI_TCP_HDR_MIN;
-    uint32_t mss = dst->link_mtu > hdrs + WI_TCP_MSS_MIN ? dst->link_mtu - hdrs : WI_TCP_MSS_MIN;
+    uint32_t mss = dst->adv_mtu > hdrs + WI_TCP_MSS_MIN ? dst->adv_mtu - hdrs : WI_TCP_MSS_MIN;
     if (dst->advmss && dst->advmss < mss)
         mss = dst->advmss;
     if (l->user_mss && l->user_mss < mss)

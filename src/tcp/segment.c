@@ -102,7 +102,7 @@ static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, bool is_ect)
         .proto = WI_IP_TCP,
         .ttl = o->ttl > 0 ? (uint8_t)o->ttl : 0,
         .tos = tos,
-        .df = o->mtu_discover != 0,
+        .df = wi_sk_forbids_fragments(o),
     };
 }
 

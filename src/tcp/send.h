@@ -111,12 +111,47 @@ uint32_t wi_tcp_mss_now(const struct wi_tcp_conn *);
 /* Not above half of the largest window that the peer ever offered. */
 uint32_t wi_tcp_bound_to_half_wnd(const struct wi_tcp_conn *, uint32_t bytes);
 
-/* Nothing gets through, and no router says why: try smaller segments, from tcp_base_mss on half as large each time
- * (RFC 4821 7.7, RFC 2923 2.1). */
-void wi_tcp_suspect_black_hole(struct wi_tcp_conn *);
+/* Payload of a full segment in IP packets of `mtu` bytes, and back: with the options that every segment has, within
+ * what the peer takes. */
+uint32_t wi_tcp_mtu_to_mss(const struct wi_tcp_conn *, uint32_t mtu);
+uint32_t wi_tcp_mss_to_mtu(const struct wi_tcp_conn *, uint32_t mss);
 
 /* The path's MTU fell: cut and send again what is too large. */
 void wi_tcp_mtu_reduced(struct wi_tcp_conn *, uint32_t mtu);
+
+/* ---- mtup.c: path MTU probing ---- */
+
+/* A connection begins: where the search is to go. Before wi_tcp_mss_sync. */
+void wi_tcp_mtup_init(struct wi_tcp_conn *);
+
+enum wi_tcp_mtup_do {
+    WI_TCP_MTUP_NONE, /* no probe now: go on */
+    WI_TCP_MTUP_WAIT, /* there will be one as soon as the window lets it: send nothing else */
+    WI_TCP_MTUP_SEND, /* the next unsent record is one */
+};
+
+/* Is a probe due (Linux's tcp_mtu_probe)? If so, the next unsent record has its size. */
+enum wi_tcp_mtup_do wi_tcp_mtup_prepare(struct wi_tcp_conn *, uint32_t mss);
+
+/* That record was sent as the probe. */
+void wi_tcp_mtup_sent(struct wi_tcp_conn *, const struct wi_tcp_rec *);
+
+/* snd_una has moved: was the probe acknowledged, does the raised size hold? */
+void wi_tcp_mtup_acked(struct wi_tcp_conn *);
+
+/* Something was marked lost and a reduction is about to begin. True: it was the probe alone, which says nothing of
+ * congestion (RFC 4821 7.6.2): it is going to be sent again, in pieces. */
+bool wi_tcp_mtup_lost(struct wi_tcp_conn *);
+
+/* Something is sent again while a probe is under way: it proves nothing any more (RFC 4821 7.6.4). */
+void wi_tcp_mtup_inconclusive(struct wi_tcp_conn *);
+
+/* A router has told of a smaller path: a probe above it is lost. Before wi_tcp_mss_sync. */
+void wi_tcp_mtup_too_big(struct wi_tcp_conn *, uint32_t mtu);
+
+/* Nothing gets through, and no router says why: smaller segments, from tcp_base_mss on half as large each time (RFC
+ * 4821 7.7, RFC 2923 2.1). */
+void wi_tcp_suspect_black_hole(struct wi_tcp_conn *);
 
 /* ---- segment.c: building and handing over ---- */
 
@@ -357,6 +392,7 @@ uint64_t wi_tcp_event_seg_out(const struct wi_tcp_conn *, const struct wi_wire_t
                               enum weir_why);
 uint64_t wi_tcp_event_bare_out(struct wi_tcp *, const struct wi_tcp_bare *, const struct weir_pkt *);
 void wi_tcp_event_rexmit(const struct wi_tcp_conn *, const struct wi_tcp_rec *, enum weir_why);
+void wi_tcp_event_pmtu(const struct wi_tcp_conn *, uint32_t size_before, const char *cause);
 void wi_tcp_event_rtt(const struct wi_tcp_conn *, weir_ns sample);
 void wi_tcp_event_state(const struct wi_tcp_conn *, enum weir_tcp_state from, enum weir_tcp_state to,
                         const char *cause);

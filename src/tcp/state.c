@@ -127,6 +127,7 @@ int wi_tcp_open_active(struct wi_tcp_conn *c)
     wi_tcp_loss_init(c);
     c->mss_clamp = c->user_mss ? c->user_mss : 0xffff;
     c->advmss = wi_tcp_advmss(c);
+    wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
     wi_tcp_window_init(c);
     if (wi_tcp_sndq_syn(c) < 0)
@@ -166,6 +167,7 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     c->snd_wnd_bytes = c->snd_wnd_max_bytes = s->snd_wnd_bytes;
     wi_tcp_take_peer_mss(c, s->peer_mss);
     c->advmss = wi_tcp_advmss(c);
+    wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
     if (s->synack_at && s->synack_rexmit_n == 0) /* Karn */
         c->synack_rtt_from = s->synack_at;

@@ -210,6 +210,12 @@ static void body(struct wtr_json *j, const struct weir_event *ev)
         boolean(j, "hard", ev->u.icmp.hard);
         return;
     case WEIR_EV_CLOSE: totals(j, ev); return;
+    case WEIR_EV_PMTU:
+        number(j, "size_before", ev->u.pmtu.size_before_bytes);
+        number(j, "size", ev->u.pmtu.size_bytes);
+        number(j, "probe", ev->u.pmtu.probe_bytes);
+        text(j, "cause", ev->u.pmtu.cause);
+        return;
     case WEIR_EV_KIND_N: return;
     }
 }
@@ -221,7 +227,7 @@ static const char *kind_name(enum weir_event_kind kind)
         [WEIR_EV_REXMIT] = "rexmit",       [WEIR_EV_DROP] = "drop",         [WEIR_EV_RTT] = "rtt",
         [WEIR_EV_CWND] = "cwnd",           [WEIR_EV_TIMER] = "timer",       [WEIR_EV_NEIGH] = "neigh",
         [WEIR_EV_DGRAM_OUT] = "dgram_out", [WEIR_EV_DGRAM_IN] = "dgram_in", [WEIR_EV_ICMP_IN] = "icmp_in",
-        [WEIR_EV_CLOSE] = "close",
+        [WEIR_EV_CLOSE] = "close",         [WEIR_EV_PMTU] = "pmtu",
     };
     return names[kind];
 }

@@ -7,7 +7,6 @@
 /* Before the payload's block: UDP header here, and room for what the network layer puts in front. */
 enum { HEADROOM = 128 };
 
-enum { PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3 };
 
 /* Where one datagram goes, and how. */
 struct passage {
@@ -74,17 +73,19 @@ static int make_hdr(struct wi_udp_sk *us, const struct weir_msg *msg, struct pas
 
     if (p->len + WI_UDP_HDR + (is_v4 ? (uint32_t)WI_IPV4_HDR : 0) > WI_IP_TOTAL_MAX)
         return -WEIR_EMSGSIZE;
-    if (o->mtu_discover == PMTUDISC_PROBE)
+    if (o->mtu_discover >= WI_PMTUDISC_PROBE)
         p->dst.mtu = p->dst.link_mtu; /* RFC 4821 9: what has been learnt of the path does not bind a probe */
-    if (o->mtu_discover > PMTUDISC_WANT && ip_len > p->dst.mtu)
+    bool may_fragment = o->mtu_discover <= WI_PMTUDISC_WANT || o->mtu_discover == WI_PMTUDISC_OMIT;
+    if (!may_fragment && ip_len > p->dst.mtu)
         return -WEIR_EMSGSIZE;
+    bool is_wanted = o->mtu_discover == WI_PMTUDISC_WANT && ip_len <= p->dst.mtu;
     p->hdr = (struct wi_net_hdr){
         .src = weir_addr_is_any(&p->src) ? p->dst.src : p->src,
         .dst = p->dst.dst,
         .proto = WI_IP_UDP,
         .ttl = ttl_for(us, msg, is_group),
         .tos = msg->has & WEIR_HAS_TOS ? (uint8_t)msg->tos : o->tos,
-        .df = o->mtu_discover > PMTUDISC_WANT || (o->mtu_discover == PMTUDISC_WANT && ip_len <= p->dst.mtu),
+        .df = is_wanted || o->mtu_discover == WI_PMTUDISC_DO || o->mtu_discover == WI_PMTUDISC_PROBE,
         .mcast_loop = o->mcast_loop,
     };
     return 0;

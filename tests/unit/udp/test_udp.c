@@ -204,6 +204,16 @@ static void test_send_larger_than_the_path_does_as_mtu_discover_says(void **stat
     assert_int_equal(send_n(w, sk, NULL, 0, 1400), 1400);
     assert_int_equal(w->raw_sent.n, 3);
     assert_false(sent_ip(&w->raw_sent, 1, buf).df);
+    world_forget_sent(w);
+    sk->opts.mtu_discover = 4; /* INTERFACE: as large as the link's, without DF */
+    assert_int_equal(send_n(w, sk, NULL, 0, 1473), -WEIR_EMSGSIZE);
+    assert_int_equal(send_n(w, sk, NULL, 0, 1472), 1472);
+    assert_int_equal(w->raw_sent.n, 1);
+    assert_false(sent_ip(&w->raw_sent, 0, buf).df);
+    sk->opts.mtu_discover = 5; /* OMIT: larger ones are cut for the link */
+    assert_int_equal(send_n(w, sk, NULL, 0, 1473), 1473);
+    assert_int_equal(w->raw_sent.n, 3);
+    assert_false(sent_ip(&w->raw_sent, 1, buf).df);
     udp_world_end(w);
 }
 
