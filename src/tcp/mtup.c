@@ -62,7 +62,8 @@ static bool may_search(const struct wi_tcp_conn *c)
            !wi_tcp_rcvq_sack_count(c, 1) && c->sk.core->now >= m->not_before && wi_sk_forbids_fragments(&c->sk.opts);
 }
 
-/* Enough to send behind the probe that its loss is noticed, and room for all of it in the peer's window? RFC 4821 7.4. */
+/* Enough to send behind the probe that its loss is noticed, and room for all of it in the peer's window? RFC 4821 7.4.
+ */
 static enum wi_tcp_mtup_do has_need(const struct wi_tcp_conn *c, uint32_t len)
 {
     uint32_t needed = len + (c->loss.reordering + 1) * c->snd_mss, in_flight = wi_tcp_in_flight(c);
@@ -116,8 +117,9 @@ void wi_tcp_mtup_sent(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
 static void begin_verification(struct wi_tcp_conn *c, uint32_t low)
 {
     struct wi_tcp_mtup *m = &c->mtup;
+    if (!m->is_verifying) /* else the last size has not proven itself yet either */
+        m->verified_low = low;
     m->is_verifying = true;
-    m->verified_low = low;
     m->verify_end = wi_seq_add(c->snd_nxt, wi_min_u32(VERIFY_WINDOWS * c->cwnd * c->snd_mss, INT32_MAX / 2));
     m->verify_sent = (uint32_t)c->data_segs_out;
     m->verify_lost = c->lost_total;
