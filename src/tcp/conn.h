@@ -210,16 +210,16 @@ struct wi_tcp_loss {
 /* ---- Path MTU probing (mtup.c; RFC 4821). Sizes are of IP packets, bytes ---- */
 
 struct wi_tcp_mtup {
-    bool is_on;                       /* tcp_mtu_probing 2, or 1 and a black hole was met */
-    bool is_verifying;                /* the size was raised a moment ago: does it hold (RFC 4821 7.8)? */
-    uint32_t search_low, search_high; /* works; may work at most */
-    uint32_t probe_size;              /* of the probe under way, 0: none */
+    bool is_on;                         /* tcp_mtu_probing 2, or 1 and a black hole was met */
+    bool is_verifying;                  /* the size was raised a moment ago: does it hold (RFC 4821 7.8)? */
+    uint32_t search_low, search_high;   /* works; may work at most */
+    uint32_t probe_size;                /* of the probe under way, 0: none */
     struct wi_seq probe_seq, probe_end; /* what it carries */
-    weir_ns begun_at;                 /* when the search began, last time */
-    weir_ns not_before;               /* no probe before this: the last one failed */
+    weir_ns begun_at;                   /* when the search began, last time */
+    weir_ns not_before;                 /* no probe before this: the last one failed */
     /* Valid while is_verifying */
-    uint32_t verified_low;  /* search_low before it was raised */
-    struct wi_seq verify_end;  /* so much is looked at */
+    uint32_t verified_low;             /* search_low before it was raised */
+    struct wi_seq verify_end;          /* so much is looked at */
     uint32_t verify_sent, verify_lost; /* segments: lost_total and data_segs_out when it began */
 };
 
@@ -304,12 +304,12 @@ struct wi_tcp_conn {
     bool ecn_seen, ecn_demand_cwr, ecn_queue_cwr; /* RFC 3168: CE arrived, ECE is owed, CWR is owed */
     bool ack_prior_owed, ack_prior_ece; /* DCTCP: before the next ACK, one for what came before the marking changed */
     struct wi_seq ack_prior;            /* its number; valid while ack_prior_owed */
-    uint16_t mss_clamp;   /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
-    uint16_t user_mss;    /* TCP_MAXSEG, 0: none */
-    uint16_t advmss;      /* what our SYN says */
-    uint16_t snd_mss;     /* payload bytes of a full segment now: options and path MTU taken off */
-    bool mtu_fell;        /* a packet was refused as too large: see to it at the next output */
-    uint32_t pmtu;        /* that snd_mss was made for */
+    uint16_t mss_clamp; /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
+    uint16_t user_mss;  /* TCP_MAXSEG, 0: none */
+    uint16_t advmss;    /* what our SYN says */
+    uint16_t snd_mss;   /* payload bytes of a full segment now: options and path MTU taken off */
+    bool mtu_fell;      /* a packet was refused as too large: see to it at the next output */
+    uint32_t pmtu;      /* that snd_mss was made for */
     struct wi_tcp_mtup mtup;
 
     /* Timestamps (RFC 7323) */

@@ -7,7 +7,6 @@
 /* Before the payload's block: UDP header here, and room for what the network layer puts in front. */
 enum { HEADROOM = 128 };
 
-
 /* Where one datagram goes, and how. */
 struct passage {
     struct weir_sockaddr to;
