@@ -214,7 +214,7 @@ static void body(struct wtr_json *j, const struct weir_event *ev)
         number(j, "size_before", ev->u.pmtu.size_before_bytes);
         number(j, "size", ev->u.pmtu.size_bytes);
         number(j, "probe", ev->u.pmtu.probe_bytes);
-        text(j, "cause", ev->u.pmtu.cause);
+        text(j, "cause", ev->u.pmtu.cause ? ev->u.pmtu.cause : "");
         return;
     case WEIR_EV_KIND_N: return;
     }

@@ -110,7 +110,7 @@ static void put_body(struct line *l, const struct weir_event *ev)
     case WEIR_EV_CLOSE: put_close(l, ev); return;
     case WEIR_EV_PMTU:
         put(l, "path MTU %" PRIu32 " -> %" PRIu32 ": %s", ev->u.pmtu.size_before_bytes, ev->u.pmtu.size_bytes,
-            ev->u.pmtu.cause);
+            ev->u.pmtu.cause ? ev->u.pmtu.cause : "");
         return;
     case WEIR_EV_KIND_N: return;
     }
