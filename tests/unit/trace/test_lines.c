@@ -151,8 +151,8 @@ static void test_json_every_kind_parses(void **state)
     char *text = written(write_all);
     FILE *py = popen("python3 -c 'import json,sys\n"
                      "lines = [json.loads(l) for l in sys.stdin]\n"
-                     "assert len(lines) == 14, len(lines)\n"
-                     "assert len({l[\"event\"] for l in lines}) == 14\n"
+                     "assert len(lines) == 15, len(lines)\n"
+                     "assert len({l[\"event\"] for l in lines}) == 15\n"
                      "assert lines[-1][\"drop\"] == \"LINK_LOSS\"'",
                      "w");
     assert_non_null(py);
@@ -171,7 +171,7 @@ static void test_json_full_disk_costs_lines_and_says_so(void **state)
     struct wtr_json *j = wtr_json_new(full, 0);
     write_all(j);
     int err = 0;
-    assert_int_equal(wtr_json_lost(j, &err), 14);
+    assert_int_equal(wtr_json_lost(j, &err), 15);
     assert_int_equal(err, 28); /* ENOSPC */
     wtr_json_free(j);
     fclose(full);
