@@ -232,16 +232,9 @@ enum weir_neigh_state weir_neigh_state(const struct weir *w, int netif, const st
 
 /* ---- Tunables, counters, invariants ---- */
 
-/* Only here is it known which congestion controllers there are. */
 int weir_sysctl_set(struct weir *w, const char *name, const char *value)
 {
-    struct wi_sysctl before = w->core.sysctl;
-    int err = wi_sysctl_set(&w->core.sysctl, name, value);
-    if (!err && !wi_tcp_cc_find(w->core.sysctl.tcp_congestion_control)) {
-        w->core.sysctl = before;
-        err = -WEIR_EINVAL;
-    }
-    return err;
+    return wi_sysctl_set(&w->core.sysctl, name, value);
 }
 
 int weir_sysctl_get(const struct weir *w, const char *name, char *buf, size_t cap)

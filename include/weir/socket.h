@@ -119,7 +119,7 @@ extern "C" {
 #define WEIR_TCP_FASTOPEN           23 /* a listener: pending Fast Open requests at most, 0 off */
 #define WEIR_TCP_TIMESTAMP          24
 #define WEIR_TCP_NOTSENT_LOWAT      25
-#define WEIR_TCP_CC_INFO            26
+#define WEIR_TCP_CC_INFO            26 /* union weir_tcp_cc_info; no bytes for a controller that has nothing to tell */
 #define WEIR_TCP_FASTOPEN_CONNECT   30 /* with a cookie, connect waits for the first write */
 #define WEIR_TCP_FASTOPEN_KEY       33 /* 16 bytes, or 32: the current key and the last one */
 #define WEIR_TCP_FASTOPEN_NO_COOKIE 34 /* neither asked for nor sent */
@@ -337,6 +337,25 @@ struct weir_tcp_info {
     uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd, rcv_wnd, rehash;
     uint16_t total_rto, total_rto_recoveries;
     uint32_t total_rto_time;
+};
+
+/* What a congestion control tells of itself (WEIR_TCP_CC_INFO), member for member as Linux's union tcp_cc_info. */
+struct weir_tcp_bbr_info {
+    uint32_t bw_lo, bw_hi;           /* the bandwidth that is paced by, bytes a second: its two halves */
+    uint32_t min_rtt;                /* microseconds */
+    uint32_t pacing_gain, cwnd_gain; /* in 1/256 */
+};
+
+struct weir_tcp_dctcp_info {
+    uint16_t enabled;        /* ECN is in use; the rest is 0 without it */
+    uint16_t ce_state;       /* the last data that arrived was marked */
+    uint32_t alpha;          /* the share of marks, smoothed; 1024 is all */
+    uint32_t ab_ecn, ab_tot; /* bytes acknowledged in this window: marked, all */
+};
+
+union weir_tcp_cc_info {
+    struct weir_tcp_bbr_info bbr;
+    struct weir_tcp_dctcp_info dctcp;
 };
 
 #ifdef __cplusplus

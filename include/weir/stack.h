@@ -149,7 +149,7 @@ enum weir_neigh_state weir_neigh_state(const struct weir *, int netif, const str
 
 /*
  * Tunables by Linux's names ("net.ipv4.tcp_sack", the prefix may be left out), as text.
- * set: 0; -ENOENT: no such tunable; -EINVAL: not a value of its kind or out of its range.
+ * set: 0; -ENOENT: no such tunable; -EINVAL: not a value of its kind or out of its range; -EACCES: it only tells.
  * get: the length written (without the NUL), or -ENOENT, -ENOBUFS.
  * list: the i-th tunable's name, NULL past the last.
  */

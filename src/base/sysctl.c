@@ -14,7 +14,8 @@ enum kind {
     KIND_RANGE, /* two numbers, the first not above the second: ip_local_port_range */
     KIND_MEM,   /* three: struct wi_sysctl_mem */
     KIND_NAME,
-    KIND_KEYS, /* one or two keys, each four words in hexadecimal: struct wi_sysctl_keys */
+    KIND_FIXED, /* text that can't be set: dflt_name */
+    KIND_KEYS,  /* one or two keys, each four words in hexadecimal: struct wi_sysctl_keys */
 };
 
 struct tunable {
@@ -25,6 +26,7 @@ struct tunable {
     int64_t dflt[3];
     int64_t min, max;
     const char *dflt_name;
+    const char *names; /* of KIND_NAME: the words that it takes */
 };
 
 #define AT(member) offsetof(struct wi_sysctl, member)
@@ -34,6 +36,8 @@ struct tunable {
     }
 #define V4(member, value, lo, hi, text)   INT("net.ipv4.", member, value, lo, hi, text)
 #define CORE(member, value, lo, hi, text) INT("net.core.", member, value, lo, hi, text)
+#define CUBIC(member, value, lo, hi, text)                                                                             \
+    NAMED("tcp_cubic.parameters." #member, KIND_INT, cubic_##member, value, 0, 0, lo, hi, text)
 #define NAMED(path, k, member, a, b, c, lo, hi, text)                                                                  \
     {                                                                                                                  \
         .name = path, .help = text, .kind = k, .off = AT(member), .dflt = {a, b, c}, .min = lo, .max = hi              \
@@ -66,6 +70,8 @@ static const struct tunable tunables[] = {
     NAMED("net.ipv6.bindv6only", KIND_INT, ipv6_bindv6only, 0, 0, 0, 0, 1, "IPV6_V6ONLY of new sockets (RFC 3493 5.3)"),
     NAMED("net.ipv6.conf.default.hop_limit", KIND_INT, ipv6_hop_limit, 64, 0, 0, 1, 255, "hop limit of IPv6 packets"),
 
+    {.name = "net.core.default_qdisc", .kind = KIND_NAME, .off = AT(default_qdisc), .dflt_name = "pfifo_fast", .names = "pfifo_fast fq",
+     .help = "fq: every TCP connection is paced; pfifo_fast: those that ask for it (SO_MAX_PACING_RATE, bbr)"},
     CORE(rmem_default, 212992, 2304, INT_MAX, "SO_RCVBUF of new UDP sockets, bytes"),
     CORE(rmem_max, 4194304, 2304, INT_MAX, "largest SO_RCVBUF that may be asked for, bytes"),
     CORE(wmem_default, 212992, 4608, INT_MAX, "SO_SNDBUF of new UDP sockets, bytes"),
@@ -126,14 +132,24 @@ static const struct tunable tunables[] = {
     V4(tcp_tw_reuse, 2, 0, 2, "1: an active open may take a TIME-WAIT port (RFC 6191); 2: on loopback"),
     V4(tcp_window_scaling, 1, 0, 1, "1: window scale option (RFC 7323 2)"),
     {.name = "net.ipv4.tcp_congestion_control", .kind = KIND_NAME, .off = AT(tcp_congestion_control), .dflt_name = "cubic",
+     .names = WI_SYSCTL_CC_NAMES,
      .help = "congestion control of new connections: reno, cubic, bbr, dctcp (RFC 5681, RFC 9438, draft-ietf-ccwg-bbr, RFC 8257)"},
+    {.name = "net.ipv4.tcp_available_congestion_control", .kind = KIND_FIXED, .dflt_name = WI_SYSCTL_CC_NAMES,
+     .help = "the congestion controls that there are; read only"},
+    {.name = "net.ipv4.tcp_allowed_congestion_control", .kind = KIND_FIXED, .dflt_name = WI_SYSCTL_CC_NAMES,
+     .help = "those that TCP_CONGESTION takes: all, since a stack has one owner; read only"},
+    CUBIC(fast_convergence, 1, 0, 1, "1: give way to newer flows (RFC 9438 4.7)"),
+    CUBIC(hystart, 1, 0, 1, "1: leave slow start before the queue overflows (RFC 9438 4.10)"),
+    CUBIC(hystart_detect, 3, 1, 7, "how: 1 by the length of ACK trains, 2 by rising delay, 3 both, as Linux; 4 HyStart++ alone (RFC 9406)"),
+    CUBIC(hystart_low_window, 16, 0, INT_MAX, "no HyStart below this many segments"),
+    CUBIC(tcp_friendliness, 1, 0, 1, "1: never below Reno's window (RFC 9438 4.3)"),
 };
 /* clang-format on */
 
 enum { TUNABLE_N = sizeof tunables / sizeof tunables[0] };
 
 static const unsigned numbers_of[] = {
-    [KIND_INT] = 1, [KIND_RANGE] = 2, [KIND_MEM] = 3, [KIND_NAME] = 0, [KIND_KEYS] = 0};
+    [KIND_INT] = 1, [KIND_RANGE] = 2, [KIND_MEM] = 3, [KIND_NAME] = 0, [KIND_FIXED] = 0, [KIND_KEYS] = 0};
 
 /* The members that a tunable sets lie side by side. */
 _Static_assert(AT(ip_local_port_max) == AT(ip_local_port_min) + sizeof(int64_t),
@@ -157,18 +173,42 @@ void wi_sysctl_init(struct wi_sysctl *s)
     }
 }
 
-/* The table's entry for a whole name or one without its "net.xxx." */
+/* The table's entry for a whole name or one without its first two parts: "net.xxx." */
 static const struct tunable *find(const char *name)
 {
     for (unsigned i = 0; i < TUNABLE_N; i++) {
-        const char *full = tunables[i].name;
-        const char *bare = full + sizeof "net." - 1;
-        while (*bare != '.')
-            bare++;
-        if (wi_str_equal(full, name) || wi_str_equal(bare + 1, name))
+        const char *bare = tunables[i].name;
+        for (unsigned dots = 0; dots < 2; bare++)
+            dots += *bare == '.';
+        if (wi_str_equal(tunables[i].name, name) || wi_str_equal(bare, name))
             return &tunables[i];
     }
     return NULL;
+}
+
+/* Is it one of these words? */
+static bool has_word(const char *words, const char *word)
+{
+    while (*words) {
+        size_t n = 0;
+        while (words[n] && words[n] != ' ')
+            n++;
+        size_t same = 0;
+        while (same < n && word[same] == words[same])
+            same++;
+        if (same == n && !word[n])
+            return true;
+        words += words[n] ? n + 1 : n;
+    }
+    return false;
+}
+
+static int set_name(struct wi_sysctl *s, const struct tunable *t, const char *value)
+{
+    if (!has_word(t->names, value))
+        return -WEIR_EINVAL;
+    wi_str_copy((char *)s + t->off, WI_SYSCTL_NAME_CAP, value);
+    return 0;
 }
 
 static int set_numbers(struct wi_sysctl *s, const struct tunable *t, const char *value)
@@ -244,16 +284,9 @@ int wi_sysctl_set(struct wi_sysctl *s, const char *name, const char *value)
         return -WEIR_ENOENT;
     if (t->kind == KIND_KEYS)
         return set_keys(s, t, value);
-    if (t->kind != KIND_NAME)
-        return set_numbers(s, t, value);
-
-    size_t len = 0;
-    while (value[len])
-        len++;
-    if (len == 0 || len >= WI_SYSCTL_NAME_CAP)
-        return -WEIR_EINVAL;
-    memcpy((char *)s + t->off, value, len + 1);
-    return 0;
+    if (t->kind == KIND_FIXED)
+        return -WEIR_EACCES;
+    return t->kind == KIND_NAME ? set_name(s, t, value) : set_numbers(s, t, value);
 }
 
 int wi_sysctl_get(const struct wi_sysctl *s, const char *name, char *buf, size_t cap)
@@ -265,6 +298,8 @@ int wi_sysctl_get(const struct wi_sysctl *s, const char *name, char *buf, size_t
         return -WEIR_ENOENT;
     if (t->kind == KIND_NAME)
         wi_text_str(&out, (const char *)s + t->off);
+    if (t->kind == KIND_FIXED)
+        wi_text_str(&out, t->dflt_name);
     if (t->kind == KIND_KEYS)
         put_keys(&out, (const struct wi_sysctl_keys *)(const void *)((const char *)s + t->off));
     for (unsigned k = 0; k < numbers_of[t->kind]; k++) {

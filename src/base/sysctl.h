@@ -10,6 +10,9 @@
 
 #define WI_SYSCTL_NAME_CAP 32
 
+/* The controllers of src/tcp: this layer may not ask there. A test holds the two lists together. */
+#define WI_SYSCTL_CC_NAMES "reno cubic bbr dctcp"
+
 /* min, default, max of a buffer in bytes: tcp_rmem, tcp_wmem. */
 struct wi_sysctl_mem {
     int64_t min, dflt, max;
@@ -78,7 +81,10 @@ struct wi_sysctl {
     int64_t tcp_tso_win_divisor;
     int64_t tcp_tw_reuse;
     int64_t tcp_window_scaling;
+    int64_t cubic_fast_convergence, cubic_hystart, cubic_hystart_detect, cubic_hystart_low_window,
+        cubic_tcp_friendliness; /* parameters of Linux's module tcp_cubic */
     char tcp_congestion_control[WI_SYSCTL_NAME_CAP];
+    char default_qdisc[WI_SYSCTL_NAME_CAP];
 };
 
 void wi_sysctl_init(struct wi_sysctl *);

@@ -174,13 +174,19 @@ static bool run_ip(struct run *r)
     return err == 0 || fail(r, "ip route", "weir does not take that route");
 }
 
-/* Queues: weir paces by itself and has none of the others; a queue of length 0 loses everything. */
+/* Queues: fq paces every connection, which weir does by itself; it has none of the others; a queue of length 0 loses
+ * everything. */
 static bool run_tc(struct run *r)
 {
     static const char *const kinds[] = {"fq", "pfifo", "bfifo", "fq_codel", "pfifo_fast", "noqueue"};
     if (!has_word(r->w, "qdisc"))
         return fail(r, "tc", "only tc qdisc means something to weir");
-    if (has_word(r->w, "del") || has_word(r->w, "show")) {
+    if (has_word(r->w, "show"))
+        return true;
+    bool is_fq = has_word(r->w, "fq") && !has_word(r->w, "del");
+    if (!set_one(r, "net.core.default_qdisc", is_fq ? "fq" : "pfifo_fast"))
+        return false;
+    if (has_word(r->w, "del")) {
         r->ops->discard(r->ops->ctx, false);
         return true;
     }

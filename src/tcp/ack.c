@@ -190,6 +190,7 @@ static struct wi_tcp_ackinfo ack_begin(const struct wi_tcp_conn *c, const struct
         .prior_in_flight = wi_tcp_in_flight(c),
         .prior_delivered = c->delivered,
         .prior_lost = c->lost_total,
+        .prior_ce = c->delivered_ce,
         .first_ack_at = WEIR_NEVER,
         .first_sack_at = WEIR_NEVER,
         .ack_rtt_us = -1,

@@ -16,6 +16,7 @@
 
 struct wi_tcp_conn;
 struct wi_tcp_rec;
+union weir_tcp_cc_info;
 
 /* A delivery rate sample (rate.c): what one ACK tells of the path. Counts are segments. */
 struct wi_tcp_rate {
@@ -28,6 +29,7 @@ struct wi_tcp_rate {
     uint32_t delivered, lost;                       /* since then */
     weir_ns interval;                               /* in which that was delivered; 0: it tells no rate */
     uint32_t acked_sacked, losses, prior_in_flight; /* of this ACK alone; in flight before it. Always valid */
+    uint32_t ce;                                    /* delivered by this ACK with a congestion mark. Always valid */
     int64_t rtt_us;                                 /* -1: none. Always valid */
 };
 
@@ -55,6 +57,8 @@ struct wi_tcp_cc {
     void (*event)(struct wi_tcp_conn *, enum wi_tcp_cc_event);        /* may be NULL */
     void (*arrived)(struct wi_tcp_conn *, bool is_ce); /* data came, with ECN: what to echo; NULL: as RFC 3168 */
     bool needs_ecn;                                    /* ask for ECN, whatever tcp_ecn says */
+    /* TCP_CC_INFO: fill it, return the bytes that count. NULL: nothing to tell. */
+    uint32_t (*info)(const struct wi_tcp_conn *, union weir_tcp_cc_info *);
 
     /* The rest is for controllers that set cwnd themselves; NULL in the others. */
     void (*control)(struct wi_tcp_conn *, const struct wi_tcp_rate *); /* every ACK: sets cwnd, recovery or not */
@@ -64,6 +68,10 @@ struct wi_tcp_cc {
 };
 
 extern const struct wi_tcp_cc wi_tcp_cc_reno, wi_tcp_cc_cubic, wi_tcp_cc_bbr, wi_tcp_cc_dctcp;
+
+/* All of them. */
+enum { WI_TCP_CC_N = 4 };
+extern const struct wi_tcp_cc *const wi_tcp_cc_all[WI_TCP_CC_N];
 
 /* By name; NULL: there is none. */
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name);

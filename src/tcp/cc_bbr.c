@@ -1,15 +1,14 @@
 /*
  * BBR version 3 (draft-ietf-ccwg-bbr, Linux's v3 branch): a model of the path (how fast it delivers, how long it takes)
- * decides the pacing rate and the window, and the window's bounds learn from loss above 2 %. The ECN part of the draft,
- * which needs shallow marking, is left out: a classic mark is answered by nobody here, for BBR offers no ECN.
+ * decides the pacing rate and the window, and the window's bounds learn from loss above 2 %.
  *
- * A departure: the draft's 2 % of loss holds while the RTT shows a queue that is more than its probing makes; without
- * one up to 8 % is taken for noise of the path. Random loss of 3 % would else halve the rate on a path of few segments,
- * and where there is no room for a queue, probing for a quarter more loses far above 8 %.
+ * The draft has no response to ECN yet, and Linux's v3 branch only one for shallow marks on paths that are known to
+ * have them. Here a mark by RFC 3168 is answered as a loss above the threshold is (6.1.2 there): once a round.
  *
  * Fixed point: bandwidth in segments a microsecond times 2^24, gains in 1/256, as in Linux.
  */
 #include "tcp/send.h"
+#include <weir/socket.h>
 
 #define BW_LOG2 24
 #define UNIT    256u
@@ -25,7 +24,6 @@
 #define BETA             179u /* 0.7: what a lower bound keeps */
 #define HEADROOM         39u  /* 0.15 of inflight_hi left for others */
 #define LOSS_THRESH      5u   /* 2 % */
-#define LOSS_NOISE       20u  /* 8 %, while there is no queue */
 #define FULL_BW_GROWTH   320u /* 1.25: less is no growth */
 #define FULL_BW_ROUNDS   3u
 #define FULL_LOSS_EVENTS 6u
@@ -51,8 +49,6 @@ struct bbr {
     uint32_t bw_hi[2], bw_lo, bw_latest, full_bw;
     uint32_t inflight_hi, inflight_lo, inflight_latest;
     uint32_t min_rtt_us, probe_rtt_min_us;
-    uint32_t round_rtt_us, last_rtt_us; /* least RTT of this round and the last; NONE: no sample */
-    uint32_t round_losses;
     uint32_t round_end, loss_round_end; /* delivered at which the round is over */
     uint32_t prior_cwnd;
     uint32_t undo_bw_lo, undo_inflight_lo, undo_inflight_hi;
@@ -62,7 +58,7 @@ struct bbr {
     uint8_t prior_ca;
     bool round_start : 1, loss_round_start : 1, full_bw_now : 1, full_bw_reached : 1;
     bool has_seen_rtt : 1, idle_restart : 1, prev_probe_too_high : 1, has_samples : 1, stopped_risky : 1;
-    bool probe_rtt_round_done : 1;
+    bool probe_rtt_round_done : 1, loss_in_round : 1, ce_in_round : 1;
 };
 _Static_assert(sizeof(struct bbr) <= WI_TCP_CC_STATE_WORDS * sizeof(uint64_t), "a controller's state is bounded");
 
@@ -124,17 +120,15 @@ static uint32_t inflight_with_headroom(const struct bbr *b)
     return room < b->inflight_hi && b->inflight_hi - room > MIN_CWND ? b->inflight_hi - room : MIN_CWND;
 }
 
-/* How much loss is too much now: has a queue stood for a round that is more than a probe's quarter? */
-static uint32_t loss_thresh(const struct bbr *b)
+static bool is_loss_too_high(uint32_t lost, uint32_t in_flight)
 {
-    uint32_t rtt = wi_min_u32(b->round_rtt_us, b->last_rtt_us);
-    bool has_queue = rtt != NONE && b->min_rtt_us != NONE && rtt > (uint64_t)b->min_rtt_us * 3 / 2;
-    return has_queue ? LOSS_THRESH : LOSS_NOISE;
+    return lost > 0 && in_flight > 0 && lost > (uint64_t)in_flight * LOSS_THRESH / UNIT;
 }
 
-static bool is_loss_too_high(const struct bbr *b, uint32_t lost, uint32_t in_flight)
+/* Did this sample's flight lose too much, or meet a mark? */
+static bool is_inflight_too_high(const struct wi_tcp_rate *s)
 {
-    return lost > 0 && in_flight > 0 && lost > (uint64_t)in_flight * loss_thresh(b) / UNIT;
+    return s->ce || is_loss_too_high(s->lost, s->tx_in_flight);
 }
 
 static void reset_lower_bounds(struct bbr *b)
@@ -144,7 +138,7 @@ static void reset_lower_bounds(struct bbr *b)
 
 static void reset_congestion_signals(struct bbr *b)
 {
-    b->round_losses = 0;
+    b->loss_in_round = b->ce_in_round = false;
     b->bw_latest = b->inflight_latest = 0;
 }
 
@@ -273,14 +267,10 @@ static void save_cwnd(struct wi_tcp_conn *c, struct bbr *b)
 static void update_round(struct wi_tcp_conn *c, struct bbr *b, const struct wi_tcp_rate *s)
 {
     b->round_start = false;
-    if (s->rtt_us >= 0)
-        b->round_rtt_us = wi_min_u32(b->round_rtt_us, (uint32_t)s->rtt_us);
     if (!s->interval || (int32_t)(s->prior_delivered - b->round_end) < 0)
         return;
     b->round_end = c->delivered;
     b->round_start = true;
-    b->last_rtt_us = b->round_rtt_us;
-    b->round_rtt_us = NONE;
     if (b->rounds_since_probe < UINT8_MAX)
         b->rounds_since_probe++;
 }
@@ -298,11 +288,11 @@ static void update_latest(struct wi_tcp_conn *c, struct bbr *b, const struct wi_
     }
 }
 
-/* A round with too much loss, while not probing for more: what was delivered is the bound, but never a fall below beta.
+/* A round with loss or marks, while not probing for more: what was delivered is the bound, but never a fall below beta.
  */
 static void lower_bounds(struct wi_tcp_conn *c, struct bbr *b)
 {
-    if (is_probing(b) || !is_loss_too_high(b, b->round_losses, b->inflight_latest + b->round_losses))
+    if (is_probing(b) || !(b->loss_in_round || b->ce_in_round))
         return;
     if (b->bw_lo == NONE)
         b->bw_lo = max_bw(b);
@@ -318,11 +308,12 @@ static void update_congestion(struct wi_tcp_conn *c, struct bbr *b, const struct
         return;
     if (!s->is_app_limited || bw >= max_bw(b))
         b->bw_hi[1] = wi_max_u32(b->bw_hi[1], bw);
-    b->round_losses += s->losses;
+    b->loss_in_round |= s->losses > 0;
+    b->ce_in_round |= s->ce > 0;
     if (!b->loss_round_start)
         return;
     lower_bounds(c, b);
-    b->round_losses = 0;
+    b->loss_in_round = b->ce_in_round = false;
 }
 
 /* How much more arrives at once than the bandwidth explains: ACKs come in bunches. */
@@ -367,8 +358,9 @@ static void check_startup_loss(struct wi_tcp_conn *c, struct bbr *b, const struc
         b->loss_events++;
     if (!b->loss_round_start)
         return;
-    if (c->loss.ca == WI_TCP_CA_RECOVERY && b->loss_events >= FULL_LOSS_EVENTS &&
-        is_loss_too_high(b, s->lost, s->tx_in_flight)) {
+    bool lossy = c->loss.ca == WI_TCP_CA_RECOVERY && b->loss_events >= FULL_LOSS_EVENTS &&
+                 is_loss_too_high(s->lost, s->tx_in_flight);
+    if (lossy || s->ce) {
         b->full_bw_reached = true;
         b->inflight_hi = wi_max_u32(bdp(b, max_bw(b), UNIT), b->inflight_latest);
     }
@@ -449,7 +441,7 @@ static bool upper_bounds(struct wi_tcp_conn *c, struct bbr *b, const struct wi_t
             return true;
         }
     }
-    if (is_loss_too_high(b, s->lost, s->tx_in_flight)) {
+    if (is_inflight_too_high(s)) {
         if (b->has_samples)
             inflight_too_high(c, b, s->tx_in_flight, s->is_app_limited);
     } else if (b->inflight_hi != NONE) {
@@ -513,13 +505,13 @@ static void update_cycle(struct wi_tcp_conn *c, struct bbr *b, const struct wi_t
 }
 
 /* What was in flight when the path began to lose more than it may, by the draft's BBRInflightAtLoss. */
-static uint32_t inflight_at_loss(uint32_t tx_in_flight, uint32_t lost, uint32_t segs, uint32_t thresh)
+static uint32_t inflight_at_loss(uint32_t tx_in_flight, uint32_t lost, uint32_t segs)
 {
     if (tx_in_flight < segs || lost < segs)
         return tx_in_flight;
     uint32_t before = tx_in_flight - segs, lost_before = lost - segs;
-    uint64_t budget = ((uint64_t)before * thresh + UNIT - 1) / UNIT;
-    uint64_t prefix = lost_before >= budget ? 0 : (budget - lost_before) * UNIT / (UNIT - thresh);
+    uint64_t budget = ((uint64_t)before * LOSS_THRESH + UNIT - 1) / UNIT;
+    uint64_t prefix = lost_before >= budget ? 0 : (budget - lost_before) * UNIT / (UNIT - LOSS_THRESH);
     return before + (uint32_t)prefix;
 }
 
@@ -527,8 +519,8 @@ static void bbr_lost(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
 {
     struct bbr *b = state(c);
     uint32_t lost = c->lost_total - r->lost_before;
-    if (b->has_samples && is_loss_too_high(b, lost, r->tx_in_flight))
-        inflight_too_high(c, b, inflight_at_loss(r->tx_in_flight, lost, r->segs, loss_thresh(b)), r->is_app_limited);
+    if (b->has_samples && is_loss_too_high(lost, r->tx_in_flight))
+        inflight_too_high(c, b, inflight_at_loss(r->tx_in_flight, lost, r->segs), r->is_app_limited);
 }
 
 /* ---- ProbeRTT ---- */
@@ -613,9 +605,14 @@ static uint32_t bound_cwnd(const struct bbr *b, uint32_t cwnd)
     return wi_min_u32(cwnd, cap);
 }
 
+static uint32_t cwnd_gain(const struct bbr *b)
+{
+    return b->mode == PROBE_BW && b->phase == UP ? GAIN_CWND_UP : GAIN_CWND;
+}
+
 static void set_cwnd(struct wi_tcp_conn *c, struct bbr *b, const struct wi_tcp_rate *s)
 {
-    uint32_t gain = b->mode == PROBE_BW && b->phase == UP ? GAIN_CWND_UP : GAIN_CWND, cwnd = c->cwnd;
+    uint32_t gain = cwnd_gain(b), cwnd = c->cwnd;
     if (s->acked_sacked) {
         uint32_t target = quantize(c, bdp(b, bw_now(b), gain) + aggregation_cwnd(b));
         if (b->full_bw_reached)
@@ -670,8 +667,6 @@ static void bbr_init(struct wi_tcp_conn *c)
         .inflight_lo = NONE,
         .min_rtt_us = c->rtt.min_us,
         .probe_rtt_min_us = c->rtt.min_us,
-        .round_rtt_us = NONE,
-        .last_rtt_us = NONE,
         .round_end = c->delivered,
         .loss_round_end = c->delivered,
         .mode = STARTUP,
@@ -695,7 +690,7 @@ static uint32_t bbr_undo(struct wi_tcp_conn *c)
 {
     struct bbr *b = state(c);
     reset_full_bw(b);
-    b->round_losses = 0;
+    b->loss_in_round = false;
     b->bw_lo = wi_max_u32(b->bw_lo, b->undo_bw_lo);
     b->inflight_lo = wi_max_u32(b->inflight_lo, b->undo_inflight_lo);
     b->inflight_hi = wi_max_u32(b->inflight_hi, b->undo_inflight_hi);
@@ -731,6 +726,20 @@ static void bbr_event(struct wi_tcp_conn *c, enum wi_tcp_cc_event ev)
     }
 }
 
+static uint32_t bbr_info(const struct wi_tcp_conn *c, union weir_tcp_cc_info *info)
+{
+    const struct bbr *b = state_of(c);
+    uint64_t bw = ((uint64_t)bw_now(b) * c->snd_mss * 1000000u) >> BW_LOG2;
+    info->bbr = (struct weir_tcp_bbr_info){
+        .bw_lo = (uint32_t)bw,
+        .bw_hi = (uint32_t)(bw >> 32),
+        .min_rtt = b->min_rtt_us,
+        .pacing_gain = pacing_gain(b),
+        .cwnd_gain = cwnd_gain(b),
+    };
+    return sizeof info->bbr;
+}
+
 const struct wi_tcp_cc wi_tcp_cc_bbr = {
     .name = "bbr",
     .init = bbr_init,
@@ -741,4 +750,5 @@ const struct wi_tcp_cc wi_tcp_cc_bbr = {
     .lost = bbr_lost,
     .pacing = bbr_pacing,
     .tso_segs_min = bbr_tso_segs_min,
+    .info = bbr_info,
 };

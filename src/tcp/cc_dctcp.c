@@ -4,6 +4,7 @@
  * connection it is Reno.
  */
 #include "tcp/send.h"
+#include <weir/socket.h>
 
 #define ALPHA_ONE 1024u /* alpha's fixed point */
 #define G_LOG2    4     /* g = 1/16: RFC 8257 4.2 */
@@ -76,6 +77,21 @@ static void dctcp_arrived(struct wi_tcp_conn *c, bool is_marked)
     wi_tcp_owe_ack(c, WEIR_WHY_ACK);
 }
 
+static uint32_t dctcp_info(const struct wi_tcp_conn *c, union weir_tcp_cc_info *info)
+{
+    const struct dctcp *d = (const struct dctcp *)(const void *)c->cc_state;
+    if (c->ecn_ok) {
+        info->dctcp = (struct weir_tcp_dctcp_info){
+            .enabled = 1,
+            .ce_state = c->ecn_demand_cwr,
+            .alpha = d->alpha,
+            .ab_ecn = (c->delivered_ce - d->delivered_ce) * c->snd_mss,
+            .ab_tot = (c->delivered - d->delivered) * c->snd_mss,
+        };
+    }
+    return sizeof info->dctcp;
+}
+
 const struct wi_tcp_cc wi_tcp_cc_dctcp = {
     .name = "dctcp",
     .init = dctcp_init,
@@ -85,4 +101,5 @@ const struct wi_tcp_cc wi_tcp_cc_dctcp = {
     .undo = wi_tcp_cc_reno_undo,
     .arrived = dctcp_arrived,
     .needs_ecn = true,
+    .info = dctcp_info,
 };

@@ -65,14 +65,14 @@ const struct wi_tcp_cc wi_tcp_cc_reno = {
 
 /* ---- The table ---- */
 
-static const struct wi_tcp_cc *const controllers[] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno, &wi_tcp_cc_bbr,
-                                                      &wi_tcp_cc_dctcp};
+const struct wi_tcp_cc *const wi_tcp_cc_all[WI_TCP_CC_N] = {&wi_tcp_cc_cubic, &wi_tcp_cc_reno, &wi_tcp_cc_bbr,
+                                                            &wi_tcp_cc_dctcp};
 
 const struct wi_tcp_cc *wi_tcp_cc_find(const char *name)
 {
-    for (unsigned i = 0; i < WI_ARRAY_LEN(controllers); i++) {
-        if (wi_str_equal(controllers[i]->name, name))
-            return controllers[i];
+    for (unsigned i = 0; i < WI_TCP_CC_N; i++) {
+        if (wi_str_equal(wi_tcp_cc_all[i]->name, name))
+            return wi_tcp_cc_all[i];
     }
     return NULL;
 }

@@ -325,6 +325,7 @@ struct wi_tcp_conn {
 
     /* Congestion control (cc.h). Segments, as Linux counts */
     const struct wi_tcp_cc *cc;
+    bool is_cc_chosen; /* by TCP_CONGESTION: a listener's children have it too, whatever the tunable says then */
     uint32_t cwnd, ssthresh, cwnd_cnt; /* ssthresh: WI_TCP_SSTHRESH_INF while infinite */
     uint32_t cwnd_used, max_packets_out;
     struct wi_seq max_packets_seq; /* end of the round that max_packets_out was taken in */

@@ -7,6 +7,7 @@
 #include "tcp/fastopen.h"
 #include "tcp/send.h"
 #include "tcp/sock.h"
+#include <weir/socket.h>
 
 #define MSS_MIN             88 /* Linux's TCP_MIN_MSS */
 #define MSS_MAX             32767
@@ -37,8 +38,11 @@ void wi_tcp_options_copy(struct wi_tcp_conn *to, const struct wi_tcp_conn *from)
     to->fo.connect = from->fo.connect;
     to->fo.no_cookie = from->fo.no_cookie;
     to->is_pingpong = from->is_pingpong;
+    if (!from->is_cc_chosen)
+        return; /* the tunable's of this moment, as Linux's tcp_ca_openreq_child has it */
     int err = wi_tcp_cc_set(to, from->cc->name);
     WI_ASSERT(err == 0); /* it is in the table, `from` has it */
+    to->is_cc_chosen = true;
 }
 
 /* What was held back may go now. */
@@ -318,7 +322,9 @@ static int set_congestion(struct wi_tcp_conn *c, const void *value, uint32_t len
     if (len < 1)
         return -WEIR_EINVAL;
     memcpy(name, value, wi_min_u32(len, CC_NAME_CAP - 1));
-    return wi_tcp_cc_set(c, name);
+    int err = wi_tcp_cc_set(c, name);
+    c->is_cc_chosen |= err == 0;
+    return err;
 }
 
 /* SO_RCVLOWAT: at most half of the buffer, which grows to hold it. Linux's tcp_set_rcvlowat. */
@@ -392,8 +398,10 @@ int wi_tcp_getsockopt(struct wi_sk *sk, int level, int name, void *value, uint32
         const struct wi_sysctl_keys *keys = wi_tcp_fo_keys(c);
         return give(value, len, keys->key, sizeof keys->key[0] * keys->n);
     }
-    if (name == WEIR_TCP_CC_INFO) /* neither Reno nor CUBIC has any: Linux gives no bytes for them */
-        return give(value, len, "", 0);
+    if (name == WEIR_TCP_CC_INFO) {
+        union weir_tcp_cc_info info = {0};
+        return give(value, len, &info, c->cc->info ? c->cc->info(c, &info) : 0);
+    }
     const struct option *o = find(name);
     if (!o)
         return -WEIR_ENOPROTOOPT;

@@ -1,7 +1,8 @@
 /*
  * Pacing in the stack: what a connection sends is spread over time when its controller asks for that, or the user does
- * (SO_MAX_PACING_RATE). Each transmission moves the moment before which no other leaves; a timer looks again then. The
- * rate itself is the controller's, or follows from the window and the RTT as in Linux's tcp_update_pacing_rate.
+ * (SO_MAX_PACING_RATE) or the owner of the stack (net.core.default_qdisc is fq). Each transmission moves the moment
+ * before which no other leaves; a timer looks again then. The rate itself is the controller's, or follows from the
+ * window and the RTT as in Linux's tcp_update_pacing_rate.
  */
 #include "tcp/send.h"
 
@@ -9,7 +10,8 @@
 
 bool wi_tcp_is_paced(const struct wi_tcp_conn *c)
 {
-    return c->cc->pacing || c->sk.opts.max_pacing_bps != UINT64_MAX;
+    bool all = c->sk.core->sysctl.default_qdisc[0] == 'f'; /* fq: the only other name is pfifo_fast */
+    return all || c->cc->pacing || c->sk.opts.max_pacing_bps != UINT64_MAX;
 }
 
 static uint64_t rate_of_window(const struct wi_tcp_conn *c)

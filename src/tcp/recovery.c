@@ -598,6 +598,7 @@ static void finish_sample(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
     struct wi_tcp_rate *s = &a->rate;
     s->acked_sacked = c->delivered - a->prior_delivered;
     s->losses = c->lost_total - a->prior_lost;
+    s->ce = c->delivered_ce - a->prior_ce;
     s->prior_in_flight = a->prior_in_flight;
     s->rtt_us = a->ca_rtt_us;
     wi_tcp_rate_end(c, s, a->sack_reneging);

