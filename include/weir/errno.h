@@ -22,6 +22,7 @@
     X(EPIPE, 32, "broken pipe")                                                                                        \
     X(EDOM, 33, "argument out of domain")                                                                              \
     X(ELOOP, 40, "too many levels")                                                                                    \
+    X(ENOMSG, 42, "no message of that kind")                                                                           \
     X(EPROTO, 71, "protocol error")                                                                                    \
     X(ENOTSOCK, 88, "not a socket")                                                                                    \
     X(EDESTADDRREQ, 89, "destination address required")                                                                \

@@ -40,6 +40,7 @@ extern "C" {
 #define WEIR_MSG_ERRQUEUE 0x2000
 #define WEIR_MSG_NOSIGNAL 0x4000
 #define WEIR_MSG_MORE     0x8000
+#define WEIR_MSG_ZEROCOPY 0x4000000  /* TCP, with SO_ZEROCOPY: tell by MSG_ERRQUEUE when the bytes are acknowledged */
 #define WEIR_MSG_FASTOPEN 0x20000000 /* TCP: connect to the message's name, the bytes in the SYN (RFC 7413) */
 
 /* Levels and options, as Linux's. Their values are the same C types as Linux's (int unless noted). */
@@ -67,9 +68,11 @@ extern "C" {
 #define WEIR_SO_SNDBUFFORCE     32
 #define WEIR_SO_RCVBUFFORCE     33
 #define WEIR_SO_MARK            36 /* kept for getsockopt: weir routes by no mark */
+#define WEIR_SO_TIMESTAMPING    37 /* TCP: enum weir_timestamping */
 #define WEIR_SO_PROTOCOL        38
 #define WEIR_SO_DOMAIN          39
 #define WEIR_SO_MAX_PACING_RATE 47 /* bytes a second, unsigned int or uint64_t; all ones: no limit */
+#define WEIR_SO_ZEROCOPY        60 /* TCP: MSG_ZEROCOPY counts */
 
 #define WEIR_IP_TOS                  1
 #define WEIR_IP_TTL                  2
@@ -134,6 +137,21 @@ enum weir_option {
     WEIR_OPT_CONN_ID = 3, /* get only, uint64_t: the id that this socket's events carry */
 };
 
+/* SO_TIMESTAMPING, as Linux's SOF_TIMESTAMPING_*. TX_*: a notice in the error queue when the last byte of a write is
+ * handed to the link's queue, to the link, and is acknowledged. SOFTWARE: with its time. OPT_ID: with the byte's
+ * number, counted from snd_una (OPT_ID_TCP: from the next byte written) when it was set. */
+enum weir_timestamping {
+    WEIR_TIMESTAMPING_TX_SOFTWARE = 1 << 1,
+    WEIR_TIMESTAMPING_RX_SOFTWARE = 1 << 3, /* recvmsg: WEIR_HAS_STAMP, when the last segment of what is read came */
+    WEIR_TIMESTAMPING_SOFTWARE = 1 << 4,
+    WEIR_TIMESTAMPING_OPT_ID = 1 << 7,
+    WEIR_TIMESTAMPING_TX_SCHED = 1 << 8,
+    WEIR_TIMESTAMPING_TX_ACK = 1 << 9,
+    WEIR_TIMESTAMPING_OPT_CMSG = 1 << 10,
+    WEIR_TIMESTAMPING_OPT_TSONLY = 1 << 11, /* else MSG_TRUNC says that there was a packet */
+    WEIR_TIMESTAMPING_OPT_ID_TCP = 1 << 16,
+};
+
 struct weir_linger {
     int onoff;
     int seconds;
@@ -158,8 +176,9 @@ enum weir_msg_has {
         1 << 0, /* dst (recv: where it was sent to, port included; send: the source to use) and ifindex */
     WEIR_HAS_TTL = 1 << 1,
     WEIR_HAS_TOS = 1 << 2,
-    WEIR_HAS_ERR = 1 << 3, /* MSG_ERRQUEUE: err, err_type, err_code, err_info, offender */
+    WEIR_HAS_ERR = 1 << 3, /* MSG_ERRQUEUE: err, err_type, err_code, err_origin, err_info, err_data, offender */
     WEIR_HAS_INQ = 1 << 4, /* TCP_INQ: inq, the bytes that are left to read */
+    WEIR_HAS_STAMP = 1 << 5, /* SO_TIMESTAMPING: stamp */
 };
 
 struct weir_msg {
@@ -174,10 +193,12 @@ struct weir_msg {
     int ttl;
     int tos;
     int err;
-    uint8_t err_type, err_code, err_origin; /* origin: 1 local, 2 ICMP, 3 ICMPv6 */
-    uint32_t err_info;
+    uint8_t err_type, err_code, err_origin; /* origin: 1 local, 2 ICMP, 3 ICMPv6, 4 timestamping, 5 MSG_ZEROCOPY */
+    uint32_t err_info; /* 4: Linux's SCM_TSTAMP_*; 5: the first of the writes that are done with */
+    uint32_t err_data; /* 4: the byte's number, with OPT_ID; 5: the last of the writes */
     struct weir_sockaddr offender;
     uint32_t inq;
+    weir_ns stamp;
 };
 
 /*

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "drill/posix_fd.h"
 
 #define IOV_MAX_HERE 64
+#define TCP_CM_INQ_TYPE TCP_INQ /* linux/tcp.h: the control message has the option's number */
 
 /* What is left of the call's memory after the bytes that earlier tries moved. Returns how many pieces. */
 static size_t rest_of(const struct wdr_op *op, struct weir_iovec *out)
@@ -160,18 +162,37 @@ static void put_error(struct control *c, const struct weir_msg *m, bool is_v6)
                    .ee_origin = m->err_origin,
                    .ee_type = m->err_type,
                    .ee_code = m->err_code,
-                   .ee_info = m->err_info}};
+                   .ee_info = m->err_info,
+                   .ee_data = m->err_data}};
     socklen_t len = sizeof err.offender;
     struct weir_sockaddr from = m->offender;
+    bool is_named = m->offender.family != 0; /* an ICMP message has a sender, a notice has none */
     from.family = is_v6 ? AF_INET6 : AF_INET;
     wdr_sockaddr_write((struct sockaddr *)&err.offender, &len, &from);
+    if (!is_named)
+        memset(&err.offender, 0, sizeof err.offender);
     put_control(c, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_RECVERR : IP_RECVERR, &err, sizeof err.e + len);
+}
+
+/* Three times, of which the first is taken by software (linux/errqueue.h). */
+static void put_stamp(struct control *c, weir_ns at)
+{
+    struct scm_timestamping t = {0};
+    t.ts[0].tv_sec = (time_t)(at / WEIR_SEC(1));
+    t.ts[0].tv_nsec = (long)(at % WEIR_SEC(1));
+    put_control(c, SOL_SOCKET, SO_TIMESTAMPING, &t, sizeof t);
 }
 
 static void write_control(struct msghdr *h, const struct weir_msg *m, int family)
 {
     struct control c = {.h = h};
     bool is_v6 = family == AF_INET6;
+    if (m->has & WEIR_HAS_STAMP)
+        put_stamp(&c, m->stamp);
+    if (m->has & WEIR_HAS_INQ) {
+        int inq = (int)m->inq;
+        put_control(&c, IPPROTO_TCP, TCP_CM_INQ_TYPE, &inq, sizeof inq);
+    }
     if (m->has & WEIR_HAS_PKTINFO)
         put_pktinfo(&c, m, is_v6);
     if (m->has & WEIR_HAS_TTL)
@@ -184,6 +205,25 @@ static void write_control(struct msghdr *h, const struct weir_msg *m, int family
     if (m->has & WEIR_HAS_ERR)
         put_error(&c, m, is_v6);
     h->msg_controllen = c.used;
+}
+
+static bool is_asked(const struct wdr_posix *px, const struct wdr_fd *f, int v4, int v6)
+{
+    int on = 0;
+    uint32_t len = sizeof on;
+    bool is_v6 = f->family == AF_INET6;
+    return weir_getsockopt(px->cfg.w, f->handle, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? v6 : v4, &on, &len) == 0 &&
+           on;
+}
+
+/* The stack tells more of a datagram than its reader may have asked for. */
+static uint32_t asked(const struct wdr_posix *px, const struct wdr_fd *f)
+{
+    uint32_t has = ~(uint32_t)(WEIR_HAS_PKTINFO | WEIR_HAS_TTL | WEIR_HAS_TOS);
+    has |= is_asked(px, f, IP_PKTINFO, IPV6_RECVPKTINFO) ? WEIR_HAS_PKTINFO : 0;
+    has |= is_asked(px, f, IP_RECVTTL, IPV6_RECVHOPLIMIT) ? WEIR_HAS_TTL : 0;
+    has |= is_asked(px, f, IP_RECVTOS, IPV6_RECVTCLASS) ? WEIR_HAS_TOS : 0;
+    return has;
 }
 
 /* What recvfrom and recvmsg tell beside the bytes. */
@@ -239,6 +279,7 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     } else {
         op->ret = ret >= 0 || op->done ? (ret > 0 ? ret : 0) + (int64_t)op->done : ret;
     }
+    m.has &= asked(px, f);
     if (op->ret >= 0)
         tell(op, &m, &from, f->family);
     return true;

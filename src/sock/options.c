@@ -379,6 +379,33 @@ static int set_hold_syn(const struct access *a, int value)
     return 0;
 }
 
+/* ---- What only streams tell ---- */
+
+static int set_zerocopy(const struct access *a, int value)
+{
+    if (a->sk->type != WEIR_SOCK_STREAM)
+        return -WEIR_ENOPROTOOPT;
+    a->sk->opts.zerocopy = value;
+    return 0;
+}
+
+/* An int, or Linux's struct so_timestamping, whose second member names a hardware clock. The numbers of OPT_ID need a
+ * connection to be counted in. */
+static int set_timestamping(const struct access *a, int value)
+{
+    const int all = (1 << 19) - 1;
+    int fresh = value & ~(int)a->sk->opts.timestamping;
+    unsigned state = wi_sock_tcp_state(a->sk);
+    if (a->sk->type != WEIR_SOCK_STREAM)
+        return -WEIR_ENOPROTOOPT;
+    if (value & ~all || (value & WEIR_TIMESTAMPING_OPT_ID_TCP && !(value & WEIR_TIMESTAMPING_OPT_ID)))
+        return -WEIR_EINVAL;
+    if (fresh & WEIR_TIMESTAMPING_OPT_ID && (state == WI_SOCK_TCP_CLOSE || state == WI_SOCK_TCP_LISTEN))
+        return -WEIR_EINVAL;
+    a->sk->opts.timestamping = (uint32_t)value;
+    return 0;
+}
+
 /* ---- The table ---- */
 
 #define AT(member)   offsetof(struct wi_sk_opts, member)
@@ -408,6 +435,8 @@ static const struct option table[] = {
     {SOCKET(ACCEPTCONN), .flags = OPT_READ_ONLY, .get = get_acceptconn},
     {SOCKET(MARK), .field = FIELD_U32, .off = AT(mark), ANY},
     {SOCKET(MAX_PACING_RATE), .set_raw = set_max_pacing, .get_raw = get_max_pacing},
+    {SOCKET(TIMESTAMPING), .field = FIELD_U32, .off = AT(timestamping), ANY, .set = set_timestamping},
+    {SOCKET(ZEROCOPY), .field = FIELD_BOOL, .off = AT(zerocopy), .min = 0, .max = 1, .set = set_zerocopy},
     {SOCKET(PROTOCOL), .flags = OPT_READ_ONLY, .get = get_protocol},
     {SOCKET(DOMAIN), .flags = OPT_READ_ONLY, .get = get_domain},
 

@@ -2,6 +2,7 @@
  * The ACK field of a segment: RFC 9293 3.10.7.4 fifth check. What it acknowledges leaves the queue, gives RTT samples,
  * moves the window, and recovery.c decides what it means for the network.
  */
+#include "tcp/notice.h"
 #include "tcp/send.h"
 
 /* ---- The window ---- */
@@ -106,6 +107,7 @@ static void clean_queue(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
         wi_tcp_rec_free(c, r);
     }
     wi_tcp_sndq_free_chunks(c);
+    wi_tcp_notice_acked(c);
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
     a->sack_reneging = a->una_advanced && head && (head->marks & WI_TCP_REC_SACKED);
 }

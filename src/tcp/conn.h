@@ -60,6 +60,7 @@ struct wi_tcp_chunk {
     struct weir_block *block;
     uint32_t off, len; /* of the view in the block, bytes */
     struct wi_seq seq; /* of its first byte */
+    weir_ns at;        /* when it came; in the receive queue */
     bool is_ours;      /* the block was made by the queue: free room behind the view may be filled */
 };
 
@@ -98,6 +99,8 @@ struct wi_tcp_rec {
     bool is_app_limited; /* the application gave less than fits when it was sent */
     bool is_rate_told;   /* it was delivered and has had its say in a delivery rate sample */
     bool is_eor;         /* MSG_EOR: nothing may be appended */
+    uint8_t zc_n;        /* pieces of MSG_ZEROCOPY in it, as many as Linux's would have */
+    uint32_t zc;         /* the write with MSG_ZEROCOPY that it has bytes of (notice.h), 0: none */
 };
 
 struct wi_tcp_sndq {
@@ -226,6 +229,7 @@ struct wi_tcp_mtup {
 /* ---- Fast Open (fastopen.c, fastopen_client.c; RFC 7413) ---- */
 
 struct wi_tcp_fo_pending; /* fastopen.h */
+struct wi_tcp_notices;    /* notice.c */
 
 struct wi_tcp_fo {
     struct wi_tcp_fo_pending *pending; /* a child in use whose SYN-ACK is unacknowledged; NULL: not so */
@@ -379,6 +383,7 @@ struct wi_tcp_conn {
     bool want_inq; /* TCP_INQ */
 
     struct wi_tcp_fo fo;
+    struct wi_tcp_notices *notices; /* notice.h; NULL: nothing to tell the writer of */
 
     /* RFC 5961 7: challenge ACKs of this connection */
     weir_ns challenge_at; /* beginning of the current second */
@@ -412,7 +417,7 @@ struct wi_tcp {
     struct wi_htable timewaits;   /* compact entries (timewait.c) */
     struct wi_list timewait_fifo; /* the same, in the order of their ends */
     struct wi_timer timewait_timer;
-    struct wi_slab request_slab, timewait_slab, listener_slab, ooo_slab;
+    struct wi_slab request_slab, timewait_slab, listener_slab, ooo_slab, notice_slab, notices_slab;
     uint8_t hash_key[16];
     uint8_t isn_key[16], ts_key[16];
     uint8_t cookie_key[2][16];

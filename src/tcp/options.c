@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "tcp/cc.h"
 #include "tcp/fastopen.h"
+#include "tcp/notice.h"
 #include "tcp/send.h"
 #include "tcp/sock.h"
 #include <weir/socket.h>
@@ -347,6 +348,8 @@ static int told_of(struct wi_tcp_conn *c, int level, int name)
         wi_tcp_keepalive_update(c);
     if (level == WEIR_SOL_SOCKET && name == WEIR_SO_RCVLOWAT)
         follow_rcvlowat(c);
+    if (level == WEIR_SOL_SOCKET && name == WEIR_SO_TIMESTAMPING)
+        wi_tcp_stamp_option(c);
     if (level == WEIR_SOL_SOCKET && name == WEIR_SO_MAX_PACING_RATE)
         wi_tcp_pacing_limit(c);
     return 0;

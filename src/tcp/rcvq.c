@@ -50,6 +50,7 @@ static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_b
         return false;
 
     k->len = len;
+    k->at = c->sk.core->now;
     if (block && (uint64_t)len * VIEW_SHARE >= block->cap) {
         k->block = weir_block_ref(block);
         k->off = off;
@@ -624,6 +625,21 @@ static int64_t peek(const struct wi_tcp_conn *c, const struct weir_msg *msg, siz
     return len;
 }
 
+/* When the last of the next `len` bytes came, for those who ask with SO_TIMESTAMPING. */
+static void tell_stamp(const struct wi_tcp_conn *c, struct weir_msg *msg, uint32_t len)
+{
+    const uint32_t both = WEIR_TIMESTAMPING_SOFTWARE | WEIR_TIMESTAMPING_RX_SOFTWARE;
+    if ((c->sk.opts.timestamping & both) != both || len == 0)
+        return;
+    struct wi_seq last = wi_seq_add(c->copied_seq, len - 1);
+    wi_list_for_each (k, &c->rcvq.chunks, struct wi_tcp_chunk, link) {
+        if (wi_seq_gt(k->seq, last))
+            break;
+        msg->stamp = k->at;
+    }
+    msg->has |= WEIR_HAS_STAMP;
+}
+
 int64_t wi_tcp_rcvq_read(struct wi_tcp_conn *c, struct weir_msg *msg, int flags)
 {
     size_t room = msg_room(msg);
@@ -635,6 +651,7 @@ int64_t wi_tcp_rcvq_read(struct wi_tcp_conn *c, struct weir_msg *msg, int flags)
     uint32_t len = (uint32_t)wi_min_size(room, read_limit(c));
     if (!(flags & WEIR_MSG_TRUNC))
         copy_out(c, 0, msg, len);
+    tell_stamp(c, msg, len);
     if (len > 0) {
         consume(c, len);
         wi_tcp_window_read(c);

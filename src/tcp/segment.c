@@ -2,6 +2,7 @@
  * A segment's making: header fields from the connection, options, payload as views, the event, the hand-over to the
  * network layer. What to send, and when, is output.c's.
  */
+#include "tcp/notice.h"
 #include "tcp/send.h"
 
 #include "base/str.h"
@@ -214,8 +215,10 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
         pkt->gso_size = r->mss;
 
     pkt->serial = wi_tcp_event_seg_out(c, &h, pkt, why);
+    wi_tcp_stamp_sent(c, r);
     note_record_sent(c, r, len);
     if (rider) {
+        wi_tcp_stamp_sent(c, rider);
         rider->segs = 1;
         rider->mss = (uint16_t)rider_len;
         note_record_sent(c, rider, rider_len);

@@ -6,6 +6,7 @@
  * Free room of a block behind the bytes that are queued is filled by later writes, also while packets in flight view
  * what is before it: those bytes never change.
  */
+#include "tcp/notice.h"
 #include "tcp/send.h"
 
 #include "base/str.h"
@@ -13,6 +14,7 @@
 #define BLOCK_MIN   2048u
 #define BLOCK_MAX   16384u
 #define SPLIT_SLACK 131072u /* Linux's 2 * GSO_LEGACY_MAX_SIZE */
+#define ZC_PIECES   17u     /* of MSG_ZEROCOPY in a record: Linux's MAX_SKB_FRAGS */
 #define COPY_BELOW  256u    /* a lent view smaller than this costs more to keep than to copy */
 
 /* What a record or a chunk is charged beside its bytes. */
@@ -146,6 +148,7 @@ void wi_tcp_sndq_purge(struct wi_tcp_conn *c)
         chunk_free(c, k);
     }
     WI_ASSERT(c->sndq.mem_bytes == 0);
+    wi_tcp_notice_purge(c);
     c->loss.packets_out = c->loss.sacked_out = c->loss.lost_out = c->loss.retrans_out = 0;
 }
 
@@ -247,7 +250,7 @@ void wi_tcp_rec_recount(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t ms
 void wi_tcp_rec_grow(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
 {
     struct wi_tcp_rec *next = wi_tcp_rec_next(c, r);
-    if (!next || r->was_sent || r->is_eor || (r->flags & (WI_TH_SYN | WI_TH_FIN)) ||
+    if (!next || r->was_sent || r->is_eor || r->zc != next->zc || (r->flags & (WI_TH_SYN | WI_TH_FIN)) ||
         r->chunk_n + next->chunk_n > WI_TCP_REC_CHUNKS)
         return;
     uint32_t missing = len - wi_tcp_rec_len(r);
@@ -387,10 +390,18 @@ static uint32_t view_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const struc
 /* A write under way. */
 struct write {
     uint32_t mss, goal;
+    uint32_t zc; /* what its records bear (notice.h), 0: not MSG_ZEROCOPY */
+    const struct wi_tcp_rec *zc_rec; /* the record that has counted the piece under way */
     int flags;
     uint64_t taken;
     bool is_out_of_memory;
 };
+
+/* A record speaks to one notice, of as many pieces as Linux's buffer holds (skb_zerocopy_iter_stream). */
+static bool takes_zerocopy(const struct wi_tcp_rec *r, const struct write *w)
+{
+    return (!r->zc || r->zc == w->zc) && (r->zc_n < ZC_PIECES || r == w->zc_rec);
+}
 
 /* The record for the next bytes, NULL: no memory, or the buffer is full. */
 static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
@@ -398,6 +409,10 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     struct wi_tcp_rec *r = open_rec(c, w->goal);
     if (r && w->taken == 0)
         r->flags &= (uint16_t)~WI_TH_PSH;
+    if (r && w->zc && !takes_zerocopy(r, w)) {
+        mark_push(c, r);
+        r = NULL;
+    }
     if (r && r->chunk_n < WI_TCP_REC_CHUNKS)
         return r;
     r = rec_append(c);
@@ -410,10 +425,16 @@ static uint64_t write_run(struct wi_tcp_conn *c, struct write *w, const uint8_t 
                           uint64_t len)
 {
     uint64_t done = 0;
+    w->zc_rec = NULL;
     while (done < len && has_room(c)) {
         struct wi_tcp_rec *r = rec_for_write(c, w);
         if (!r)
             break;
+        if (w->zc) {
+            r->zc = w->zc;
+            r->zc_n = (uint8_t)(r->zc_n + (r != w->zc_rec));
+            w->zc_rec = r;
+        }
         uint32_t space = w->goal - wi_tcp_rec_len(r);
         uint32_t want = len - done < space ? (uint32_t)(len - done) : space;
         uint32_t n = p ? copy_in(c, r, p + done, want) : view_in(c, r, f, (uint32_t)done, want);
@@ -442,6 +463,7 @@ static struct write write_begin(const struct wi_tcp_conn *c, int flags)
 /* What Linux's tcp_push does: PSH on the last record, the urgent pointer, and off it goes. */
 static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
 {
+    wi_tcp_zerocopy_end(c, w->zc, w->taken);
     if (w->taken == 0)
         return w->is_out_of_memory && wi_list_empty(&c->sndq.recs) ? -WEIR_ENOBUFS : -WEIR_EAGAIN;
 
@@ -454,6 +476,7 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
         c->snd_up = c->write_seq;
         c->urg_snd_on = true;
     }
+    wi_tcp_stamp_written(c);
     c->more = (w->flags & WEIR_MSG_MORE) != 0;
     wi_tcp_owe(c, WI_TCP_OWE_SEND);
     return (int64_t)w->taken;
@@ -463,6 +486,11 @@ int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, s
 {
     wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += iov[i].len;
+    if (flags & WEIR_MSG_ZEROCOPY && wi_tcp_zerocopy_begin(c, bytes, &w.zc) < 0)
+        return -WEIR_ENOBUFS;
     for (size_t i = 0; i < n; i++) {
         if (write_run(c, &w, iov[i].base, NULL, iov[i].len) < iov[i].len)
             break;

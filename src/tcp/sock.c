@@ -8,6 +8,7 @@
 #include "tcp/fastopen.h"
 #include "tcp/isn.h"
 #include "tcp/listen.h"
+#include "tcp/notice.h"
 #include "tcp/send.h"
 #include "tcp/timewait.h"
 
@@ -75,6 +76,7 @@ static void renew(struct wi_tcp_conn *c)
     wi_list_del(&c->all_link);
     struct wi_tcp_conn old = *c;
     wi_tcp_conn_init(c, old.tcp, old.sk.family);
+    c->notices = old.notices;
     c->sk.owner = old.sk.owner;
     c->sk.on_ready = old.sk.on_ready;
     c->sk.port = old.sk.port;
@@ -272,6 +274,10 @@ static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flag
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
     if (flags & WEIR_MSG_FASTOPEN || c->fo.deferred) {
         int64_t n = send_fast(c, msg);
+        if (n > 0 && flags & WEIR_MSG_ZEROCOPY)
+            wi_tcp_zerocopy_told(c, (size_t)n);
+        if (n > 0)
+            wi_tcp_stamp_written(c);
         if (n)
             return n;
     }
@@ -306,7 +312,7 @@ static int64_t op_recvmsg(struct wi_sk *sk, struct weir_msg *msg, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
     if (flags & WEIR_MSG_ERRQUEUE)
-        return -WEIR_EAGAIN;
+        return wi_tcp_notice_read(c, msg);
     if (c->state == WEIR_TCP_LISTEN)
         return -WEIR_ENOTCONN;
     if (flags & WEIR_MSG_OOB)
@@ -475,7 +481,7 @@ static uint32_t op_poll(const struct wi_sk *sk)
         return c->listener->child_n ? WEIR_POLLIN | WEIR_POLLRDNORM : 0;
     if (c->held)
         return 0;
-    uint32_t events = sk->err ? WEIR_POLLERR : 0;
+    uint32_t events = sk->err || wi_tcp_notice_waits(c) ? WEIR_POLLERR : 0;
     bool rcv_shut = rcv_is_shut(c), snd_shut = c->shut & SHUT_SND;
     if (is_over(c) || (rcv_shut && snd_shut))
         events |= WEIR_POLLHUP;

@@ -3,6 +3,7 @@
  * something.
  */
 #include "tcp/fastopen.h"
+#include "tcp/notice.h"
 #include "tcp/send.h"
 
 int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
@@ -14,6 +15,7 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
     wi_slab_init(&t->rec_slab, core->mem, sizeof(struct wi_tcp_rec), "tcp send records");
     wi_slab_init(&t->chunk_slab, core->mem, sizeof(struct wi_tcp_chunk), "tcp send chunks");
     wi_slab_init(&t->ooo_slab, core->mem, sizeof(struct wi_tcp_ooo), "tcp out-of-order runs");
+    wi_tcp_notice_init(t);
     return wi_tcp_demux_init(t);
 }
 
@@ -26,6 +28,7 @@ static void conn_free(struct wi_tcp_conn *c)
         wi_tcp_listen_stop(c);
     wi_tcp_demux_remove(c);
     wi_tcp_sndq_purge(c);
+    wi_tcp_notice_free(c);
     wi_tcp_rcvq_purge(c);
     wi_ports_release(&c->tcp->ports, &c->sk);
     wi_list_del(&c->pend_link);
@@ -42,6 +45,7 @@ void wi_tcp_fini(struct wi_tcp *t)
     for (struct wi_tcp_conn *c; (c = wi_list_first(&t->all, struct wi_tcp_conn, all_link));)
         conn_free(c);
     wi_tcp_demux_fini(t);
+    wi_tcp_notice_fini(t);
     wi_slab_fini(&t->ooo_slab);
     wi_slab_fini(&t->chunk_slab);
     wi_slab_fini(&t->rec_slab);
