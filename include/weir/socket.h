@@ -176,8 +176,8 @@ enum weir_msg_has {
         1 << 0, /* dst (recv: where it was sent to, port included; send: the source to use) and ifindex */
     WEIR_HAS_TTL = 1 << 1,
     WEIR_HAS_TOS = 1 << 2,
-    WEIR_HAS_ERR = 1 << 3, /* MSG_ERRQUEUE: err, err_type, err_code, err_origin, err_info, err_data, offender */
-    WEIR_HAS_INQ = 1 << 4, /* TCP_INQ: inq, the bytes that are left to read */
+    WEIR_HAS_ERR = 1 << 3,   /* MSG_ERRQUEUE: err, err_type, err_code, err_origin, err_info, err_data, offender */
+    WEIR_HAS_INQ = 1 << 4,   /* TCP_INQ: inq, the bytes that are left to read */
     WEIR_HAS_STAMP = 1 << 5, /* SO_TIMESTAMPING: stamp */
 };
 
@@ -194,8 +194,8 @@ struct weir_msg {
     int tos;
     int err;
     uint8_t err_type, err_code, err_origin; /* origin: 1 local, 2 ICMP, 3 ICMPv6, 4 timestamping, 5 MSG_ZEROCOPY */
-    uint32_t err_info; /* 4: Linux's SCM_TSTAMP_*; 5: the first of the writes that are done with */
-    uint32_t err_data; /* 4: the byte's number, with OPT_ID; 5: the last of the writes */
+    uint32_t err_info;                      /* 4: Linux's SCM_TSTAMP_*; 5: the first of the writes that are done with */
+    uint32_t err_data;                      /* 4: the byte's number, with OPT_ID; 5: the last of the writes */
     struct weir_sockaddr offender;
     uint32_t inq;
     weir_ns stamp;

@@ -14,6 +14,7 @@
 struct wdr_call_env {
     int family;                         /* of sockets: AF_INET6 in IPv6 and IPv4-mapped runs */
     struct weir_sockaddr local, remote; /* what "..." means to bind and connect */
+    weir_ns zero;                       /* the script's beginning, on the stack's clock */
     struct {
         int script, live;
     } fds[WDR_SCRIPT_FDS_MAX];

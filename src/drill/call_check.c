@@ -54,6 +54,24 @@ static bool check_error_data(struct wdr_running *r, const struct wdr_expr *want,
            check_number(r, "ee_data", wdr_expr_field(want, "ee_data"), e->ee_data);
 }
 
+#define STAMP_SLACK WEIR_MS(4) /* as the times of packets: --tolerance_usecs */
+
+/* {scm_sec=0, scm_nsec=30000000}: since the script's beginning. */
+static bool check_stamp(struct wdr_running *r, const struct wdr_expr *want, const void *data)
+{
+    struct timespec t;
+    int64_t sec = 0, nsec = 0;
+    memcpy(&t, data, sizeof t);
+    weir_ns got = WEIR_SEC(t.tv_sec) + (weir_ns)t.tv_nsec - r->env->zero;
+    if (!wdr_expr_number(r, wdr_expr_field(want, "scm_sec"), &sec) ||
+        (wdr_expr_field(want, "scm_nsec") && !wdr_expr_number(r, wdr_expr_field(want, "scm_nsec"), &nsec)))
+        return false;
+    weir_ns wanted = WEIR_SEC(sec) + (weir_ns)nsec;
+    return (got + STAMP_SLACK >= wanted && got <= wanted + STAMP_SLACK) ||
+           wdr_call_fail(r, "recvmsg(): the time is %.6f, and the script says %.6f", (double)got / 1e9,
+                         (double)wanted / 1e9);
+}
+
 static bool check_control_data(struct wdr_running *r, const struct wdr_expr *want, const struct cmsghdr *c)
 {
     struct sock_extended_err err;
@@ -61,10 +79,12 @@ static bool check_control_data(struct wdr_running *r, const struct wdr_expr *wan
     int v = 0;
     if (!want || want->kind == WDR_EXPR_ELLIPSIS)
         return true;
-    if (want->kind == WDR_EXPR_STRUCT && wdr_expr_field(want, "ee_errno") && len >= sizeof err) {
+    if (want->kind == WDR_EXPR_STRUCT && wdr_expr_field(want, "ee_origin") && len >= sizeof err) {
         memcpy(&err, CMSG_DATA(c), sizeof err);
         return check_error_data(r, want, &err);
     }
+    if (want->kind == WDR_EXPR_STRUCT && wdr_expr_field(want, "scm_sec") && len >= sizeof(struct timespec))
+        return check_stamp(r, want, CMSG_DATA(c));
     memcpy(&v, CMSG_DATA(c), len < sizeof v ? len : sizeof v);
     return check_number(r, "cmsg_data", want, v);
 }

@@ -230,7 +230,13 @@ static bool play_event(struct wdr_player *pl, const struct wdr_event *e)
 
 bool wdr_play(struct wdr_player *pl)
 {
-    for (const struct wdr_event *e = pl->script->events; e; e = e->next) {
+    const struct wdr_event *e = pl->script->events;
+    for (; e && e->type == WDR_EVENT_COMMAND && e->time.kind == WDR_TIME_NONE; e = e->next) {
+        if (!play_event(pl, e))
+            return false;
+        pl->zero = pl->last = pl->env.zero = pl->target->ops->now(pl->target); /* the clock starts behind the set-up */
+    }
+    for (; e; e = e->next) {
         if (!play_event(pl, e) || !check_running(pl))
             return false;
         const char *broken = pl->target->ops->check(pl->target);

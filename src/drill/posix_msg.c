@@ -12,7 +12,7 @@
 
 #include "drill/posix_fd.h"
 
-#define IOV_MAX_HERE 64
+#define IOV_MAX_HERE    64
 #define TCP_CM_INQ_TYPE TCP_INQ /* linux/tcp.h: the control message has the option's number */
 
 /* What is left of the call's memory after the bytes that earlier tries moved. Returns how many pieces. */

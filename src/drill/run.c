@@ -12,6 +12,22 @@
 
 #define PEER_PORT_FIRST 40001
 
+/* What the public suite's runner defines for each version of IP: the level and type of a notice's control message, and
+ * the cookie of the default addresses for the key of defaults.sh and for one of zeroes. */
+static const struct wdr_define common[3][4] = {
+    [WDR_IPV4] = {{"CMSG_LEVEL_IP", "0", &common[WDR_IPV4][1]},
+                  {"CMSG_TYPE_RECVERR", "11", &common[WDR_IPV4][2]},
+                  {"TFO_COOKIE", "3021b9d889017eeb", &common[WDR_IPV4][3]},
+                  {"TFO_COOKIE_ZERO", "b7c12350a90dc8f5", NULL}},
+    [WDR_IPV6] = {{"CMSG_LEVEL_IP", "41", &common[WDR_IPV6][1]},
+                  {"CMSG_TYPE_RECVERR", "25", &common[WDR_IPV6][2]},
+                  {"TFO_COOKIE", "c1d1e9742a47a9bc", &common[WDR_IPV6][3]},
+                  {"TFO_COOKIE_ZERO", "82af1a8f9a205c34", NULL}},
+    [WDR_IPV4_MAPPED] = {{"CMSG_LEVEL_IP", "41", &common[WDR_IPV4_MAPPED][1]},
+                         {"CMSG_TYPE_RECVERR", "25", &common[WDR_IPV4_MAPPED][2]},
+                         {"TFO_COOKIE", "3021b9d889017eeb", &common[WDR_IPV4_MAPPED][3]},
+                         {"TFO_COOKIE_ZERO", "b7c12350a90dc8f5", NULL}},
+};
 static void *pool_alloc(void *ctx, size_t size)
 {
     (void)ctx;
@@ -94,7 +110,7 @@ static bool prepare(struct wdr_player *pl)
     pl->code = wdr_code_new(lookup, pl, pl->out);
     if (!pl->target || !pl->code)
         return false;
-    pl->zero = pl->last = pl->target->ops->now(pl->target);
+    pl->zero = pl->last = pl->env.zero = pl->target->ops->now(pl->target);
     return true;
 }
 
@@ -154,11 +170,34 @@ static enum wdr_verdict play_script(struct wdr_player *pl)
     return WDR_PASSED;
 }
 
+/* The command line's defines and behind them the common ones of its version of IP; freed by the caller. */
+static struct wdr_define *all_defines(const struct wdr_run_config *cfg)
+{
+    struct wdr_settings set = {.ip_version = WDR_IPV4};
+    struct wdr_error ignored;
+    size_t n = 0;
+    for (const struct wdr_setting *o = cfg->settings; o; o = o->next) {
+        if (strcmp(o->name, "ip_version") == 0)
+            wdr_settings_take(&set, o, &ignored);
+    }
+    for (const struct wdr_define *d = cfg->defines; d; d = d->next)
+        n++;
+    struct wdr_define *all = calloc(n + 1, sizeof *all);
+    if (!all)
+        return NULL;
+    n = 0;
+    for (const struct wdr_define *d = cfg->defines; d; d = d->next, n++)
+        all[n] = (struct wdr_define){d->name, d->value, &all[n + 1]};
+    all[n] = common[set.ip_version][0];
+    return all;
+}
+
 enum wdr_verdict wdr_run_file(const char *path, const struct wdr_run_config *cfg, FILE *out)
 {
     struct wdr_error error;
     enum wdr_verdict verdict = WDR_BROKEN;
-    struct wdr_script *script = wdr_parse_file(path, cfg->defines, &error);
+    struct wdr_define *defines = all_defines(cfg);
+    struct wdr_script *script = wdr_parse_file(path, defines, &error);
     struct wdr_player *pl = script ? calloc(1, sizeof *pl) : NULL;
     if (pl) {
         pl->script = script;
@@ -171,5 +210,6 @@ enum wdr_verdict wdr_run_file(const char *path, const struct wdr_run_config *cfg
     }
     free(pl);
     wdr_script_free(script);
+    free(defines);
     return verdict;
 }

@@ -62,7 +62,7 @@ struct wi_sk_opts {
     uint8_t mtu_discover; /* enum wi_pmtudisc */
     int32_t linger_s;     /* valid when linger_on */
     uint32_t mark, priority;
-    uint32_t timestamping; /* enum weir_timestamping */
+    uint32_t timestamping;   /* enum weir_timestamping */
     uint64_t max_pacing_bps; /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
     bool linger_on;
     bool reuseaddr, reuseport, v6only, broadcast, keepalive, oobinline, mcast_loop, recverr;

@@ -18,13 +18,13 @@ enum stamp_type { STAMP_SND, STAMP_SCHED, STAMP_ACK }; /* Linux's SCM_TSTAMP_* *
 struct wi_tcp_notice {
     struct wi_list link; /* wi_tcp_notices.marks, then .queue */
     enum kind kind;
-    struct wi_seq last;     /* the byte that it waits for; as a mark */
-    uint32_t lo, hi;        /* ZEROCOPY: the writes, counted from 0. STAMP, queued: hi is the byte's number */
-    uint64_t bytes;         /* ZEROCOPY: of these writes */
-    enum stamp_type type;   /* STAMP, queued */
-    uint32_t wanted;        /* STAMP: enum weir_timestamping at the time of the write */
-    weir_ns at;             /* STAMP, queued */
-    bool is_open;           /* ZEROCOPY: its write is under way */
+    struct wi_seq last;   /* the byte that it waits for; as a mark */
+    uint32_t lo, hi;      /* ZEROCOPY: the writes, counted from 0. STAMP, queued: hi is the byte's number */
+    uint64_t bytes;       /* ZEROCOPY: of these writes */
+    enum stamp_type type; /* STAMP, queued */
+    uint32_t wanted;      /* STAMP: enum weir_timestamping at the time of the write */
+    weir_ns at;           /* STAMP, queued */
+    bool is_open;         /* ZEROCOPY: its write is under way */
 };
 
 struct wi_tcp_notices {
@@ -134,8 +134,7 @@ static void tell_stamp(const struct wi_tcp_conn *c, struct weir_msg *msg, const 
 
 int wi_tcp_notice_read(struct wi_tcp_conn *c, struct weir_msg *msg)
 {
-    struct wi_tcp_notice *n =
-        c->notices ? wi_list_first(&c->notices->queue, struct wi_tcp_notice, link) : NULL;
+    struct wi_tcp_notice *n = c->notices ? wi_list_first(&c->notices->queue, struct wi_tcp_notice, link) : NULL;
     if (!n)
         return -WEIR_EAGAIN;
     msg->flags = WEIR_MSG_ERRQUEUE;

@@ -215,7 +215,7 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
         .mss = mss,
         .max_segs = wi_tcp_tso_segs(c, mss),
         .hold_partial = hold_partial || c->cork,
-        .push = c->push_now && !hold_partial,
+        .push = probe || (c->push_now && !hold_partial), /* a probe goes whatever Nagle says (Linux: TCP_NAGLE_OFF) */
         .is_probe = probe,
     };
     bool is_held = false;

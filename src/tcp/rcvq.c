@@ -116,6 +116,8 @@ static void coalesce(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *
         return;
     if (next->len > last->block->cap - last->off - last->len)
         return;
+    if (c->sk.opts.timestamping & WEIR_TIMESTAMPING_RX_SOFTWARE && next->at != last->at)
+        return;
     memcpy(last->block->data + last->off + last->len, next->block->data + next->off, next->len);
     last->len += next->len;
     chunk_free(c, next);

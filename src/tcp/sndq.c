@@ -250,7 +250,7 @@ void wi_tcp_rec_recount(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t ms
 void wi_tcp_rec_grow(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
 {
     struct wi_tcp_rec *next = wi_tcp_rec_next(c, r);
-    if (!next || r->was_sent || r->is_eor || r->zc != next->zc || (r->flags & (WI_TH_SYN | WI_TH_FIN)) ||
+    if (!next || r->was_sent || r->is_eor || r->zc || next->zc || (r->flags & (WI_TH_SYN | WI_TH_FIN)) ||
         r->chunk_n + next->chunk_n > WI_TCP_REC_CHUNKS)
         return;
     uint32_t missing = len - wi_tcp_rec_len(r);
@@ -390,7 +390,7 @@ static uint32_t view_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const struc
 /* A write under way. */
 struct write {
     uint32_t mss, goal;
-    uint32_t zc; /* what its records bear (notice.h), 0: not MSG_ZEROCOPY */
+    uint32_t zc;                     /* what its records bear (notice.h), 0: not MSG_ZEROCOPY */
     const struct wi_tcp_rec *zc_rec; /* the record that has counted the piece under way */
     int flags;
     uint64_t taken;

@@ -322,7 +322,7 @@ static int64_t op_recvmsg(struct wi_sk *sk, struct weir_msg *msg, int flags)
         n = nothing_to_read(c);
     if (n >= 0 && c->want_inq) {
         msg->has |= WEIR_HAS_INQ;
-        msg->inq = wi_tcp_rcvq_readable(c);
+        msg->inq = (uint32_t)wi_seq_diff(c->rcv_nxt, c->copied_seq); /* a FIN counts, to be read on (tcp_inq_hint) */
     }
     return n;
 }

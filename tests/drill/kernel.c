@@ -17,6 +17,7 @@
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -377,6 +378,7 @@ __attribute__((visibility("default"))) void packetdrill_interface_init(const cha
                                                                        struct packetdrill_interface *i)
 {
     pthread_t thread;
+    signal(SIGPIPE, SIG_IGN); /* scripts speak of EPIPE */
     read_flags(flags ? flags : "");
     if (!open_tun() || !set_up_device() || !open_sniffer() || pthread_create(&thread, NULL, drain, NULL) != 0) {
         perror("no device " DEVICE " in this namespace");
