@@ -9,6 +9,7 @@
 #define WEIR_EVENT_H
 
 #include <weir/drop.h>
+#include <weir/ledger.h>
 #include <weir/pkt.h>
 #include <weir/types.h>
 
@@ -183,8 +184,9 @@ struct weir_event {
             uint64_t bytes_out, bytes_in; /* payload acknowledged, payload delivered in order */
             uint64_t segs_out, segs_in, rexmits;
             weir_ns opened_at;
-            int err;        /* 0: an orderly close; else how it ended, an errno */
-            bool is_active; /* we opened it */
+            const struct weir_ledger *ledger; /* where its time went */
+            int err;                          /* 0: an orderly close; else how it ended, an errno */
+            bool is_active;                   /* we opened it */
         } close;
         struct {
             const char *cause; /* "probe answered", "probe lost", "packet too big", "black hole" … */

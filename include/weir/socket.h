@@ -12,6 +12,7 @@
 #define WEIR_SOCKET_H
 
 #include <weir/errno.h>
+#include <weir/ledger.h>
 #include <weir/pkt.h>
 #include <weir/stack.h>
 #include <weir/types.h>
@@ -337,8 +338,8 @@ int weir_epoll_ctl(struct weir *, weir_fd epoll, int op, weir_fd fd, const struc
 int weir_epoll_wait(struct weir *, weir_fd epoll, struct weir_epoll_event *events, int max);
 
 /*
- * As Linux's struct tcp_info (linux/tcp.h), member for member, so that its bytes can be handed to a program. A member
- * that weir can't know is 0.
+ * As Linux's struct tcp_info (linux/tcp.h), member for member, so that its bytes can be handed to a program; behind
+ * that, what Linux doesn't know. A member that weir can't know is 0.
  */
 struct weir_tcp_info {
     uint8_t state; /* Linux's numbers: 1 ESTABLISHED … 11 CLOSING */
@@ -357,8 +358,14 @@ struct weir_tcp_info {
     uint64_t bytes_sent, bytes_retrans;
     uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd, rcv_wnd, rehash;
     uint16_t total_rto, total_rto_recoveries;
-    uint32_t total_rto_time;
+    uint32_t total_rto_time; /* milliseconds */
+    uint32_t received_ce;    /* segments; AccECN (RFC 9768), as all that follows */
+    uint32_t delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes;
+    uint32_t received_e1_bytes, received_e0_bytes, received_ce_bytes;
+    uint16_t accecn_fail_mode, accecn_opt_seen;
+    struct weir_ledger ledger; /* where the connection's time went; not in Linux */
 };
+#define WEIR_TCP_INFO_LINUX_LEN 280 /* what of it Linux 6.18 has */
 
 /* What a congestion control tells of itself (WEIR_TCP_CC_INFO), member for member as Linux's union tcp_cc_info. */
 struct weir_tcp_bbr_info {

@@ -6,6 +6,7 @@
 
 #include <weir/errno.h>
 #include <weir/event.h>
+#include <weir/ledger.h>
 #include <weir/pkt.h>
 #include <weir/socket.h>
 #include <weir/stack.h>

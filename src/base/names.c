@@ -63,3 +63,10 @@ const char *weir_timer_text(enum weir_timer timer)
 
     return (unsigned)timer < WEIR_TIMER_N ? texts[timer] : "?";
 }
+
+const char *weir_cause_text(enum weir_cause cause)
+{
+    static const char *const texts[] = {WEIR_CAUSE_LIST(WORDS)};
+
+    return (unsigned)cause < WEIR_CAUSE_N ? texts[cause] : "?";
+}

@@ -54,6 +54,8 @@ int wdr_do_getsockopt(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
         return put_value(op, &t, sizeof t);
     }
     uint32_t len = *op->addr_len_p;
+    if (op->a == WEIR_SOL_TCP && op->b == WEIR_TCP_INFO && len > WEIR_TCP_INFO_LINUX_LEN)
+        len = WEIR_TCP_INFO_LINUX_LEN; /* a script, and its reader, has Linux's length */
     int ret = weir_getsockopt(px->cfg.w, f->handle, op->a, op->b, op->value, &len);
     if (ret == -ENOPROTOOPT)
         return get_foreign(op);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/time.h>
 
 #include "run/dgram.h"
@@ -54,6 +55,8 @@ static int get_value(struct wir_run *r, struct wir_sock *s, int level, int name,
         *len = sizeof(int);
         return 0;
     }
+    if (level == IPPROTO_TCP && name == TCP_INFO && *len > WEIR_TCP_INFO_LINUX_LEN)
+        *len = WEIR_TCP_INFO_LINUX_LEN; /* a program that knows a longer one knows Linux's, not ours */
     return weir_getsockopt(r->prog.stack, s->pump.net, level, name, value, len);
 }
 

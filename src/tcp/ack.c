@@ -237,7 +237,7 @@ static void tell_of_room(struct wi_tcp_conn *c)
     if (!wi_tcp_sndq_writable(c)) {
         c->sndq.was_full = true;
     } else if (c->sndq.was_full) {
-        c->sndq.was_full = false;
+        c->sndq.was_full = c->sndq.was_refused = false;
         wi_sk_ready(&c->sk, WEIR_POLLOUT);
     }
 }

@@ -115,7 +115,8 @@ static bool has_timer(const struct wi_tcp_conn *c)
 const char *wi_tcp_check(const struct wi_tcp_conn *c)
 {
     static const char *(*const checks[])(const struct wi_tcp_conn *) = {
-        check_identity, check_listener, check_sequence, check_counts, wi_tcp_sndq_check, wi_tcp_rcvq_check,
+        check_identity,    check_listener,    check_sequence,      check_counts,
+        wi_tcp_sndq_check, wi_tcp_rcvq_check, wi_tcp_ledger_check,
     };
     for (size_t i = 0; i < WI_ARRAY_LEN(checks); i++) {
         const char *broken = checks[i](c);

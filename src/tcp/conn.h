@@ -20,6 +20,7 @@
 #include "net/ports.h"
 #include "net/sk.h"
 #include "tcp/cc.h"
+#include "tcp/ledger.h"
 #include "tcp/rcvq.h"
 #include "wire/tcp.h"
 
@@ -110,6 +111,7 @@ struct wi_tcp_sndq {
     struct wi_list by_time;       /* sent records by their last transmission; without those SACKed or just lost */
     struct wi_tcp_rec *send_head; /* first unsent, NULL: none */
     uint32_t mem_bytes;           /* charged against opts.sndbuf_bytes: blocks, views, records */
+    bool was_refused;             /* the last write got less than it wanted, and there has been no room since */
     bool was_full;                /* there was no room (wi_tcp_sndq_writable), and nobody was told of any since */
 };
 
@@ -389,6 +391,8 @@ struct wi_tcp_conn {
     weir_ns challenge_at; /* beginning of the current second */
     uint32_t challenge_n; /* sent in it */
     weir_ns oow_ack_at;   /* last ACK for an out-of-window segment (tcp_invalid_ratelimit) */
+
+    struct wi_tcp_ledger ledger;
 
     /* Totals: events and TCP_INFO */
     weir_ns opened_at;

@@ -195,6 +195,8 @@ void wi_tcp_event_close(struct wi_tcp_conn *c)
     e.u.close.segs_in = c->segs_in;
     e.u.close.rexmits = c->total_retrans;
     e.u.close.opened_at = c->opened_at;
+    struct weir_ledger ledger = wi_tcp_ledger_read(c);
+    e.u.close.ledger = &ledger;
     e.u.close.err = c->end_err;
     e.u.close.is_active = c->is_active;
     emit(c, &e);

@@ -49,6 +49,7 @@ enum weir_drop wi_tcp_icmp(struct wi_tcp_conn *c, const struct wi_net_error *e, 
 {
     if (c->state == WEIR_TCP_CLOSED || c->is_shell)
         return WEIR_DROP_ICMP_NO_SOCKET;
+    wi_tcp_ledger_charge(c);
     struct wi_seq low = c->fo.pending ? c->iss : c->snd_una; /* its SYN-ACK lies in no queue */
     if (c->state != WEIR_TCP_LISTEN && (wi_seq_lt(seq, low) || wi_seq_gt(seq, c->snd_nxt)))
         return WEIR_DROP_ICMP_STALE;

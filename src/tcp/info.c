@@ -23,6 +23,8 @@ static uint8_t linux_state(const struct wi_tcp_conn *c)
     return c->held ? number[WEIR_TCP_SYN_RCVD] : number[c->state];
 }
 
+_Static_assert(offsetof(struct weir_tcp_info, ledger) == WEIR_TCP_INFO_LINUX_LEN, "Linux's part comes first");
+
 static uint32_t ms_ago(const struct wi_tcp_conn *c, weir_ns at)
 {
     weir_ns from = at ? at : c->opened_at;
@@ -109,6 +111,7 @@ void wi_tcp_info(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->last_data_sent = ms_ago(c, c->last_send_at);
     i->last_data_recv = ms_ago(c, c->last_rcv_at);
     i->last_ack_recv = ms_ago(c, c->last_ack_in_at);
+    i->ledger = wi_tcp_ledger_read(c);
     fill_path(c, i);
     fill_windows(c, i);
     fill_counts(c, i);

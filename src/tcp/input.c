@@ -390,6 +390,7 @@ static void note_arrival(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 
 enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 {
+    wi_tcp_ledger_charge(c);
     note_arrival(c, s);
     if (c->state == WEIR_TCP_CLOSED || c->state == WEIR_TCP_LISTEN || c->is_shell)
         return WEIR_DROP_TCP_ABORTED;

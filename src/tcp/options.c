@@ -358,6 +358,7 @@ static int told_of(struct wi_tcp_conn *c, int level, int name)
 int wi_tcp_setsockopt(struct wi_sk *sk, int level, int name, const void *value, uint32_t len)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    wi_tcp_ledger_charge(c);
     if (level != WEIR_SOL_TCP)
         return told_of(c, level, name);
     if (name == WEIR_TCP_CONGESTION)

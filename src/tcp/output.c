@@ -399,6 +399,7 @@ static bool may_ack(enum weir_tcp_state s)
 
 void wi_tcp_output(struct wi_tcp_conn *c)
 {
+    wi_tcp_ledger_charge(c);
     uint8_t owed = c->owed;
     c->owed &= WI_TCP_OWE_FREE;
     if (owed & WI_TCP_OWE_RST) {

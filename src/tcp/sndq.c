@@ -461,8 +461,9 @@ static struct write write_begin(const struct wi_tcp_conn *c, int flags)
 }
 
 /* What Linux's tcp_push does: PSH on the last record, the urgent pointer, and off it goes. */
-static int64_t write_end(struct wi_tcp_conn *c, const struct write *w)
+static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_whole)
 {
+    c->sndq.was_refused = !is_whole;
     wi_tcp_zerocopy_end(c, w->zc, w->taken);
     if (w->taken == 0)
         return w->is_out_of_memory && wi_list_empty(&c->sndq.recs) ? -WEIR_ENOBUFS : -WEIR_EAGAIN;
@@ -491,22 +492,20 @@ int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, s
         bytes += iov[i].len;
     if (flags & WEIR_MSG_ZEROCOPY && wi_tcp_zerocopy_begin(c, bytes, &w.zc) < 0)
         return -WEIR_ENOBUFS;
-    for (size_t i = 0; i < n; i++) {
-        if (write_run(c, &w, iov[i].base, NULL, iov[i].len) < iov[i].len)
-            break;
-    }
-    return write_end(c, &w);
+    bool is_whole = true;
+    for (size_t i = 0; i < n && is_whole; i++)
+        is_whole = write_run(c, &w, iov[i].base, NULL, iov[i].len) == iov[i].len;
+    return write_end(c, &w, is_whole);
 }
 
 int64_t wi_tcp_sndq_write_frags(struct wi_tcp_conn *c, const struct weir_frag *frags, unsigned n, int flags)
 {
     wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
-    for (unsigned i = 0; i < n; i++) {
-        if (write_run(c, &w, NULL, &frags[i], frags[i].len) < frags[i].len)
-            break;
-    }
-    return write_end(c, &w);
+    bool is_whole = true;
+    for (unsigned i = 0; i < n && is_whole; i++)
+        is_whole = write_run(c, &w, NULL, &frags[i], frags[i].len) == frags[i].len;
+    return write_end(c, &w, is_whole);
 }
 
 int wi_tcp_sndq_syn(struct wi_tcp_conn *c)

@@ -272,6 +272,7 @@ static int64_t send_fast(struct wi_tcp_conn *c, const struct weir_msg *msg)
 static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    wi_tcp_ledger_charge(c);
     if (flags & WEIR_MSG_FASTOPEN || c->fo.deferred) {
         int64_t n = send_fast(c, msg);
         if (n > 0 && flags & WEIR_MSG_ZEROCOPY)
@@ -288,6 +289,7 @@ static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flag
 static int64_t op_send_frags(struct wi_sk *sk, const struct weir_frag *frags, unsigned n, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    wi_tcp_ledger_charge(c);
     if (c->fo.deferred && n > 0) {
         struct weir_iovec first = {.base = frags[0].block->data + frags[0].off, .len = frags[0].len};
         return send_fast(c, &(struct weir_msg){.iov = &first, .iov_n = 1});
@@ -311,6 +313,7 @@ static int nothing_to_read(struct wi_tcp_conn *c)
 static int64_t op_recvmsg(struct wi_sk *sk, struct weir_msg *msg, int flags)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    wi_tcp_ledger_charge(c);
     if (flags & WEIR_MSG_ERRQUEUE)
         return wi_tcp_notice_read(c, msg);
     if (c->state == WEIR_TCP_LISTEN)
@@ -330,6 +333,7 @@ static int64_t op_recvmsg(struct wi_sk *sk, struct weir_msg *msg, int flags)
 static int64_t op_recv_frags(struct wi_sk *sk, struct weir_frag *frags, unsigned n, size_t max, size_t *bytes)
 {
     struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    wi_tcp_ledger_charge(c);
     *bytes = 0;
     if (c->state == WEIR_TCP_LISTEN)
         return -WEIR_ENOTCONN;

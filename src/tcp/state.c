@@ -85,6 +85,7 @@ void wi_tcp_set_state(struct wi_tcp_conn *c, enum weir_tcp_state to, const char 
 {
     enum weir_tcp_state from = c->state;
     WI_ASSERT(legal[from] >> to & 1);
+    wi_tcp_ledger_charge(c);
     count_edge(c->sk.core, from, to);
     c->state = to;
     /* A listener's child: the request's story told LISTEN → SYN-RCVD. A shell: its entry tells the end. */
@@ -122,6 +123,7 @@ int wi_tcp_open_active(struct wi_tcp_conn *c)
 {
     c->is_active = true;
     c->opened_at = c->last_ack_in_at = c->sk.core->now;
+    wi_tcp_ledger_begin(c);
     start_at(c, c->iss);
     wi_tcp_rtt_init(c);
     wi_tcp_loss_init(c);
@@ -142,6 +144,7 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
 {
     c->sk.id = s->id;
     c->opened_at = s->synack_at ? s->synack_at : c->sk.core->now;
+    wi_tcp_ledger_begin(c);
     c->last_ack_in_at = c->sk.core->now;
     start_at(c, s->iss);
     /* The request's SYN-ACK is what was sent: it lies in no queue of ours. */

@@ -271,6 +271,7 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
 {
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_rtx);
+    wi_tcp_ledger_charge(c);
     wi_tcp_event_timer(c, c->rtx_kind);
     switch (c->rtx_kind) {
     case WEIR_TIMER_RTO: rto_fire(c); break;
@@ -292,6 +293,7 @@ static void on_delack(struct wi_timer *t, weir_ns now)
 {
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_delack);
+    wi_tcp_ledger_charge(c);
     wi_tcp_event_timer(c, WEIR_TIMER_DELACK);
     wi_tcp_delack_fire(c);
 }
@@ -300,6 +302,7 @@ static void on_pace(struct wi_timer *t, weir_ns now)
 {
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_pace);
+    wi_tcp_ledger_charge(c);
     wi_tcp_event_timer(c, WEIR_TIMER_PACE);
     wi_tcp_pace_fire(c);
 }
@@ -380,6 +383,7 @@ static void on_keep(struct wi_timer *t, weir_ns now)
 {
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_keep);
+    wi_tcp_ledger_charge(c);
     if (c->state == WEIR_TCP_FIN_WAIT_2 && !c->sk.owner) {
         wi_tcp_event_timer(c, WEIR_TIMER_FIN_WAIT_2);
         wi_tcp_done(c, 0, WEIR_WHY_NONE, "FIN-WAIT-2 timed out");

@@ -158,6 +158,21 @@ static void neighbour(struct wtr_json *j, const struct weir_event *ev)
     text(j, "to", names[ev->u.neigh.to]);
 }
 
+/* Causes by name, those without time left out. */
+static void ledger(struct wtr_json *j, const struct weir_ledger *l)
+{
+    const char *comma = "";
+    number(j, "life_ns", l->life);
+    fputs(",\"spent_ns\":{", j->out);
+    for (unsigned i = 0; i < WEIR_CAUSE_N; i++) {
+        if (l->spent[i] == 0)
+            continue;
+        fprintf(j->out, "%s\"%s\":%" PRIu64, comma, weir_cause_text((enum weir_cause)i), l->spent[i]);
+        comma = ",";
+    }
+    putc('}', j->out);
+}
+
 static void totals(struct wtr_json *j, const struct weir_event *ev)
 {
     number(j, "bytes_out", ev->u.close.bytes_out);
@@ -167,6 +182,8 @@ static void totals(struct wtr_json *j, const struct weir_event *ev)
     number(j, "rexmits", ev->u.close.rexmits);
     number(j, "opened_at_ns", ev->u.close.opened_at + j->epoch_ns);
     boolean(j, "active", ev->u.close.is_active);
+    if (ev->u.close.ledger)
+        ledger(j, ev->u.close.ledger);
     if (ev->u.close.err)
         text(j, "error", weir_errno_name(ev->u.close.err));
 }

@@ -100,6 +100,8 @@ void wtr_story_event(struct wtr_story *s, enum wio_side side, const struct weir_
     c->is_closed = true;
     c->closed_at = ev->at;
     c->rexmits += ev->u.close.rexmits;
+    if (ev->u.close.ledger)
+        c->ledger[side] = *ev->u.close.ledger;
     if (side == WIO_NEAR)
         c->err = ev->u.close.err;
 }

@@ -46,6 +46,7 @@ struct wtr_conn {
     bool is_closed; /* one of its hosts has closed its books */
     weir_ns closed_at;
     int err;
+    struct weir_ledger ledger[2]; /* by enum wio_side; life 0: not told yet */
     uint64_t rexmits, lost_n;
     uint64_t bytes[2]; /* of payload, sent for the first time, by direction */
     bool has_iss[2];

@@ -2,6 +2,7 @@
  * Draws a story (story.h): time, the near host's state, an arrow between two columns, the far host's state.
  */
 #include "trace/story_items.h"
+#include "trace/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -196,6 +197,15 @@ static void draw_title(const struct pen *p, const struct wtr_conn *c, weir_ns be
         fprintf(p->out, ", still open\n\n");
 }
 
+/* For what this end waited. */
+static void draw_ledger(const struct wtr_conn *c, enum wio_side side, const char *host, FILE *out)
+{
+    char text[WTR_TEXT_CAP];
+    if (c->ledger[side].life > 0)
+        fprintf(out, "%s%s: %s\n", side == WIO_NEAR ? "\n" : "", host,
+                wtr_text_ledger(&c->ledger[side], text, sizeof text));
+}
+
 bool wtr_story_print(const struct wtr_story *s, unsigned i, const char *near, const char *far, FILE *out, bool is_tty)
 {
     if (i >= s->conn_n)
@@ -215,5 +225,7 @@ bool wtr_story_print(const struct wtr_story *s, unsigned i, const char *near, co
     }
     if (c->has_state[WIO_NEAR] && c->state[WIO_NEAR] != shown[WIO_NEAR])
         fprintf(out, "%12s  %-*s %s\n", "", STATE_WIDTH, weir_tcp_state_name(c->state[WIO_NEAR]), pen.wall);
+    draw_ledger(c, WIO_NEAR, near, out);
+    draw_ledger(c, WIO_FAR, far, out);
     return true;
 }

@@ -61,11 +61,39 @@ static void put_cwnd(struct line *l, const struct weir_event *ev)
     put(l, ": %s", ev->u.cwnd.cause ? ev->u.cwnd.cause : "");
 }
 
+static void put_ledger(struct line *l, const struct weir_ledger *ledger)
+{
+    bool told[WEIR_CAUSE_N] = {false};
+    put(l, "in all %.3f s", (double)ledger->life / 1e9);
+    for (unsigned n = 0; n < WEIR_CAUSE_N; n++) {
+        unsigned most = 0;
+        for (unsigned i = 0; i < WEIR_CAUSE_N; i++)
+            if (told[most] || (!told[i] && ledger->spent[i] > ledger->spent[most]))
+                most = i;
+        told[most] = true;
+        if (ledger->life == 0 || ledger->spent[most] * 200 < ledger->life)
+            return; /* less than half of one percent, and so is the rest */
+        put(l, "%s %s %.0f %%", n ? "," : ":", weir_cause_text((enum weir_cause)most),
+            (double)ledger->spent[most] * 100 / (double)ledger->life);
+    }
+}
+
+const char *wtr_text_ledger(const struct weir_ledger *ledger, char *buf, size_t cap)
+{
+    struct line l = {buf, cap, 0};
+    put_ledger(&l, ledger);
+    return buf;
+}
+
 static void put_close(struct line *l, const struct weir_event *ev)
 {
     put(l, "closed after %" PRIu64 " ms: %" PRIu64 " bytes out, %" PRIu64 " in, %" PRIu64 " retransmissions: %s",
         (ev->at - ev->u.close.opened_at) / 1000000, ev->u.close.bytes_out, ev->u.close.bytes_in, ev->u.close.rexmits,
         ev->u.close.err ? weir_strerror(ev->u.close.err) : "in order");
+    if (ev->u.close.ledger) {
+        put(l, "; ");
+        put_ledger(l, ev->u.close.ledger);
+    }
 }
 
 static void put_neigh(struct line *l, const struct weir_event *ev)
