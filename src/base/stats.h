@@ -14,7 +14,7 @@
     X(IpReasmTimeout) X(IpFragOKs) X(IpFragFails) X(IpFragCreates) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) \
     X(IcmpOutErrors) X(IcmpOutRateLimited) X(UdpInDatagrams) X(UdpOutDatagrams) X(UdpNoPorts) X(UdpInErrors) \
     X(UdpRcvbufErrors) X(UdpSndbufErrors) X(TcpActiveOpens) X(TcpPassiveOpens) X(TcpAttemptFails) X(TcpEstabResets) \
-    X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(ListenOverflows) \
+    X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(TcpOutRstsRateLimited) X(ListenOverflows) \
     X(ListenDrops) X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(TWOpened) X(TWRecycled) X(PAWSActive) \
     X(PAWSEstab) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
     X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop) \

@@ -118,6 +118,7 @@ static const struct tunable tunables[] = {
     V4(tcp_retries1, 3, 0, 255, "timeouts before the path is doubted (RFC 9293 3.8.3, R1): tcp_mtu_probing"),
     V4(tcp_retries2, 15, 0, 255, "timeouts that end a connection (RFC 9293 3.8.3, R2)"),
     V4(tcp_rfc1337, 0, 0, 1, "1: TIME-WAIT ignores resets (RFC 1337)"),
+    V4(tcp_rst_ratelimit, 1000, 0, INT_MAX, "resets a second to one peer without a connection, at most; 0: no limit (RFC 4987 2.2)"),
     V4(tcp_rto_max_ms, 120000, 1000, 120000, "largest retransmission timeout, milliseconds (RFC 6298 2.5)"),
     V4(tcp_rto_min_us, 200000, 1, INT_MAX, "smallest retransmission timeout, microseconds (RFC 6298 2.4 says 1 s)"),
     V4(tcp_sack, 1, 0, 1, "1: selective acknowledgement (RFC 2018)"),

@@ -407,6 +407,18 @@ struct wi_tcp_conn {
     uint8_t synack_rexmit_n;
 };
 
+/* ---- Resets for segments without a connection (reset.c) ---- */
+
+#define WI_TCP_RST_BUCKETS 256
+
+/* How many went out lately, to whom: by a keyed hash of the peer's address that is not the same for long. */
+struct wi_tcp_rst_limit {
+    struct wi_tcp_rst_bucket {
+        uint32_t second; /* that `left` is of, counted from 1 */
+        uint32_t left;
+    } buckets[WI_TCP_RST_BUCKETS];
+};
+
 /* ---- TCP of a stack ---- */
 
 struct wi_tcp {
@@ -424,7 +436,9 @@ struct wi_tcp {
     struct wi_slab request_slab, timewait_slab, listener_slab, ooo_slab, notice_slab, notices_slab;
     uint8_t hash_key[16];
     uint8_t isn_key[16], ts_key[16];
-    uint8_t cookie_key[2][16];
+    uint8_t cookie_key[2][16]; /* the secrets of this turn and the last one; which is which: cookie_turn % 2 */
+    uint32_t cookie_turn;      /* counts the secrets */
+    struct wi_tcp_rst_limit rst_limit;
     uint32_t orphan_n;
     struct wi_tcp_fo_stack fo;
 };

@@ -1,12 +1,45 @@
 /* Resets for segments that have no connection (RFC 9293 3.10.7.1), and how often the wrong ones are answered. */
 #include "tcp/demux.h"
 
+#include "base/siphash.h"
+#include "base/str.h"
+
+#define RST_REKEY_S 60 /* after which peers share their buckets with others */
+
+/*
+ * May a reset go to this peer? A flood of stray segments must not become a flood of resets (RFC 4987 2.2). What one
+ * peer uses up is not to be seen by another: a count that is common to all would tell of their connections
+ * (CVE-2016-5696, CVE-2020-25705). So peers have buckets by a keyed hash, the key changes, and how much fits is drawn
+ * anew each time.
+ */
+static bool rst_allowed(struct wi_tcp *tcp, const struct weir_addr *peer)
+{
+    uint32_t rate = (uint32_t)tcp->core->sysctl.tcp_rst_ratelimit, now = (uint32_t)(tcp->core->now / WEIR_SEC(1));
+    if (!rate)
+        return true;
+    uint8_t in[12] = {0};
+    memcpy(in, peer->b + (weir_addr_is_v4(peer) ? 8 : 0), 8); /* of IPv6 the network: a host has all of it */
+    wi_put32(in + 8, now / RST_REKEY_S);
+    uint64_t hash = wi_siphash13(tcp->hash_key, in, sizeof in);
+    struct wi_tcp_rst_bucket *b = &tcp->rst_limit.buckets[hash % WI_TCP_RST_BUCKETS];
+    if (b->second != now + 1) { /* 0: never used */
+        b->second = now + 1;
+        b->left = rate / 2 + wi_secret_u32(&tcp->core->secret) % (rate / 2 + 1);
+    }
+    if (b->left == 0) {
+        wi_count(tcp->core, WI_STAT_TcpOutRstsRateLimited);
+        return false;
+    }
+    b->left--;
+    return true;
+}
+
 void wi_tcp_reset_reply(struct wi_tcp *tcp, const struct wi_tcp_seg *seg, enum weir_why why)
 {
     struct wi_dst dst;
-    if (seg->h.flags & WI_TH_RST) /* never answer a reset with a reset */
-        return;
     const struct weir_addr *local = &seg->ip->dst, *remote = &seg->ip->src;
+    if (seg->h.flags & WI_TH_RST || !rst_allowed(tcp, remote)) /* never answer a reset with a reset */
+        return;
     int bound_if = !weir_addr_is_v4(remote) && weir_addr_is_linklocal(remote) ? seg->netif : 0;
     if (wi_net_route(tcp->net, remote, local, bound_if, true, &dst) < 0)
         return;

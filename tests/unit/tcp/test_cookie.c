@@ -87,14 +87,45 @@ static void test_cookie_of_anything_else_is_refused(void **state)
     assert_int_equal(wi_tcp_cookie_check(&tcp, &t, (struct wi_seq){1077}, iss), 0);
     other.remote_port++;
     assert_int_equal(wi_tcp_cookie_check(&tcp, &other, irs, iss), 0);
-    for (int i = 0; i < 2; i++) {
-        struct wi_tcp restarted = tcp;
-        restarted.cookie_key[i][5] ^= 1;
-        assert_int_equal(wi_tcp_cookie_check(&restarted, &t, irs, iss), 0);
-    }
+    struct wi_tcp restarted = tcp;
+    restarted.cookie_key[tcp.cookie_turn % 2][5] ^= 1;
+    assert_int_equal(wi_tcp_cookie_check(&restarted, &t, irs, iss), 0);
 }
 
-/* 2^20 guesses; the expected number of hits is 2^20 * 2/2^8 * 8/2^24 < 1/250. Rows: 4987-6 */
+/* The secret changes, by itself, and every cookie can be answered for as long as it lives; an older one's secret is
+ * gone. Rows: 4987-15 4987-6 */
+static void test_cookie_secret_rotates_and_the_last_one_still_counts(void **state)
+{
+    (void)state;
+    struct wi_tcp_tuple t = tuple(false);
+    uint8_t seen[20][16];
+    unsigned secrets = 0;
+    struct wi_seq last = {0};
+    for (unsigned minute = 0; minute < 60; minute++, core.now += WEIR_SEC(60)) {
+        uint16_t mss = 1460;
+        struct wi_seq iss = wi_tcp_cookie_make(&tcp, &t, (struct wi_seq){minute}, &mss);
+        const uint8_t *key = tcp.cookie_key[tcp.cookie_turn % 2];
+        bool is_new = secrets == 0 || memcmp(seen[secrets - 1], key, 16) != 0;
+        if (is_new)
+            memcpy(seen[secrets++], key, 16);
+        if (minute) /* made with the last secret, perhaps */
+            assert_int_equal(wi_tcp_cookie_check(&tcp, &t, (struct wi_seq){minute - 1}, last), 1460);
+        last = iss;
+    }
+    assert_int_equal(secrets, 16);
+    for (unsigned i = 0; i < secrets; i++)
+        for (unsigned k = 0; k < i; k++)
+            assert_memory_not_equal(seen[i], seen[k], 16);
+
+    uint16_t mss = 1460; /* a pause of a multiple of the cookies' own count: nothing comes round */
+    struct wi_seq irs = {1}, iss = wi_tcp_cookie_make(&tcp, &t, irs, &mss);
+    core.now += WEIR_SEC(60) * 256;
+    assert_int_equal(wi_tcp_cookie_check(&tcp, &t, irs, iss), 0);
+    (void)wi_tcp_cookie_make(&tcp, &t, (struct wi_seq){0}, &mss);
+    assert_int_equal(wi_tcp_cookie_check(&tcp, &t, irs, iss), 0);
+}
+
+/* 2^20 guesses; the expected number of hits is 2^20 * 2 * 8/2^32 < 1/250. Rows: 4987-6 */
 static void test_cookie_guesses_fail(void **state)
 {
     (void)state;
@@ -325,6 +356,7 @@ int main(void)
         ON(setup, test_cookie_keeps_a_segment_size_not_above_the_peers, NULL),
         ON(setup, test_cookie_expires, NULL),
         ON(setup, test_cookie_of_anything_else_is_refused, NULL),
+        ON(setup, test_cookie_secret_rotates_and_the_last_one_still_counts, NULL),
         ON(setup, test_cookie_guesses_fail, NULL),
         ON(setup, test_cookie_timestamp_keeps_the_options, NULL),
         ON(setup_peer, test_cookie_full_queue_still_lets_a_client_in_with_its_options, teardown_peer),
