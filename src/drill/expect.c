@@ -8,6 +8,7 @@
 #include "drill/player.h"
 
 #define WHENEVER_NS  WEIR_SEC(100000)
+#define RECORD_STAMP 100 /* what --record calls the first time stamp */
 
 /* ---- Flows ---- */
 
@@ -218,6 +219,21 @@ static bool nothing_came(struct wdr_player *pl, const struct wdr_event *e, weir_
     return wdr_player_fail(pl, e, "nothing was sent\n    expected %s  %s",
                            e->time.kind == WDR_TIME_ANY ? "*" : wdr_player_when(pl, at, t, sizeof t),
                            wdr_print_packet(e->packet, NULL, text, sizeof text));
+}
+
+void wdr_record_packets(struct wdr_player *pl, weir_ns limit)
+{
+    static struct wdr_packet any = {.dir = WDR_OUT, .proto = WDR_TCP};
+    const struct wdr_event e = {.type = WDR_EVENT_PACKET, .packet = &any};
+    struct wdr_sent s;
+    while (fetch(pl, &e, limit, &s)) {
+        struct wdr_flow *f = flow_of(pl, &s);
+        const struct wdr_opt *ts = wdr_packet_opt(&s.p, WDR_OPT_TS);
+        if (f && ts && f->stamp_n == 0)
+            wdr_flow_learn_stamp(f, RECORD_STAMP, ts->a);
+        to_script(pl, &s, NULL);
+        wdr_record_packet(pl, s.at, &s.p);
+    }
 }
 
 bool wdr_expect(struct wdr_player *pl, const struct wdr_event *e, weir_ns at, weir_ns until)

@@ -22,7 +22,7 @@ struct wdr_opt *wdr_packet_opt(struct wdr_packet *p, uint8_t kind)
 
 /* ---- Time stamps ---- */
 
-static void stamp_learn(struct wdr_flow *f, uint32_t script, uint32_t wire)
+void wdr_flow_learn_stamp(struct wdr_flow *f, uint32_t script, uint32_t wire)
 {
     if (f->stamp_n == WDR_STAMPS_MAX) {
         memmove(f->stamps, f->stamps + 1, sizeof f->stamps - sizeof f->stamps[0]);
@@ -92,7 +92,7 @@ void wdr_flow_to_script(struct wdr_flow *f, struct wdr_packet *p, const struct w
         copy = *want;
         const struct wdr_opt *wanted = wdr_packet_opt(&copy, WDR_OPT_TS);
         if (wanted) {
-            stamp_learn(f, wanted->a, ts->a);
+            wdr_flow_learn_stamp(f, wanted->a, ts->a);
             ts->a = wanted->a;
             return;
         }

@@ -33,6 +33,9 @@ void wdr_flow_to_wire(const struct wdr_flow *, struct wdr_packet *);
  * number and a time stamp are learnt from the pair. */
 void wdr_flow_to_script(struct wdr_flow *, struct wdr_packet *, const struct wdr_packet *want);
 
+/* That the script's time stamp is the wire's. */
+void wdr_flow_learn_stamp(struct wdr_flow *, uint32_t script, uint32_t wire);
+
 /* The first option of a kind, or NULL. */
 struct wdr_opt *wdr_packet_opt(struct wdr_packet *, uint8_t kind);
 

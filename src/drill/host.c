@@ -75,6 +75,8 @@ int wdr_host_init(struct wdr_host *h, const struct wdr_host_config *cfg)
         .hostname = "weir",
     };
     struct weir_netif_config nc = {.name = "tun0", .type = WEIR_LINK_RAW_IP, .mtu = cfg->mtu};
+    if (cfg->has_tso)
+        nc.caps = WEIR_CAP_TSO;
     h->w = weir_new(&c);
     if (!h->w)
         return -ENOMEM;

@@ -20,6 +20,7 @@ struct wdr_host_config {
     bool has_v4, has_v6; /* which addresses and routes to have */
     struct weir_addr local4, local6;
     uint32_t mtu;
+    bool has_tso; /* super-segments come whole */
     uint64_t seed;
     void (*on_event)(void *ctx, const struct weir_event *); /* may be NULL */
     void *event_ctx;

@@ -26,6 +26,7 @@ static const char help[] =
     "  --trace FILE      every event of the stack, as JSON lines\n"
     "  -v, --verbose     every event of the stack, as text\n"
     "  --update          rewrite what the script expects into what came; read the difference before you keep it\n"
+    "  --record          compare nothing: print each packet and result, with its time, up to the last event's\n"
     "  --tap             report as TAP\n"
     "  --junit FILE      report as JUnit's XML too\n"
     "  -q, --quiet       report failures alone\n"
@@ -161,6 +162,8 @@ static int read_flag(struct reading *r)
         o->is_tap = true;
     else if (strcmp(arg, "--live") == 0)
         o->run.is_live = true;
+    else if (strcmp(arg, "--record") == 0)
+        o->run.is_record = true;
     else if (strcmp(arg, "--update") == 0)
         o->run.is_update = true;
     else

@@ -55,13 +55,32 @@ void wdr_player_capture(struct wdr_player *pl, weir_ns at, const uint8_t *data, 
     weir_pkt_unref(p);
 }
 
+void wdr_record_packet(const struct wdr_player *pl, weir_ns at, const struct wdr_packet *p)
+{
+    char text[WDR_PACKET_TEXT_CAP], t[32];
+    struct wdr_packet like = *p;
+    like.has_ports = like.has_flowlabel = like.has_ttl = like.has_tos = false;
+    fprintf(pl->out, "%s %s\n", wdr_player_when(pl, at, t, sizeof t), wdr_print_packet(p, &like, text, sizeof text));
+}
+
+static void record_call(const struct wdr_player *pl, weir_ns at, const char *result)
+{
+    char t[32];
+    fprintf(pl->out, "%s %s() = %s\n", wdr_player_when(pl, at, t, sizeof t), pl->running.call->name, result);
+}
+
 /* ---- Calls that take a while ---- */
 
-static bool end_running(struct wdr_player *pl)
+static bool end_running(struct wdr_player *pl, weir_ns at)
 {
     char actual[200];
     const struct wdr_event *e = pl->running.event;
     bool ok = wdr_call_check(&pl->running, actual, sizeof actual);
+    if (pl->cfg->is_record) {
+        record_call(pl, at, actual);
+        pl->error = (struct wdr_error){0};
+        ok = true;
+    }
     if (!ok && pl->cfg->is_update && e->result_at) {
         wdr_edit_add(pl, e->result_at, e->end, actual);
         pl->error = (struct wdr_error){0};
@@ -84,14 +103,16 @@ static bool check_running(struct wdr_player *pl)
     if (!pl->has_running)
         return true;
     if (!pl->target->ops->finished(pl->target, &at)) {
-        if (now <= pl->running_end + slack)
+        if (now <= pl->running_end + slack || pl->cfg->is_record)
             return true;
         return wdr_player_fail(pl, e, "%s() should have returned at %s, and has not at %s", e->call->name,
                                wdr_player_when(pl, pl->running_end, a, sizeof a),
                                wdr_player_when(pl, now, b, sizeof b));
     }
-    if (!end_running(pl))
+    if (!end_running(pl, at))
         return false;
+    if (pl->cfg->is_record)
+        return true;
     if (at + slack >= pl->running_end && at <= pl->running_end + slack)
         return true;
     return wdr_player_fail(pl, e, "%s() returned at %s, and the script says %s", e->call->name,
@@ -133,8 +154,10 @@ static bool play_call(struct wdr_player *pl, const struct wdr_event *e, weir_ns 
     if (pl->target->ops->begin(pl->target, &pl->running.op, e->time.has_end)) {
         char a[32], b[32];
         weir_ns slack = wdr_player_tolerance(pl, pl->running_end, pl->running_begin);
-        if (!end_running(pl))
+        if (!end_running(pl, pl->running_begin))
             return false;
+        if (pl->cfg->is_record)
+            return true;
         if (pl->running_begin + slack >= pl->running_end)
             return true;
         return wdr_player_fail(pl, e, "%s() returned at %s, and the script says %s", e->call->name,
@@ -162,6 +185,8 @@ static bool play_input(struct wdr_player *pl, const struct wdr_event *e, weir_ns
         return wdr_player_fail(pl, e, "such a packet can't be made for this version of IP");
     weir_ns now = pl->target->ops->now(pl->target);
     wdr_player_note(pl, now, e->packet, "");
+    if (pl->cfg->is_record)
+        wdr_record_packet(pl, now, e->packet);
     wdr_player_capture(pl, now, pl->buf, len, WIO_PCAPNG_IN, e->line);
     pl->target->ops->input(pl->target, pl->buf, len);
     return true;
@@ -211,8 +236,10 @@ static bool play_event(struct wdr_player *pl, const struct wdr_event *e)
     weir_ns base = e->time.kind == WDR_TIME_ABSOLUTE ? pl->zero : pl->last;
     weir_ns at = base + (weir_ns)e->time.at, until = base + (weir_ns)(e->time.is_range ? e->time.until : e->time.at);
     char t[32], n[32];
+    if (pl->cfg->is_record)
+        wdr_record_packets(pl, at);
     if (e->type == WDR_EVENT_PACKET && e->packet->dir == WDR_OUT)
-        return wdr_expect(pl, e, at, until);
+        return pl->cfg->is_record || wdr_expect(pl, e, at, until);
     if (e->time.kind != WDR_TIME_NONE && now > at + wdr_player_tolerance(pl, at, pl->last))
         return wdr_player_fail(pl, e, "this should happen at %s, and it is %s already",
                                wdr_player_when(pl, at, t, sizeof t), wdr_player_when(pl, now, n, sizeof n));

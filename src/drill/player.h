@@ -77,6 +77,10 @@ bool wdr_play(struct wdr_player *); /* all events; false: error says why not */
 /* Hold what the stack sends next against the event's packet; `at` to `until` is its time. */
 bool wdr_expect(struct wdr_player *, const struct wdr_event *, weir_ns at, weir_ns until);
 
+/* For --record: print a packet; print those that are sent up to `limit`. */
+void wdr_record_packet(const struct wdr_player *, weir_ns at, const struct wdr_packet *);
+void wdr_record_packets(struct wdr_player *, weir_ns limit);
+
 /* The flow of a packet of the script; NULL: it failed. */
 struct wdr_flow *wdr_flow_for_script(struct wdr_player *, const struct wdr_packet *);
 

@@ -105,6 +105,7 @@ static bool prepare(struct wdr_player *pl)
         .json = pl->cfg->json,
         .so = pl->cfg->so,
         .is_live = pl->cfg->is_live,
+        .has_tso = pl->cfg->is_record,
     };
     pl->target = (tc.so ? wdr_foreign_new : wdr_host_new)(&tc, pl->error.text, sizeof pl->error.text);
     pl->code = wdr_code_new(lookup, pl, pl->out);

@@ -22,6 +22,7 @@ struct wdr_run_config {
     FILE *trace;                        /* each event of the stack as a line; may be NULL */
     uint64_t seed;
     bool is_live;   /* the library's clock is the real one */
+    bool is_record; /* print what happens, and compare nothing */
     bool is_update; /* rewrite what the script expects into what came */
 };
 

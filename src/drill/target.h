@@ -12,6 +12,7 @@ struct wdr_target_config {
     bool is_v6; /* the wire's IP version */
     struct weir_addr local, remote;
     uint32_t mtu;
+    bool has_tso; /* super-segments come whole, as Linux's device shows them (our own stack only) */
     uint64_t seed;
     FILE *trace;      /* each event as a line of text; may be NULL */
     const char *so;   /* play against a library with packetdrill's interface instead; may be NULL */

@@ -176,6 +176,10 @@ static void note_record_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32
 static struct wi_wire_tcp record_header(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
 {
     uint16_t flags = r->flags;
+    /* Linux: a super-segment ends with PSH, so that the receiver's offload hands it up at once. Single segments are
+     * left alone: they may be sent in congestion, where fewer ACKs are better. */
+    if (r->segs > 1)
+        flags |= WI_TH_PSH;
     if (c->state != WEIR_TCP_SYN_SENT) /* a SYN is a SYN-ACK once the peer's has come, even when we have closed since */
         flags |= WI_TH_ACK;
     struct wi_wire_tcp h = header_for(c, r->seq, flags);
