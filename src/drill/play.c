@@ -8,6 +8,8 @@
 #include "drill/player.h"
 #include "drill/tcp_info.h"
 
+#define RECORD_TAIL WEIR_MS(5) /* --record: an answer to the last event may take so long */
+
 /* ---- Telling ---- */
 
 bool wdr_player_fail(struct wdr_player *pl, const struct wdr_event *e, const char *fmt, ...)
@@ -270,5 +272,7 @@ bool wdr_play(struct wdr_player *pl)
         if (broken)
             return wdr_player_fail(pl, e, "the stack's own check fails after this: %s", broken);
     }
+    if (pl->cfg->is_record)
+        wdr_record_packets(pl, pl->target->ops->now(pl->target) + RECORD_TAIL);
     return await_running(pl);
 }

@@ -25,6 +25,7 @@
 #include "wire/tcp.h"
 
 #define WI_TCP_MSS_DEFAULT_V4 536         /* RFC 9293 MUST-15 */
+#define WI_TCP_TS_SPACE       12u         /* what timestamps take of a segment: the option and two NOPs */
 #define WI_TCP_MSS_DEFAULT_V6 1220        /* RFC 9293 MUST-15 */
 #define WI_TCP_MSS_MIN        48          /* Linux's tcp_min_snd_mss: below it a peer could make us send headers only */
 #define WI_TCP_RTO_INIT       WEIR_SEC(1) /* RFC 6298 2.1 */

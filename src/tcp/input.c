@@ -175,6 +175,8 @@ void wi_tcp_finish_established(struct wi_tcp_conn *c)
 {
     wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
+    if (c->ts_ok) /* from here on it is what a segment's payload can be */
+        c->advmss = (uint16_t)(c->advmss - WI_TCP_TS_SPACE);
     if (c->rtt.srtt_us8 == 0) { /* RFC 6298 5.7, and as Linux after a cookie: the handshake gave no sample */
         c->rtt.rto = WI_TCP_RTO_FALLBACK;
         c->rtt.backoff = 0;
@@ -207,6 +209,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     if (c->snd_wnd_bytes > c->snd_wnd_max_bytes)
         c->snd_wnd_max_bytes = c->snd_wnd_bytes;
     c->snd_wl1 = s->h.seq;
+    c->delivered++; /* the SYN-ACK, as Linux counts */
     if (c->synack_rtt_from)
         wi_tcp_rtt_sample(c, (uint32_t)((c->sk.core->now - c->synack_rtt_from) / 1000));
     enum weir_drop why = wi_tcp_ack(c, s);

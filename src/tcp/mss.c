@@ -5,7 +5,6 @@
 
 #define SACK_BASE      4u /* two NOPs, kind, length */
 #define SACK_PER_BLOCK 8u
-#define TS_LEN         12u /* two NOPs and the option */
 
 uint32_t wi_tcp_hdrs_len(const struct wi_tcp_conn *c)
 {
@@ -50,7 +49,7 @@ uint32_t wi_tcp_mtu_to_mss(const struct wi_tcp_conn *c, uint32_t mtu)
     if (mss > c->mss_clamp)
         mss = c->mss_clamp;
     /* The MSS option counts no options, what we send does: RFC 6691 2, RFC 9293 MUST-16. */
-    uint32_t opts = c->ts_ok ? TS_LEN : 0, floor = (uint32_t)c->sk.core->sysctl.tcp_min_snd_mss;
+    uint32_t opts = c->ts_ok ? WI_TCP_TS_SPACE : 0, floor = (uint32_t)c->sk.core->sysctl.tcp_min_snd_mss;
     if (mss < floor)
         mss = floor;
     return mss > opts ? mss - opts : 1;
@@ -58,7 +57,7 @@ uint32_t wi_tcp_mtu_to_mss(const struct wi_tcp_conn *c, uint32_t mtu)
 
 uint32_t wi_tcp_mss_to_mtu(const struct wi_tcp_conn *c, uint32_t mss)
 {
-    return mss + wi_tcp_hdrs_len(c) + (c->ts_ok ? TS_LEN : 0);
+    return mss + wi_tcp_hdrs_len(c) + (c->ts_ok ? WI_TCP_TS_SPACE : 0);
 }
 
 void wi_tcp_mss_sync(struct wi_tcp_conn *c, uint32_t pmtu)

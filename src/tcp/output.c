@@ -209,8 +209,9 @@ static bool send_mtu_probe(struct wi_tcp_conn *c, struct pass *p)
     return true;
 }
 
-bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, bool probe)
+bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, enum wi_tcp_xmit how)
 {
+    bool probe = how == WI_TCP_XMIT_PROBE;
     struct pass p = {
         .mss = mss,
         .max_segs = wi_tcp_tso_segs(c, mss),
@@ -219,7 +220,7 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
         .is_probe = probe,
     };
     bool is_held = false;
-    if (!probe && !send_mtu_probe(c, &p))
+    if (how == WI_TCP_XMIT_ALL && !send_mtu_probe(c, &p))
         return false;
     for (struct wi_tcp_rec *r; (r = c->sndq.send_head);) {
         is_held = !probe && wi_tcp_pace_holds(c);
@@ -231,7 +232,7 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, b
             break; /* the next ACK brings us back, or the probe timer */
         new_data_sent(c, r, mss);
         p.sent += r->segs;
-        if (probe)
+        if (how != WI_TCP_XMIT_ALL)
             break;
     }
     p.is_cwnd_limited |= wi_tcp_in_flight(c) >= c->cwnd;
@@ -349,6 +350,18 @@ static bool may_send_data(const struct wi_tcp_conn *c)
     return false;
 }
 
+void wi_tcp_write_ahead(struct wi_tcp_conn *c, bool all)
+{
+    bool pushed = c->push_now;
+    if (c->state == WEIR_TCP_SYN_SENT || !may_send_data(c) || c->loss.want_rexmit || c->mtu_fell)
+        return; /* the output that is owed anyway has more to do than this */
+    wi_tcp_cwnd_after_idle(c);
+    c->push_now = true;
+    if (wi_tcp_write_xmit(c, wi_tcp_mss_now(c), false, all ? WI_TCP_XMIT_ALL : WI_TCP_XMIT_ONE) && all)
+        wi_tcp_arm_probe(c);
+    c->push_now = pushed;
+}
+
 static void send_owed_data(struct wi_tcp_conn *c)
 {
     bool hold = c->more;
@@ -365,7 +378,7 @@ static void send_owed_data(struct wi_tcp_conn *c)
         c->loss.frto_new = false;
         if (c->sndq.send_head && (c->state != WEIR_TCP_SYN_SENT || (c->sndq.send_head->flags & WI_TH_SYN))) {
             wi_tcp_cwnd_after_idle(c);
-            if (wi_tcp_write_xmit(c, wi_tcp_mss_now(c), hold, false))
+            if (wi_tcp_write_xmit(c, wi_tcp_mss_now(c), hold, WI_TCP_XMIT_ALL))
                 wi_tcp_arm_probe(c);
         }
         if (is_frto && wi_seq_leq(c->snd_nxt, c->loss.high_seq)) {

@@ -171,7 +171,7 @@ void wi_tcp_tlp_fire(struct wi_tcp_conn *c)
     if (!l->tlp_on && !l->tlp_unsampled) {
         bool has_new = c->sndq.send_head && wi_seq_lt(c->sndq.send_head->seq, wi_tcp_wnd_end(c));
         if (has_new)
-            (void)wi_tcp_write_xmit(c, mss, false, true);
+            (void)wi_tcp_write_xmit(c, mss, false, WI_TCP_XMIT_PROBE);
         struct wi_tcp_rec *last = l->packets_out > before ? NULL : last_segment(c, mss);
         l->tlp_is_rexmit = last && wi_tcp_retransmit_probe(c, last) == 0;
         if (l->packets_out > before || l->tlp_is_rexmit) {

@@ -366,8 +366,9 @@ static void pull_ooo(struct wi_tcp_conn *c)
 static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq hi)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
-    bool had_hole = !wi_rb_empty(&q->ooo);
-    struct wi_tcp_ooo *run = had_hole ? ooo_of(wi_rb_first(&q->ooo)) : NULL;
+    bool has_runs = !wi_rb_empty(&q->ooo);
+    bool had_hole = has_runs || (q->has_fin && !(seg->h.flags & WI_TH_FIN)); /* a FIN may have come ahead, alone */
+    struct wi_tcp_ooo *run = has_runs ? ooo_of(wi_rb_first(&q->ooo)) : NULL;
     struct wi_seq upto = run ? wi_seq_min(run->lo, hi) : hi;
     uint32_t len = (uint32_t)wi_seq_diff(upto, c->rcv_nxt), before = q->mem_bytes;
     struct wi_list chunks;

@@ -47,6 +47,7 @@ struct wi_tcp_rcvq {
 
     /* Window and buffer tuning (window.c) */
     uint32_t rcv_ssthresh_bytes; /* what the window may be for now: grows with well-filled arrivals, as Linux's */
+    uint32_t clamp_bytes;        /* and what it may ever be with this buffer; 0 before the connection is established */
     uint32_t drs_space_bytes;    /* the most that was read in one round trip */
     struct wi_seq drs_seq;       /* copied_seq when the round began */
     weir_ns drs_at;

@@ -170,9 +170,19 @@ void wi_tcp_send_ack_prior(struct wi_tcp_conn *);
 
 struct wi_seq wi_tcp_wnd_end(const struct wi_tcp_conn *); /* snd_una + snd_wnd */
 
+enum wi_tcp_xmit {
+    WI_TCP_XMIT_ALL,
+    WI_TCP_XMIT_ONE,   /* one super-segment */
+    WI_TCP_XMIT_PROBE, /* one segment, whatever cwnd says (tail loss probe) */
+};
+
 /* Send as much new data as windows, Nagle and TSO deferral let. True: there is data, nothing is outstanding and nothing
- * could be sent: the window must be probed. `probe`: one segment, whatever cwnd says (tail loss probe). */
-bool wi_tcp_write_xmit(struct wi_tcp_conn *, uint32_t mss, bool hold_partial, bool probe);
+ * could be sent: the window must be probed. */
+bool wi_tcp_write_xmit(struct wi_tcp_conn *, uint32_t mss, bool hold_partial, enum wi_tcp_xmit);
+
+/* A record is full and more is being written: what may go before the write is over. `all`: everything that is queued.
+ */
+void wi_tcp_write_ahead(struct wi_tcp_conn *, bool all);
 
 /* Retransmit one record, at most `segs` segments of it. 0, -EAGAIN (the window has shrunk before it), -ENOBUFS. */
 int wi_tcp_retransmit(struct wi_tcp_conn *, struct wi_tcp_rec *, uint32_t segs, enum weir_why);

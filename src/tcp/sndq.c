@@ -393,7 +393,7 @@ struct write {
     uint32_t zc;                     /* what its records bear (notice.h), 0: not MSG_ZEROCOPY */
     const struct wi_tcp_rec *zc_rec; /* the record that has counted the piece under way */
     int flags;
-    uint64_t taken;
+    uint64_t taken, total;
     bool is_out_of_memory;
 };
 
@@ -418,6 +418,16 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     r = rec_append(c);
     w->is_out_of_memory = !r;
     return r;
+}
+
+/* A full record need not wait for the rest of the write. */
+static void send_ahead(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
+{
+    bool is_forced = is_push_forced(c);
+    if (is_forced)
+        mark_push(c, r);
+    if (is_forced || r == c->sndq.send_head)
+        wi_tcp_write_ahead(c, is_forced);
 }
 
 /* Queue a run of bytes: copied from `p`, or viewed in `f`. Returns how many were taken. */
@@ -448,8 +458,8 @@ static uint64_t write_run(struct wi_tcp_conn *c, struct write *w, const uint8_t 
         }
         done += n;
         w->taken += n;
-        if (wi_tcp_rec_len(r) >= w->goal && !(w->flags & WEIR_MSG_OOB) && is_push_forced(c))
-            mark_push(c, r);
+        if (wi_tcp_rec_len(r) >= w->goal && w->taken < w->total && !(w->flags & WEIR_MSG_OOB))
+            send_ahead(c, r);
     }
     return done;
 }
@@ -469,7 +479,10 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_w
         return w->is_out_of_memory && wi_list_empty(&c->sndq.recs) ? -WEIR_ENOBUFS : -WEIR_EAGAIN;
 
     struct wi_tcp_rec *last = wi_tcp_rec_last(c);
-    if (!(w->flags & WEIR_MSG_MORE) || is_push_forced(c))
+    bool is_cut = !is_whole && !w->is_out_of_memory;
+    if (is_cut)
+        c->push_now = true; /* the buffer is full: nothing to wait for */
+    if (c->sndq.send_head && (is_cut || !(w->flags & WEIR_MSG_MORE) || is_push_forced(c)))
         mark_push(c, last);
     if (w->flags & WEIR_MSG_EOR)
         last->is_eor = true;
@@ -478,7 +491,7 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_w
         c->urg_snd_on = true;
     }
     wi_tcp_stamp_written(c);
-    c->more = (w->flags & WEIR_MSG_MORE) != 0;
+    c->more = (w->flags & WEIR_MSG_MORE) && !is_cut;
     wi_tcp_owe(c, WI_TCP_OWE_SEND);
     return (int64_t)w->taken;
 }
@@ -487,10 +500,9 @@ int64_t wi_tcp_sndq_write(struct wi_tcp_conn *c, const struct weir_iovec *iov, s
 {
     wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
-    size_t bytes = 0;
     for (size_t i = 0; i < n; i++)
-        bytes += iov[i].len;
-    if (flags & WEIR_MSG_ZEROCOPY && wi_tcp_zerocopy_begin(c, bytes, &w.zc) < 0)
+        w.total += iov[i].len;
+    if (flags & WEIR_MSG_ZEROCOPY && wi_tcp_zerocopy_begin(c, w.total, &w.zc) < 0)
         return -WEIR_ENOBUFS;
     bool is_whole = true;
     for (size_t i = 0; i < n && is_whole; i++)
@@ -502,6 +514,8 @@ int64_t wi_tcp_sndq_write_frags(struct wi_tcp_conn *c, const struct weir_frag *f
 {
     wi_tcp_rate_check_app_limited(c);
     struct write w = write_begin(c, flags);
+    for (unsigned i = 0; i < n; i++)
+        w.total += frags[i].len;
     bool is_whole = true;
     for (unsigned i = 0; i < n && is_whole; i++)
         is_whole = write_run(c, &w, NULL, &frags[i], frags[i].len) == frags[i].len;

@@ -36,6 +36,8 @@ static uint32_t clamp_of(const struct wi_tcp_conn *c)
 {
     uint32_t most = WND_UNSCALED_MAX << c->rcv_wscale;
 
+    if (c->rcvq.clamp_bytes)
+        most = wi_min_u32(most, c->rcvq.clamp_bytes);
     return c->window_clamp_bytes ? wi_min_u32(c->window_clamp_bytes, most) : most;
 }
 
@@ -103,7 +105,14 @@ void wi_tcp_window_established(struct wi_tcp_conn *c)
         c->rcv_wscale = 0;
     c->rcv_wnd_bytes = wi_min_u32(c->rcv_wnd_bytes, WND_UNSCALED_MAX << c->rcv_wscale);
     q->rcv_ssthresh_bytes = wi_max_u32(q->rcv_ssthresh_bytes, c->rcv_wnd_bytes);
-    q->drs_space_bytes = wi_min_u32(c->rcv_wnd_bytes, (uint32_t)WI_TCP_INIT_CWND * c->advmss);
+    /* Room for one segment more than is offered stays free: Linux's tcp_init_buffer_space. */
+    uint32_t full = full_space(c), mss2 = 2u * c->advmss;
+    q->clamp_bytes = wi_min_u32(clamp_of(c), full);
+    if (q->clamp_bytes > mss2 && q->clamp_bytes + c->advmss > full)
+        q->clamp_bytes = wi_max_u32(mss2, full - c->advmss);
+    q->rcv_ssthresh_bytes = wi_min_u32(q->rcv_ssthresh_bytes, q->clamp_bytes);
+    q->drs_space_bytes =
+        wi_min_u32(wi_min_u32(q->rcv_ssthresh_bytes, c->rcv_wnd_bytes), (uint32_t)WI_TCP_INIT_CWND * c->advmss);
     q->drs_seq = c->copied_seq;
     q->drs_at = now;
     q->rtt_seq = wi_seq_add(c->rcv_nxt, c->rcv_wnd_bytes);
@@ -186,6 +195,7 @@ bool wi_tcp_window_expand(struct wi_tcp_conn *c, uint32_t need)
     if (o->rcvbuf_locked || o->rcvbuf_bytes >= most)
         return false;
     o->rcvbuf_bytes = wi_min_u32(need, most);
+    c->rcvq.clamp_bytes = c->rcvq.clamp_bytes ? full_space(c) : 0;
     return o->rcvbuf_bytes >= need;
 }
 
@@ -244,8 +254,10 @@ static void tune_buffer(struct wi_tcp_conn *c, uint32_t copied)
         uint64_t grow = win * (copied - q->drs_space_bytes) / wi_max_u32(q->drs_space_bytes, 1);
         uint32_t want = (uint32_t)wi_min_u64(space_from_win(c->sk.core, win + (grow << 1)), (uint64_t)s->tcp_rmem.max);
 
-        if (want > o->rcvbuf_bytes)
+        if (want > o->rcvbuf_bytes) {
             o->rcvbuf_bytes = want;
+            q->clamp_bytes = full_space(c);
+        }
     }
     q->drs_space_bytes = copied;
 }

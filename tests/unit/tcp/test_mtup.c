@@ -164,7 +164,8 @@ static void test_mtup_answered_probe_raises_the_size(void **state)
     (void)state;
     struct rig *r = rig_new();
     struct wi_tcp_conn *c = searching(r, 0);
-    rig_write(r, 100000);
+    rig_write(r, 10000); /* less than a record: a larger write would send before the probe */
+    rig_write(r, 90000);
     rig_until(r, r->core.now + WEIR_MS(10));
     c->ssthresh = 10; /* no slow start, that the window moves for one reason only */
     rig_ack(r, 1 + FIRST_MSS);
@@ -368,7 +369,8 @@ static void test_mtup_raised_size_that_loses_is_taken_back(void **state)
     struct rig *r = rig_new();
     struct wi_tcp_conn *c = searching(r, 0);
     struct path *p = path_new(MSS);
-    rig_write(r, 400000);
+    rig_write(r, 10000); /* less than a record: a larger write would send before the probe */
+    rig_write(r, 390000);
     path_round(r, p);
     assert_int_equal(c->snd_mss, FIRST_MSS);
     p->drop_above = BASE;
