@@ -47,10 +47,11 @@ void wi_tcp_pacing_limit(struct wi_tcp_conn *c)
 
 void wi_tcp_pace_sent(struct wi_tcp_conn *c, uint32_t bytes)
 {
-    if (!wi_tcp_is_paced(c) || c->pacing_bps == UINT64_MAX || c->data_segs_out < UNPACED_SEGS)
+    bool has_rate = c->pacing_bps && c->pacing_bps != UINT64_MAX; /* 0 is none either, as with Linux */
+    if (!has_rate || !wi_tcp_is_paced(c) || c->data_segs_out < UNPACED_SEGS)
         return;
     weir_ns now = c->sk.core->now, begin = c->pace_at > now ? c->pace_at : now, late = begin - c->pace_at;
-    weir_ns takes = c->pacing_bps ? (weir_ns)bytes * WEIR_SEC(1) / c->pacing_bps : WEIR_SEC(1);
+    weir_ns takes = (weir_ns)bytes * WEIR_SEC(1) / c->pacing_bps;
     takes -= late < takes / 2 ? late : takes / 2; /* a timer that came late costs no rate */
     c->pace_at = begin + takes;
 }

@@ -2,6 +2,7 @@
 #include "unit/tcp/peer.h"
 
 #include "base/bytes.h"
+#include "tcp/cc.h"
 
 static struct peer p;
 static weir_fd fd;
@@ -116,6 +117,58 @@ static void test_options_congestion_control_is_chosen_by_name(void **state)
     assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, name, &len), 0);
     assert_string_equal(name, "reno");
     assert_int_equal(weir_sysctl_set(p.stack, "tcp_congestion_control", "nosuch"), -WEIR_EINVAL);
+}
+
+static void expect_congestion(weir_fd sock, const char *want)
+{
+    char name[16];
+    uint32_t len = sizeof name;
+    assert_int_equal(weir_getsockopt(p.stack, sock, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, name, &len), 0);
+    assert_string_equal(name, want);
+}
+
+/* What a listener chose its children have; else they have the tunable's of the moment, as in Linux. */
+static void test_options_congestion_control_of_a_listener_is_its_childrens(void **state)
+{
+    (void)state;
+    weir_fd listener = peer_listen(&p, 8);
+    uint32_t seq, ack;
+    peer_sysctl(&p, "tcp_congestion_control", "reno");
+    expect_congestion(listener, "cubic");
+    expect_congestion(peer_open(&p, listener, 40001, &seq, &ack), "reno");
+    assert_int_equal(weir_setsockopt(p.stack, listener, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, "bbr", 3), 0);
+    weir_fd child = peer_open(&p, listener, 40002, &seq, &ack);
+    expect_congestion(child, "bbr");
+    assert_int_equal(weir_setsockopt(p.stack, child, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, "dctcp", 5), 0);
+    expect_congestion(child, "dctcp"); /* in the middle of a connection too */
+    expect_congestion(listener, "bbr");
+}
+
+/* The list that the tunable tells is the table's. */
+static void test_options_every_available_congestion_control_is_taken(void **state)
+{
+    (void)state;
+    char list[128], *name = list;
+    unsigned n = 0;
+    assert_true(weir_sysctl_get(p.stack, "net.ipv4.tcp_available_congestion_control", list, sizeof list) > 0);
+    for (char *end; *name; name = end + (*end == ' '), n++) {
+        for (end = name; *end && *end != ' '; end++)
+            ;
+        uint32_t len = (uint32_t)(end - name);
+        assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, name, len), 0);
+    }
+    assert_int_equal(n, WI_TCP_CC_N);
+    assert_int_equal(weir_sysctl_set(p.stack, "tcp_available_congestion_control", "reno"), -WEIR_EACCES);
+}
+
+/* Reno and CUBIC have nothing to tell: no bytes. */
+static void test_options_cc_info_without_any_is_empty(void **state)
+{
+    (void)state;
+    union weir_tcp_cc_info info;
+    uint32_t len = sizeof info;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_CC_INFO, &info, &len), 0);
+    assert_int_equal(len, 0);
 }
 
 /* TCP_MAXSEG: our SYN asks for it, and we send no more (RFC 9293 3.7.1). */
@@ -237,10 +290,20 @@ static void test_options_nodelay_and_uncork_push(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON(test_options_take_and_refuse_what_linux_does), ON(test_options_that_do_not_exist_are_refused),
-        ON(test_options_short_values_are_refused_or_cut), ON(test_options_congestion_control_is_chosen_by_name),
-        ON(test_options_maxseg_bounds_both_directions),   ON(test_options_info_tells_the_connection),
-        ON(test_options_info_is_cut_to_the_callers_room), ON(test_options_quickack_sends_what_is_delayed),
+        ON(test_options_take_and_refuse_what_linux_does),
+        ON(test_options_that_do_not_exist_are_refused),
+        ON(test_options_short_values_are_refused_or_cut),
+        ON(test_options_congestion_control_is_chosen_by_name),
+        ON(test_options_short_values_are_refused_or_cut),
+        ON(test_options_congestion_control_of_a_listener_is_its_childrens),
+        ON(test_options_short_values_are_refused_or_cut),
+        ON(test_options_every_available_congestion_control_is_taken),
+        ON(test_options_short_values_are_refused_or_cut),
+        ON(test_options_cc_info_without_any_is_empty),
+        ON(test_options_maxseg_bounds_both_directions),
+        ON(test_options_info_tells_the_connection),
+        ON(test_options_info_is_cut_to_the_callers_room),
+        ON(test_options_quickack_sends_what_is_delayed),
         ON(test_options_nodelay_and_uncork_push),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
