@@ -4,6 +4,8 @@
 
 static bool belongs_in_table(const struct wi_tcp_conn *c)
 {
+    if (c->is_shell)
+        return false;
     switch (c->state) {
     case WEIR_TCP_SYN_SENT:
     case WEIR_TCP_SYN_RCVD:

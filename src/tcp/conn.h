@@ -364,7 +364,7 @@ struct wi_tcp_conn {
     struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
     struct wi_timer timer_delack;
     struct wi_timer timer_pace; /* waits for pace_at */
-    struct wi_timer timer_keep; /* keepalive, FIN-WAIT-2, orphan: by state */
+    struct wi_timer timer_keep; /* keepalive */
     enum weir_timer rtx_kind;   /* valid while timer_rtx is armed */
     weir_ns probe_since;        /* first unanswered window probe; 0: none */
     uint8_t probes_out;         /* zero-window and keepalive probes unanswered */
@@ -433,8 +433,9 @@ struct wi_tcp {
     struct wi_htable requests;    /* SYN queue entries (listen.c) */
     struct wi_htable timewaits;   /* compact entries (timewait.c) */
     struct wi_list timewait_fifo; /* the same, in the order of their ends */
+    struct wi_list fin_waits;     /* the same, those in FIN-WAIT-2 */
     struct wi_timer timewait_timer;
-    struct wi_slab request_slab, timewait_slab, listener_slab, ooo_slab, notice_slab, notices_slab;
+    struct wi_slab request_slab, timewait_slab, fin_wait_slab, listener_slab, ooo_slab, notice_slab, notices_slab;
     uint8_t hash_key[16];
     uint8_t isn_key[16], ts_key[16];
     uint8_t cookie_key[2][16]; /* the secrets of this turn and the last one; which is which: cookie_turn % 2 */
@@ -478,6 +479,13 @@ const char *wi_tcp_check_all(const struct wi_tcp *);
 /* The one writer of `state`. An edge that is not in the table is an assertion. Does what belongs to the state: timers,
  * counters, the TIME-WAIT entry, telling the owner. */
 void wi_tcp_set_state(struct wi_tcp_conn *, enum weir_tcp_state, const char *cause);
+
+/* FIN-WAIT-2, and nobody is left to read: the protocol's end is a compact entry's from the next flush on; with
+ * TCP_LINGER2 below 0 it is now. Fine in any other case: nothing happens. */
+void wi_tcp_bound_fin_wait_2(struct wi_tcp_conn *);
+
+/* For wi_tcp_flush, when nothing is owed. */
+void wi_tcp_shrink_fin_wait_2(struct wi_tcp_conn *);
 
 /* connect has set addresses, route, port, iss, ts_off: send the SYN. 0 or -ENOBUFS. */
 int wi_tcp_open_active(struct wi_tcp_conn *);
@@ -616,6 +624,9 @@ void wi_tcp_listen_forget(struct wi_tcp_conn *child);
 /* A compact entry takes the connection's place in the tables (it is unhashed by this). False: no room, the connection
  * is simply gone. */
 bool wi_tcp_timewait_enter(struct wi_tcp_conn *);
+
+/* The same for FIN-WAIT-2 without an owner, for so long; the connection goes at the next flush. */
+void wi_tcp_fin_wait_enter(struct wi_tcp_conn *, weir_ns lasts);
 
 /* ---- rcvq.c, window.c, urgent.c (B) ---- */
 

@@ -373,7 +373,6 @@ void wi_tcp_arm_delack(struct wi_tcp_conn *, weir_ns delay);
 void wi_tcp_stop_delack(struct wi_tcp_conn *);
 void wi_tcp_arm_pace(struct wi_tcp_conn *); /* at pace_at */
 void wi_tcp_stop_pace(struct wi_tcp_conn *);
-void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *);
 void wi_tcp_event_timer(const struct wi_tcp_conn *, enum weir_timer);
 
 /* ---- ackpol.c ---- */

@@ -378,8 +378,8 @@ static void become_orphan(struct wi_tcp_conn *c)
         wi_count(core, WI_STAT_TCPAbortOnMemory);
         core->stats.drop[WEIR_DROP_TCP_ORPHAN_LIMIT]++;
         end_at_once(c, WEIR_WHY_RST_ABORT, "too many connections without an owner");
-    } else if (c->state == WEIR_TCP_FIN_WAIT_2) {
-        wi_tcp_arm_fin_wait_2(c);
+    } else {
+        wi_tcp_bound_fin_wait_2(c);
     }
 }
 

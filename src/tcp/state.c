@@ -81,6 +81,45 @@ static void enter_time_wait(struct wi_tcp_conn *c)
     let_go(c);
 }
 
+static bool is_forsaken_in_fin_wait_2(const struct wi_tcp_conn *c)
+{
+    return c->state == WEIR_TCP_FIN_WAIT_2 && !c->sk.owner && !c->listener && !c->is_shell;
+}
+
+void wi_tcp_bound_fin_wait_2(struct wi_tcp_conn *c)
+{
+    if (!is_forsaken_in_fin_wait_2(c))
+        return;
+    if (c->linger2_s < 0) {
+        wi_count(c->sk.core, WI_STAT_TCPAbortOnLinger);
+        wi_tcp_done(c, 0, WEIR_WHY_RST_ABORT, "TCP_LINGER2 below 0");
+        return;
+    }
+    if (c->is_ack_sched)
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+    wi_tcp_owe(c, WI_TCP_OWE_SEND);
+}
+
+/* Linux's tcp_fin_time: long enough for the peer to send its FIN a few times. */
+static weir_ns fin_wait_2_lasts(const struct wi_tcp_conn *c)
+{
+    int64_t s = c->linger2_s ? c->linger2_s : c->sk.core->sysctl.tcp_fin_timeout;
+    weir_ns least = c->rtt.rto * 7 / 2;
+    return wi_max_u64(WEIR_SEC((weir_ns)s), least);
+}
+
+void wi_tcp_shrink_fin_wait_2(struct wi_tcp_conn *c)
+{
+    if (!is_forsaken_in_fin_wait_2(c))
+        return;
+    wi_tcp_timers_stop(c);
+    wi_tcp_event_close(c);
+    c->is_shell = true;
+    wi_tcp_fin_wait_enter(c, fin_wait_2_lasts(c));
+    wi_tcp_sndq_purge(c);
+    let_go(c);
+}
+
 void wi_tcp_set_state(struct wi_tcp_conn *c, enum weir_tcp_state to, const char *cause)
 {
     enum weir_tcp_state from = c->state;
@@ -96,7 +135,7 @@ void wi_tcp_set_state(struct wi_tcp_conn *c, enum weir_tcp_state to, const char 
     switch (to) {
     case WEIR_TCP_CLOSED: enter_closed(c); return;
     case WEIR_TCP_TIME_WAIT: enter_time_wait(c); return;
-    case WEIR_TCP_FIN_WAIT_2: wi_tcp_arm_fin_wait_2(c); return;
+    case WEIR_TCP_FIN_WAIT_2: wi_tcp_bound_fin_wait_2(c); return;
     case WEIR_TCP_LISTEN:
     case WEIR_TCP_SYN_SENT:
     case WEIR_TCP_SYN_RCVD:

@@ -119,6 +119,7 @@ void wi_tcp_flush(struct wi_tcp *t)
         for (struct wi_tcp_conn *c; (c = wi_list_first(&batch, struct wi_tcp_conn, pend_link));) {
             wi_list_del(&c->pend_link);
             wi_tcp_output(c);
+            wi_tcp_shrink_fin_wait_2(c);
             WI_DEBUG_ASSERT(wi_tcp_check(c) == NULL);
             if (c->owed & WI_TCP_OWE_FREE)
                 conn_free(c);

@@ -307,7 +307,7 @@ static void on_pace(struct wi_timer *t, weir_ns now)
     wi_tcp_pace_fire(c);
 }
 
-/* ---- Keepalive, FIN-WAIT-2 ---- */
+/* ---- Keepalive ---- */
 
 static weir_ns keep_idle(const struct wi_tcp_conn *c)
 {
@@ -333,25 +333,10 @@ static void arm_keep(struct wi_tcp_conn *c, weir_ns due)
 
 void wi_tcp_keepalive_update(struct wi_tcp_conn *c)
 {
-    if (!c->sk.owner && c->state == WEIR_TCP_FIN_WAIT_2)
-        return; /* the timer bounds FIN-WAIT-2 */
     if (keeps_alive(c))
         arm_keep(c, c->last_ack_in_at + keep_idle(c));
     else
         wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
-}
-
-void wi_tcp_arm_fin_wait_2(struct wi_tcp_conn *c)
-{
-    if (c->sk.owner)
-        return; /* half-closed by its owner: it may read for as long as it wants */
-    if (c->linger2_s < 0) {
-        wi_count(c->sk.core, WI_STAT_TCPAbortOnLinger);
-        wi_tcp_done(c, 0, WEIR_WHY_RST_ABORT, "TCP_LINGER2 below 0");
-        return;
-    }
-    int64_t s = c->linger2_s ? c->linger2_s : c->sk.core->sysctl.tcp_fin_timeout;
-    arm_keep(c, c->sk.core->now + WEIR_SEC((weir_ns)s));
 }
 
 /* RFC 9293 3.8.4: nothing was heard for the idle time; probe at intervals, give up after the count. */
@@ -384,10 +369,7 @@ static void on_keep(struct wi_timer *t, weir_ns now)
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_keep);
     wi_tcp_ledger_charge(c);
-    if (c->state == WEIR_TCP_FIN_WAIT_2 && !c->sk.owner) {
-        wi_tcp_event_timer(c, WEIR_TIMER_FIN_WAIT_2);
-        wi_tcp_done(c, 0, WEIR_WHY_NONE, "FIN-WAIT-2 timed out");
-    } else if (keeps_alive(c)) {
+    if (keeps_alive(c)) {
         wi_tcp_event_timer(c, WEIR_TIMER_KEEPALIVE);
         keepalive_fire(c);
     }

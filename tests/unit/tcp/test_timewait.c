@@ -295,6 +295,105 @@ static void test_timewait_connect_reuses_the_tuple(void **state)
     assert_int_equal(peer_stat(&p, "TWRecycled"), 1);
 }
 
+/* ---- FIN-WAIT-2 without an owner ---- */
+
+/* A connection whose owner has closed it and whose FIN is acknowledged: an entry is all that is left. */
+static void enter_fin_wait_2(void)
+{
+    weir_fd fd = peer_open(&p, listener, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_close(p.stack, fd), 0);
+    peer_expect(&p, WI_TH_FIN | WI_TH_ACK);
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK, seq, ++ack);
+    peer_send(&p, &h, NULL);
+    peer_none(&p);
+}
+
+static void send_seg(uint16_t flags, uint32_t at, const char *text)
+{
+    struct wi_wire_tcp h = peer_hdr(flags, at, flags & WI_TH_ACK ? ack : 0);
+    peer_send(&p, &h, text);
+}
+
+/* The peer's FIN comes: it is acknowledged, and 2 MSL begin. Rows: MUST-13 9293-S16 */
+static void test_fin_wait_2_fin_leads_to_time_wait(void **state)
+{
+    (void)state;
+    enter_fin_wait_2();
+    peer_run(&p, WEIR_SEC(30));
+    send_seg(WI_TH_ACK, seq, NULL); /* nothing new: no answer */
+    peer_none(&p);
+    send_seg(WI_TH_FIN | WI_TH_ACK, seq, NULL);
+    const struct peer_seg *s = peer_expect(&p, WI_TH_ACK);
+    assert_int_equal(s->h.ack.v, ++seq);
+    assert_int_equal(s->h.seq.v, ack);
+    assert_int_equal(peer_stat(&p, "TWOpened"), 1);
+    peer_run(&p, WEIR_SEC(58));
+    assert_true(is_there());
+}
+
+/* Data for nobody: a reset, and it is over. RFC 1122 4.2.2.13. Rows: SHLD-3 */
+static void test_fin_wait_2_data_is_reset(void **state)
+{
+    (void)state;
+    enter_fin_wait_2();
+    send_seg(WI_TH_PSH | WI_TH_ACK, seq, "too late");
+    assert_int_equal(peer_expect(&p, WI_TH_RST)->h.seq.v, ack);
+    assert_int_equal(peer_stat(&p, "TCPAbortOnData"), 1);
+    send_seg(WI_TH_FIN | WI_TH_ACK, seq + 8, NULL);
+    peer_expect(&p, WI_TH_RST);
+}
+
+/* RFC 5961 holds for the entry as for a connection: a guessed reset or a SYN is challenged, old data is acknowledged,
+ * and the exact reset ends it. Rows: 5961-3-a 5961-3-b 5961-3-c 5961-4-a */
+static void test_fin_wait_2_guesses_are_challenged(void **state)
+{
+    (void)state;
+    enter_fin_wait_2();
+    send_seg(WI_TH_RST, seq + 1, NULL);
+    assert_int_equal(peer_expect(&p, WI_TH_ACK)->h.ack.v, seq);
+    send_seg(WI_TH_RST, seq - 1, NULL);
+    peer_none(&p);
+    peer_run(&p, WEIR_SEC(1));
+    send_seg(WI_TH_SYN, seq + 1, NULL);
+    peer_expect(&p, WI_TH_ACK);
+    send_seg(WI_TH_SYN, seq + 1, NULL); /* and not twice at once */
+    peer_none(&p);
+    peer_run(&p, WEIR_SEC(1));
+    send_seg(WI_TH_ACK, seq - 3, "old");
+    peer_expect(&p, WI_TH_ACK);
+    send_seg(WI_TH_RST, seq, NULL);
+    peer_none(&p);
+    send_seg(WI_TH_FIN | WI_TH_ACK, seq, NULL);
+    peer_expect(&p, WI_TH_RST);
+}
+
+/* TCP_LINGER2 says how long, however many wait how differently. */
+static void test_fin_wait_2_lasts_as_long_as_its_owner_wanted(void **state)
+{
+    (void)state;
+    static const int lasts[] = {30, 5, 120, 8};
+    for (unsigned i = 0; i < 4; i++) {
+        weir_fd fd = peer_open(&p, listener, (uint16_t)(2000 + i), &seq, &ack);
+        assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_LINGER2, &lasts[i], sizeof lasts[i]), 0);
+        assert_int_equal(weir_close(p.stack, fd), 0);
+        peer_expect(&p, WI_TH_FIN | WI_TH_ACK);
+        struct wi_wire_tcp h = peer_hdr(WI_TH_ACK, seq, ++ack);
+        h.src_port = (uint16_t)(2000 + i);
+        peer_send(&p, &h, NULL);
+    }
+    for (int s = 1; s <= 130; s++) {
+        peer_run(&p, WEIR_SEC(1));
+        for (unsigned i = 0; i < 4; i++) {
+            if (s != lasts[i] - 1 && s != lasts[i] + 1)
+                continue;
+            struct wi_wire_tcp h = peer_hdr(WI_TH_ACK, seq - 3, ack);
+            h.src_port = (uint16_t)(2000 + i);
+            peer_send(&p, &h, "old");
+            peer_expect(&p, s < lasts[i] ? WI_TH_ACK : WI_TH_RST);
+        }
+    }
+}
+
 #define ON(setup, f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -315,6 +414,11 @@ int main(void)
         ON(setup_v4, test_timewait_entries_are_bounded),
         ON(setup_v4, test_timewait_unread_data_stays_readable),
         ON(setup_v4, test_timewait_connect_reuses_the_tuple),
+        ON(setup_v4, test_fin_wait_2_fin_leads_to_time_wait),
+        ON(setup_v6, test_fin_wait_2_fin_leads_to_time_wait),
+        ON(setup_v4, test_fin_wait_2_data_is_reset),
+        ON(setup_v4, test_fin_wait_2_guesses_are_challenged),
+        ON(setup_v4, test_fin_wait_2_lasts_as_long_as_its_owner_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
