@@ -183,7 +183,7 @@ static void update(struct wdr_player *pl, const struct wdr_event *e, const struc
     }
     weir_ns base = e->time.kind == WDR_TIME_RELATIVE ? pl->last : pl->zero;
     double seconds = (double)(int64_t)(s->at - base) / 1e9;
-    snprintf(line, sizeof line, "%s%.6g %s", e->time.kind == WDR_TIME_RELATIVE ? "+" : "", seconds, text);
+    snprintf(line, sizeof line, "%s%.6f %s", e->time.kind == WDR_TIME_RELATIVE ? "+" : "", seconds, text);
     wdr_edit_add(pl, e->begin, e->end, line);
 }
 

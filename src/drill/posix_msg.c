@@ -261,6 +261,9 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     bool may_block = !f->is_nonblocking && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
     bool wants_all = (op->flags & MSG_WAITALL) && f->type == SOCK_STREAM && !(op->flags & MSG_PEEK);
     struct weir_msg m = {.name = &from, .iov = iov, .iov_n = rest_of(op, iov)};
+    bool is_plain = op->kind == WDR_OP_READ || op->kind == WDR_OP_READV;
+    if (is_plain && total(iov, m.iov_n) == 0) /* System V's rule, kept by Linux's sock_read_iter */
+        return wdr_op_finish(px, op, 0, false, 0);
     bool is_over = op->has_begun && weir_now(px->cfg.w) >= op->deadline;
 
     /* SO_RCVLOWAT holds a blocking reader back; poll knows of it. */

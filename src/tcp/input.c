@@ -91,6 +91,19 @@ static bool is_reset_of_fin(const struct wi_tcp_conn *c, const struct wi_tcp_seg
            (c->state == WEIR_TCP_CLOSE_WAIT || c->state == WEIR_TCP_LAST_ACK || c->state == WEIR_TCP_CLOSING);
 }
 
+/* With a hole before it, a peer that has not heard of the hole resets from the end of what it sent: the highest that we
+ * have acknowledged selectively (RFC 5961 3.2 knows rcv_nxt alone; Linux's tcp_validate_incoming takes both). */
+static bool is_reset_behind_sacks(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    const struct wi_tcp_rcvq *q = &c->rcvq;
+    if (!c->sack_ok || q->sack_n == 0)
+        return false;
+    struct wi_seq high = q->sacks[0].hi;
+    for (unsigned i = 1; i < q->sack_n; i++)
+        high = wi_seq_max(high, q->sacks[i].hi);
+    return wi_seq_eq(s->seq, high);
+}
+
 /* The test of RFC 9293 3.4, table 6, as Linux has it: something of the segment may be new. */
 static enum weir_drop place_in_window(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
@@ -140,7 +153,7 @@ static enum weir_drop check_rst(struct wi_tcp_conn *c, const struct wi_tcp_seg *
 {
     if (!(s->h.flags & WI_TH_RST))
         return WEIR_DROP_NONE;
-    if (wi_seq_eq(s->seq, c->rcv_nxt) || is_reset_of_fin(c, s)) {
+    if (wi_seq_eq(s->seq, c->rcv_nxt) || is_reset_of_fin(c, s) || is_reset_behind_sacks(c, s)) {
         reset_by_peer(c);
         return WEIR_DROP_TCP_RST;
     }

@@ -207,17 +207,6 @@ void wi_tcp_zerocopy_end(struct wi_tcp_conn *c, uint32_t tag, uint64_t taken)
         n->hi--;
 }
 
-void wi_tcp_zerocopy_told(struct wi_tcp_conn *c, size_t bytes)
-{
-    uint32_t tag;
-    if (wi_tcp_zerocopy_begin(c, bytes, &tag) < 0 || !tag)
-        return;
-    struct wi_tcp_notice *n = newest_mark(c, KIND_ZEROCOPY);
-    n->is_open = false;
-    wi_list_del(&n->link);
-    enqueue_zerocopy(c, n);
-}
-
 /* ---- SO_TIMESTAMPING ---- */
 
 void wi_tcp_stamp_option(struct wi_tcp_conn *c)

@@ -18,9 +18,6 @@ int wi_tcp_zerocopy_begin(struct wi_tcp_conn *, size_t bytes, uint32_t *tag);
 /* It is over; nothing taken: it never was. */
 void wi_tcp_zerocopy_end(struct wi_tcp_conn *, uint32_t tag, uint64_t taken);
 
-/* The bytes went into a SYN, which copies them: it is told at once. */
-void wi_tcp_zerocopy_told(struct wi_tcp_conn *, size_t bytes);
-
 /* A write has filled the queue up to write_seq: its last byte is the one that is watched, if SO_TIMESTAMPING asks. */
 void wi_tcp_stamp_written(struct wi_tcp_conn *);
 

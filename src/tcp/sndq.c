@@ -475,6 +475,8 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_w
 {
     c->sndq.was_refused = !is_whole;
     wi_tcp_zerocopy_end(c, w->zc, w->taken);
+    if (w->taken == 0 && w->total == 0)
+        return 0;
     if (w->taken == 0)
         return w->is_out_of_memory && wi_list_empty(&c->sndq.recs) ? -WEIR_ENOBUFS : -WEIR_EAGAIN;
 

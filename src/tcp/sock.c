@@ -275,8 +275,9 @@ static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flag
     wi_tcp_ledger_charge(c);
     if (flags & WEIR_MSG_FASTOPEN || c->fo.deferred) {
         int64_t n = send_fast(c, msg);
-        if (n > 0 && flags & WEIR_MSG_ZEROCOPY)
-            wi_tcp_zerocopy_told(c, (size_t)n);
+        uint32_t tag;
+        if (n > 0 && flags & WEIR_MSG_ZEROCOPY && wi_tcp_zerocopy_begin(c, (size_t)n, &tag) == 0)
+            wi_tcp_zerocopy_end(c, tag, (uint64_t)n);
         if (n > 0)
             wi_tcp_stamp_written(c);
         if (n)
