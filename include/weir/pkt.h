@@ -42,6 +42,8 @@ enum weir_pkt_flag {
     WEIR_PKT_CSUM_PARTIAL =
         1 << 0,                /* out: the transport checksum field holds the pseudo-header's sum; the rest is owed */
     WEIR_PKT_CSUM_OK = 1 << 1, /* in: the transport checksum needs no check (a trusted link, or hardware has checked) */
+    WEIR_PKT_CWR_ALL = 1 << 3, /* out: a super-segment's CWR flag is every segment's, as part of AccECN's counter (RFC
+                                  9768); without this the first one's alone (RFC 3168) */
     WEIR_PKT_CORRUPT = 1 << 2, /* set by an impaired link on purpose; for captures, the stack never looks */
 };
 
@@ -129,7 +131,8 @@ int weir_pkt_checksum(struct weir_pkt *);
 
 /*
  * For drivers that can't: cut a super-segment into packets of gso_size payload bytes, headers and checksums complete
- * (IPv4 identification counted up; FIN and PSH on the last alone, CWR on the first alone: as hardware TSO does).
+ * (IPv4 identification counted up; FIN and PSH on the last alone, CWR on the first alone but with
+ * WEIR_PKT_CWR_ALL: as hardware TSO does).
  *
  * out, cap   where the packets go, each with one reference for the caller; they view p's blocks and keep its serial
  *

@@ -17,6 +17,9 @@
 #define FIRST_BYTES 2048  /* holds a whole packet of an Ethernet, so that one does not pin a large block */
 #define REST_BYTES  65536 /* what is left of a super-segment */
 
+#define SEGMENTS_MAX 128 /* of a super-segment: 64 KiB at 536 bytes */
+#define TCP_CWR      0x80
+
 #define PROTO_TCP    6
 #define PROTO_UDP    17
 #define PROTO_ICMPV6 58
@@ -162,7 +165,7 @@ static bool describe(struct virtio_net_hdr *v, const struct weir_pkt *p)
     if (proto != PROTO_TCP || p->l4_off + 20u > p->head_len)
         return false;
     v->gso_type = hdr[p->l3_off] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
-    if (hdr[p->l4_off + 13] & 0x80) /* CWR belongs to the first segment alone (RFC 3168 6.1.2) */
+    if (hdr[p->l4_off + 13] & TCP_CWR) /* CWR belongs to the first segment alone (RFC 3168 6.1.2) */
         v->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
     v->gso_size = p->gso_size;
     v->hdr_len = (uint16_t)(p->l4_off + (hdr[p->l4_off + 12] >> 4) * 4);
@@ -193,12 +196,36 @@ static bool write_packet(struct wio_tap *t, const struct weir_pkt *p)
     return true;
 }
 
+/* Is a super-segment's CWR flag one that the kernel would clear in all segments but the first? */
+static bool must_cut(const struct weir_pkt *p)
+{
+    return p->gso_size > 0 && (p->flags & WEIR_PKT_CWR_ALL) && p->l4_off + 14u <= p->head_len &&
+           (p->room[p->head_off + p->l4_off + 13] & TCP_CWR);
+}
+
+/* As write_packet, cut. When the device has no room for all of them, the last ones are lost. */
+static bool write_cut(struct wio_tap *t, const struct weir_pkt *p)
+{
+    struct weir_pkt *cuts[SEGMENTS_MAX];
+    unsigned n = weir_pkt_segment(p->pool, p, cuts, SEGMENTS_MAX);
+    bool has_room = true;
+    t->stats.refused += n == 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0)
+            has_room = write_packet(t, cuts[i]);
+        else if (has_room && !write_packet(t, cuts[i]))
+            t->stats.refused++;
+        weir_pkt_unref(cuts[i]);
+    }
+    return has_room;
+}
+
 static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct wio_tap *t = driver;
     t->is_blocked = false;
     for (unsigned i = 0; i < n; i++) {
-        if (!write_packet(t, pkts[i])) {
+        if (!(must_cut(pkts[i]) ? write_cut(t, pkts[i]) : write_packet(t, pkts[i]))) {
             t->is_blocked = true;
             return i;
         }

@@ -137,7 +137,7 @@ static void cut_fix_headers(const struct wi_cut *cut, uint8_t *hdr, unsigned i, 
     wi_put32(tcp + TCP_SEQ_OFF, wi_get32(tcp + TCP_SEQ_OFF) + i * pkt->gso_size);
     if (!is_last)
         tcp[TCP_FLAGS_OFF] &= (uint8_t) ~(WI_TH_FIN | WI_TH_PSH);
-    if (i > 0)
+    if (i > 0 && !(pkt->flags & WEIR_PKT_CWR_ALL))
         tcp[TCP_FLAGS_OFF] &= (uint8_t)~WI_TH_CWR;
 }
 

@@ -90,6 +90,8 @@ static void ack_part(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_
         return;
     uint32_t was = r->segs, len = (uint32_t)wi_seq_diff(c->snd_una, r->seq);
     struct wi_tcp_rec before = *r;
+    if (!(r->marks & WI_TCP_REC_SACKED))
+        a->delivered_bytes += len;
     wi_tcp_rec_trim_front(c, r, len);
     wi_tcp_rec_recount(c, r, r->mss);
     note_acked(c, &before, was - r->segs, a);
@@ -102,6 +104,8 @@ static void clean_queue(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
             ack_part(c, r, a);
             break;
         }
+        if (!(r->marks & WI_TCP_REC_SACKED))
+            a->delivered_bytes += wi_tcp_rec_len(r);
         note_acked(c, r, r->segs, a);
         uncount(c, r);
         wi_tcp_rec_free(c, r);
@@ -199,7 +203,7 @@ static struct wi_tcp_ackinfo ack_begin(const struct wi_tcp_conn *c, const struct
         .sack_rtt_us = -1,
         .ca_rtt_us = -1,
         .has_data = s->data_len > 0 || (s->h.flags & (WI_TH_SYN | WI_TH_FIN)),
-        .ecn_echo = c->ecn_ok && (s->h.flags & (WI_TH_ECE | WI_TH_SYN)) == WI_TH_ECE,
+        .ecn_echo = c->ecn.mode == WI_TCP_ECN_CLASSIC && (s->h.flags & (WI_TH_ECE | WI_TH_SYN)) == WI_TH_ECE,
     };
 }
 
@@ -214,6 +218,8 @@ static enum weir_drop old_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s,
     }
     if (c->sack_ok && s->h.sack_n > 0 && a->prior_packets) {
         wi_tcp_sack_input(c, &s->h, a);
+        if (c->ecn.mode == WI_TCP_ECN_CLASSIC)
+            wi_tcp_ecn_ack(c, s, a);
         wi_tcp_recovery_ack(c, a);
         wi_tcp_owe(c, WI_TCP_OWE_SEND);
     }
@@ -253,7 +259,9 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         return WEIR_DROP_TCP_ACK_UNSENT;
     }
 
+    uint32_t ts_before = c->ts_recent;
     wi_tcp_ts_recent_update(c, s);
+    a.ts_advanced = c->ts_recent != ts_before;
     c->last_tsecr = c->ts_ok && s->h.has_ts ? s->h.tsecr : 0;
     if (wi_seq_gt(s->h.ack, c->snd_una)) {
         a.una_advanced = true;
@@ -267,6 +275,7 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     if (c->sack_ok && s->h.sack_n > 0)
         wi_tcp_sack_input(c, &s->h, &a);
     if (a.prior_packets == 0) {
+        wi_tcp_ecn_ack(c, s, &a);
         ack_of_nothing(c, &a);
     } else {
         clean_queue(c, &a);
@@ -277,6 +286,7 @@ enum weir_drop wi_tcp_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         wi_tcp_rack_note_dsack(c, &a.rate);
         if (c->loss.tlp_on)
             wi_tcp_tlp_ack(c, &a);
+        wi_tcp_ecn_ack(c, s, &a);
         wi_tcp_recovery_ack(c, &a);
         ack_probe(c);
     }

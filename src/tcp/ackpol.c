@@ -112,7 +112,7 @@ void wi_tcp_ack_sent(struct wi_tcp_conn *c)
         if (c->quick_acks == 0)
             c->ato = WI_TCP_DELACK_MIN; /* leaving quick ACKs: begin with a short delay */
     }
-    c->is_ack_sched = false;
+    c->is_ack_sched = c->ack_now = false;
     c->ack_pushed = 0;
     c->owed &= (uint8_t)~WI_TCP_OWE_ACK;
     wi_tcp_stop_delack(c);
@@ -156,7 +156,7 @@ void wi_tcp_ack_check(struct wi_tcp_conn *c)
 {
     if (!c->is_ack_sched || (c->owed & WI_TCP_OWE_ACK))
         return;
-    if (is_second_segment(c) || in_quickack(c)) {
+    if (is_second_segment(c) || in_quickack(c) || c->ack_now) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
         return;
     }

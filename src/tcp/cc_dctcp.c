@@ -56,7 +56,7 @@ static void dctcp_acked(struct wi_tcp_conn *c, const struct wi_tcp_acked *a)
 static uint32_t dctcp_ssthresh(struct wi_tcp_conn *c)
 {
     uint32_t fall = c->cwnd >> 1;
-    if (c->ecn_ok && c->loss.lost_out == 0)
+    if (c->ecn.mode != WI_TCP_ECN_NONE && c->loss.lost_out == 0)
         fall = (uint32_t)((uint64_t)c->cwnd * state(c)->alpha / (2 * ALPHA_ONE));
     uint32_t w = c->cwnd - fall;
     return w > 2 ? w : 2;
@@ -66,24 +66,24 @@ static uint32_t dctcp_ssthresh(struct wi_tcp_conn *c)
  * before is acknowledged by itself. */
 static void dctcp_arrived(struct wi_tcp_conn *c, bool is_marked)
 {
-    if (is_marked == c->ecn_demand_cwr)
+    if (is_marked == c->ecn.demand_cwr)
         return;
     if (c->is_ack_sched && !c->ack_prior_owed) {
         c->ack_prior_owed = true;
-        c->ack_prior_ece = c->ecn_demand_cwr;
+        c->ack_prior_ece = c->ecn.demand_cwr;
         c->ack_prior = c->rcv_nxt;
     }
-    c->ecn_demand_cwr = is_marked;
+    c->ecn.demand_cwr = is_marked;
     wi_tcp_owe_ack(c, WEIR_WHY_ACK);
 }
 
 static uint32_t dctcp_info(const struct wi_tcp_conn *c, union weir_tcp_cc_info *info)
 {
     const struct dctcp *d = (const struct dctcp *)(const void *)c->cc_state;
-    if (c->ecn_ok) {
+    if (c->ecn.mode != WI_TCP_ECN_NONE) {
         info->dctcp = (struct weir_tcp_dctcp_info){
             .enabled = 1,
-            .ce_state = c->ecn_demand_cwr,
+            .ce_state = c->ecn.demand_cwr,
             .alpha = d->alpha,
             .ab_ecn = (c->delivered_ce - d->delivered_ce) * c->snd_mss,
             .ab_tot = (c->delivered - d->delivered) * c->snd_mss,

@@ -20,6 +20,7 @@
 #include "net/ports.h"
 #include "net/sk.h"
 #include "tcp/cc.h"
+#include "tcp/ecn.h"
 #include "tcp/ledger.h"
 #include "tcp/rcvq.h"
 #include "wire/tcp.h"
@@ -136,7 +137,9 @@ struct wi_tcp_syn {
     uint32_t snd_wnd_bytes; /* of the segment that completes the handshake or the SYN */
     uint16_t peer_mss;      /* 0: it named none */
     uint8_t snd_wscale, rcv_wscale;
-    bool wscale_ok, sack_ok, ts_ok, ecn_ok;
+    bool wscale_ok, sack_ok, ts_ok;
+    uint8_t ecn : 2;        /* enum wi_tcp_ecn_mode that is agreed to */
+    uint8_t ecn_field : 2;  /* the peer's SYN came with it */
     uint32_t ts_recent;     /* valid when ts_ok */
     uint32_t ts_off;        /* added to our clock */
     uint32_t rcv_wnd_bytes; /* what the SYN-ACK offered, unscaled */
@@ -307,8 +310,8 @@ struct wi_tcp_conn {
     struct wi_tcp_rcvq rcvq; /* rcvq.h: queues, buffer accounting, window tuning, urgent data */
 
     /* Negotiated (valid from SYN-RCVD on) */
-    bool wscale_ok, sack_ok, ts_ok, ecn_ok;
-    bool ecn_seen, ecn_demand_cwr, ecn_queue_cwr; /* RFC 3168: CE arrived, ECE is owed, CWR is owed */
+    bool wscale_ok, sack_ok, ts_ok;
+    struct wi_tcp_ecn ecn;
     bool ack_prior_owed, ack_prior_ece; /* DCTCP: before the next ACK, one for what came before the marking changed */
     struct wi_seq ack_prior;            /* its number; valid while ack_prior_owed */
     uint16_t mss_clamp; /* the peer's MSS option, or the default: payload and options (RFC 9293 3.7.1) */
@@ -359,6 +362,7 @@ struct wi_tcp_conn {
     uint8_t quick_acks;    /* ACKs to be sent at once */
     bool is_pingpong;      /* interactive: delay ACKs */
     bool is_ack_sched;     /* an ACK is owed, sooner or later */
+    bool ack_now;          /* and now, once */
 
     /* Timers (timers.c) */
     struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */

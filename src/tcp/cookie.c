@@ -118,7 +118,7 @@ uint16_t wi_tcp_cookie_check(const struct wi_tcp *tcp, const struct wi_tcp_tuple
 uint32_t wi_tcp_cookie_ts_put(uint32_t clock, const struct wi_tcp_syn *syn)
 {
     uint32_t options =
-        (syn->wscale_ok ? syn->snd_wscale : TS_WSCALE_MASK) | (syn->sack_ok ? TS_SACK : 0) | (syn->ecn_ok ? TS_ECN : 0);
+        (syn->wscale_ok ? syn->snd_wscale : TS_WSCALE_MASK) | (syn->sack_ok ? TS_SACK : 0) | (syn->ecn ? TS_ECN : 0);
     uint32_t ts = (clock & ~TS_MASK) | options;
     return (int32_t)(ts - clock) > 0 ? ts - (1u << TS_BITS) : ts; /* never ahead of the clock: it must not run back */
 }
@@ -130,6 +130,6 @@ bool wi_tcp_cookie_ts_get(const struct wi_core *core, uint32_t ts, struct wi_tcp
     syn->wscale_ok = wscale <= WI_TCP_WSCALE_MAX;
     syn->snd_wscale = syn->wscale_ok ? (uint8_t)wscale : 0;
     syn->sack_ok = ts & TS_SACK;
-    syn->ecn_ok = (ts & TS_ECN) && s->tcp_ecn;
+    syn->ecn = ts & TS_ECN ? WI_TCP_ECN_CLASSIC : WI_TCP_ECN_NONE;
     return s->tcp_timestamps && (!syn->sack_ok || s->tcp_sack) && (!syn->wscale_ok || s->tcp_window_scaling);
 }

@@ -55,6 +55,19 @@ static void fill_counts(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->total_rto = c->total_rto;
 }
 
+static void fill_accecn(const struct wi_tcp_ecn *e, struct weir_tcp_info *i)
+{
+    i->received_ce = e->received_ce;
+    i->received_e1_bytes = e->received_bytes[WI_ECN_ECT1 - 1];
+    i->received_e0_bytes = e->received_bytes[WI_ECN_ECT0 - 1];
+    i->received_ce_bytes = e->received_bytes[WI_ECN_CE - 1];
+    i->delivered_e1_bytes = e->delivered_bytes[WI_ECN_ECT1 - 1];
+    i->delivered_e0_bytes = e->delivered_bytes[WI_ECN_ECT0 - 1];
+    i->delivered_ce_bytes = e->delivered_bytes[WI_ECN_CE - 1];
+    i->accecn_fail_mode = e->fail;
+    i->accecn_opt_seen = e->opt_seen;
+}
+
 static void fill_path(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
 {
     i->rto = us(c->rtt.rto);
@@ -105,8 +118,8 @@ void wi_tcp_info(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->probes = c->probes_out;
     i->backoff = c->rtt.backoff;
     i->options = (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
-                           (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0) |
-                           (c->ecn_seen ? OPT_ECN_SEEN : 0) | (c->fo.syn_data_acked ? OPT_SYN_DATA : 0));
+                           (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn.mode ? OPT_ECN : 0) |
+                           (c->ecn.is_seen ? OPT_ECN_SEEN : 0) | (c->fo.syn_data_acked ? OPT_SYN_DATA : 0));
     i->fastopen_client_fail = c->fo.client_fail & 3u;
     i->last_data_sent = ms_ago(c, c->last_send_at);
     i->last_data_recv = ms_ago(c, c->last_rcv_at);
@@ -115,4 +128,5 @@ void wi_tcp_info(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     fill_path(c, i);
     fill_windows(c, i);
     fill_counts(c, i);
+    fill_accecn(&c->ecn, i);
 }

@@ -225,6 +225,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     c->delivered++; /* the SYN-ACK, as Linux counts */
     if (c->synack_rtt_from)
         wi_tcp_rtt_sample(c, (uint32_t)((c->sk.core->now - c->synack_rtt_from) / 1000));
+    wi_tcp_ecn_third_ack(c, s);
     enum weir_drop why = wi_tcp_ack(c, s);
     if (was_open)
         wi_tcp_fo_completed(c);
@@ -277,26 +278,6 @@ static enum weir_drop check_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *
 }
 
 /* ---- Seventh check: text; eighth: FIN ---- */
-
-/* RFC 3168 6.1.2, 6.1.3: a mark is echoed until the sender says that it has reacted. */
-static void note_ecn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
-{
-    if (!c->ecn_ok || s->data_len == 0)
-        return;
-    if (c->cc->arrived) {
-        c->ecn_seen |= s->ip->ecn == WI_ECN_CE;
-        c->cc->arrived(c, s->ip->ecn == WI_ECN_CE);
-        return;
-    }
-    if (s->h.flags & WI_TH_CWR)
-        c->ecn_demand_cwr = false;
-    if (s->ip->ecn == WI_ECN_CE) {
-        if (!c->ecn_demand_cwr)
-            wi_tcp_quickack_enter(c, 2);
-        c->ecn_demand_cwr = true;
-        c->ecn_seen = true;
-    }
-}
 
 static bool takes_text(enum weir_tcp_state s)
 {
@@ -358,7 +339,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         owe_out_of_window_ack(c, s); /* a repeat of what came before the FIN */
         return WEIR_DROP_TCP_OLD_SEQ;
     }
-    note_ecn(c, s);
+    wi_tcp_ecn_data(c, s);
     struct wi_seq before = c->rcv_nxt;
     bool is_in_order = wi_seq_leq(s->seq, c->rcv_nxt);
     struct wi_tcp_seg whole = *s;
@@ -390,8 +371,10 @@ static enum weir_drop check_all(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     /* Third check, security: RFC 9293 3.10.7.4 leaves it to hosts that have compartments. */
     if (why == WEIR_DROP_NONE)
         why = check_syn(c, s);
-    if (why == WEIR_DROP_NONE)
+    if (why == WEIR_DROP_NONE) {
+        wi_tcp_ecn_received(c, s);
         why = check_ack(c, s);
+    }
     if (why != WEIR_DROP_NONE || c->state == WEIR_TCP_CLOSED || c->is_shell)
         return why;
     wi_tcp_urgent_input(c, s); /* sixth */
@@ -416,6 +399,7 @@ enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     } else if (c->fo.pending && wi_tcp_fo_is_syn_again(c, s)) {
         return wi_tcp_fo_syn_again(c, s);
     } else if (is_predicted(c, s)) {
+        wi_tcp_ecn_received(c, s);
         why = wi_tcp_ack(c, s);
         if (why == WEIR_DROP_NONE && s->data_len > 0)
             why = text(c, s);

@@ -37,7 +37,7 @@ static enum weir_drop check_rst(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     return WEIR_DROP_TCP_REFUSED;
 }
 
-/* What the peer's SYN says, as far as ours offered it: RFC 7323 1.3, 2.2, RFC 2018 2, RFC 3168 6.1.1. */
+/* What the peer's SYN says, as far as ours offered it: RFC 7323 1.3, 2.2, RFC 2018 2. */
 static void take_options(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     const struct wi_sysctl *o = &c->sk.core->sysctl;
@@ -51,9 +51,7 @@ static void take_options(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
         c->ts_recent = s->h.tsval;
         c->ts_recent_at = c->sk.core->now ? c->sk.core->now : 1;
     }
-    bool is_reply = s->h.flags & WI_TH_ACK;
-    uint16_t ecn = s->h.flags & (WI_TH_ECE | WI_TH_CWR);
-    c->ecn_ok = (o->tcp_ecn == 1 || c->cc->needs_ecn) && ecn == (is_reply ? WI_TH_ECE : WI_TH_ECE | WI_TH_CWR);
+    wi_tcp_ecn_take_syn(c, s);
     wi_tcp_take_peer_mss(c, s->h.mss);
     wi_tcp_mss_sync(c, c->dst.mtu);
 }

@@ -22,9 +22,7 @@ static void read_syn(const struct wi_tcp_conn *l, const struct wi_tcp_seg *seg, 
     syn->sack_ok = s->tcp_sack && h->sack_ok;
     syn->wscale_ok = s->tcp_window_scaling && h->has_wscale;
     syn->snd_wscale = syn->wscale_ok ? h->wscale : 0;
-    /* RFC 3168 6.1.1: an ECN-setup SYN has both flags, and is itself not marked. */
-    bool asks_ecn = (h->flags & (WI_TH_ECE | WI_TH_CWR | WI_TH_AE)) == (WI_TH_ECE | WI_TH_CWR);
-    syn->ecn_ok = (s->tcp_ecn || l->cc->needs_ecn) && asks_ecn && seg->ip->ecn == WI_ECN_NOT_ECT;
+    wi_tcp_ecn_read_syn(l->sk.core, seg, l->cc->needs_ecn, syn);
 }
 
 /* Our side of the answer: what window and scale the SYN-ACK offers. */
@@ -56,7 +54,9 @@ static enum weir_drop answer_with_cookie(struct wi_tcp_conn *l, const struct wi_
     if (!syn->ts_ok) { /* no place to keep them */
         if (syn->wscale_ok)
             syn->rcv_wnd_bytes = wi_min_u32(syn->rcv_wnd_bytes, 0xffff);
-        syn->wscale_ok = syn->sack_ok = syn->ecn_ok = false;
+        syn->wscale_ok = syn->sack_ok = false;
+        if (syn->ecn == WI_TCP_ECN_CLASSIC) /* AccECN tells of itself by the answer */
+            syn->ecn = WI_TCP_ECN_NONE;
         syn->snd_wscale = syn->rcv_wscale = 0;
     }
     uint16_t mss = mss_or_default(syn->peer_mss, &key->tuple);
@@ -89,12 +89,16 @@ static bool syn_from_cookie(const struct wi_tcp_conn *l, const struct wi_tcp_seg
     syn->iss = wi_seq_sub(seg->h.ack, 1);
     syn->irs = wi_seq_sub(seg->seq, 1);
     syn->snd_wnd_bytes = seg->h.wnd;
-    if (!seg->h.has_ts || !seg->h.tsecr)
+    if (!seg->h.has_ts || !seg->h.tsecr) {
+        syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, false, false);
         return true;
+    }
     syn->ts_ok = true;
     syn->ts_recent = seg->h.tsval;
     syn->ts_off = wi_tcp_ts_off(l->tcp, &key->tuple);
-    return wi_tcp_cookie_ts_get(l->sk.core, seg->h.tsecr - syn->ts_off, syn);
+    bool is_right = wi_tcp_cookie_ts_get(l->sk.core, seg->h.tsecr - syn->ts_off, syn);
+    syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, syn->ecn != WI_TCP_ECN_NONE, true);
+    return is_right;
 }
 
 /* An ACK that no request knows: is it the answer to a cookie? */

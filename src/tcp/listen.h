@@ -91,6 +91,7 @@ struct wi_tcp_synack {
     const struct wi_tcp_fo_cookie *fo; /* goes along, NULL: none */
     uint32_t data_len;                 /* of the SYN's payload that it acknowledges, bytes */
     uint32_t tsval;
+    unsigned rexmit_n; /* SYN-ACKs before it that got no answer */
     int netif;
     enum weir_why why;
 };

@@ -74,7 +74,7 @@ void wi_tcp_mss_sync(struct wi_tcp_conn *c, uint32_t pmtu)
 uint32_t wi_tcp_mss_now(const struct wi_tcp_conn *c)
 {
     unsigned n = c->sack_ok ? wi_tcp_rcvq_sack_count(c, c->ts_ok ? WI_TCP_SACK_MAX - 1 : WI_TCP_SACK_MAX) : 0;
-    uint32_t taken = n ? SACK_BASE + n * SACK_PER_BLOCK : 0;
+    uint32_t taken = (n ? SACK_BASE + n * SACK_PER_BLOCK : 0) + wi_tcp_accecn_len(c, n);
     return c->snd_mss > taken ? c->snd_mss - taken : 1;
 }
 

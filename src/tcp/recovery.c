@@ -106,8 +106,7 @@ static void begin_reduction(struct wi_tcp_conn *c, const char *cause)
     l->prior_cwnd = c->cwnd;
     l->prr_delivered = l->prr_out = 0;
     c->ssthresh = c->cc->ssthresh(c);
-    if (c->ecn_ok)
-        c->ecn_queue_cwr = true;
+    wi_tcp_ecn_queue_cwr(c);
     wi_tcp_event_cwnd(c, before, cause);
 }
 
@@ -218,8 +217,7 @@ void wi_tcp_enter_loss(struct wi_tcp_conn *c)
     l->frto = c->sk.core->sysctl.tcp_frto && (is_new || l->retransmits > 0);
     l->frto_new = false;
     l->is_pmtu = l->is_probe_loss = false;
-    if (c->ecn_ok)
-        c->ecn_queue_cwr = true;
+    wi_tcp_ecn_queue_cwr(c);
     wi_tcp_event_cwnd(c, before, "timeout");
 }
 
@@ -277,7 +275,7 @@ static void undo_reduction(struct wi_tcp_conn *c, bool unmark)
         c->cwnd = c->cc->undo(c);
         if (l->prior_ssthresh > c->ssthresh) {
             c->ssthresh = l->prior_ssthresh;
-            c->ecn_queue_cwr = false;
+            c->ecn.queue_cwr = false;
         }
     }
     c->cwnd_stamp = c->sk.core->now;
@@ -608,8 +606,6 @@ void wi_tcp_recovery_ack(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     struct wi_tcp_loss *l = &c->loss;
     l->newly_lost = 0;
-    if (a->ecn_echo)
-        c->delivered_ce += c->delivered - a->prior_delivered;
     count_dupacks(c, a);
     if (!c->sack_ok && l->packets_out == 0)
         l->sacked_out = 0;

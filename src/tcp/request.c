@@ -105,7 +105,7 @@ int wi_tcp_synack_send(struct wi_tcp *tcp, const struct wi_tcp_synack *a)
               .dst_port = a->tuple->remote_port,
               .seq = syn->iss,
               .ack = wi_seq_add(syn->irs, 1 + a->data_len),
-              .flags = (uint16_t)(WI_TH_SYN | WI_TH_ACK | (syn->ecn_ok ? WI_TH_ECE : 0)),
+              .flags = (uint16_t)(WI_TH_SYN | WI_TH_ACK),
               .wnd = (uint16_t)wi_min_u32(syn->rcv_wnd_bytes, 0xffff),
               .mss = wi_tcp_advmss_for(a->from, &dst),
               .has_wscale = syn->wscale_ok,
@@ -123,6 +123,7 @@ int wi_tcp_synack_send(struct wi_tcp *tcp, const struct wi_tcp_synack *a)
     };
     if (a->fo)
         wi_tcp_fo_put(a->fo, &b.h);
+    wi_tcp_ecn_put_synack(tcp->core, (enum wi_tcp_ecn_mode)syn->ecn, syn->ecn_field, a->rexmit_n, &b.h);
     return wi_tcp_send_bare(tcp, &b);
 }
 
@@ -132,7 +133,7 @@ static weir_ns timeout_of(const struct wi_tcp_request *req)
     return t < SYNACK_RTO_MAX ? t : SYNACK_RTO_MAX;
 }
 
-static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_fo_cookie *fo)
+static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_fo_cookie *fo, bool by_timer)
 {
     bool is_again = req->syn.synack_at != 0;
     struct wi_tcp_synack a = {
@@ -141,6 +142,7 @@ static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req, const str
         .from = options_of(req),
         .fo = fo,
         .tsval = wi_tcp_ts_clock(tcp->core) + req->syn.ts_off,
+        .rexmit_n = is_again ? wi_max_u32(1, req->timeout_n + (uint32_t)by_timer) : 0,
         .netif = req->netif,
         .why = is_again ? WEIR_WHY_REXMIT_SYN : WEIR_WHY_SYN_ACK,
     };
@@ -160,7 +162,7 @@ static int send_synack(struct wi_tcp *tcp, struct wi_tcp_request *req, const str
 
 int wi_tcp_request_answer(struct wi_tcp *tcp, struct wi_tcp_request *req, const struct wi_tcp_fo_cookie *fo)
 {
-    int err = send_synack(tcp, req, fo);
+    int err = send_synack(tcp, req, fo, false);
     if (!err)
         wi_timer_arm(&tcp->core->wheel, &req->timer, tcp->core->now + timeout_of(req));
     return err;
@@ -208,7 +210,7 @@ static void on_timer(struct wi_timer *timer, weir_ns now)
         is_over = is_over && (!req->is_acked || req->timeout_n >= most);
         is_resending = !req->is_acked || req->timeout_n + 1u >= defer;
     }
-    if (is_over || (is_resending && send_synack(tcp, req, NULL) < 0 && !req->is_acked)) {
+    if (is_over || (is_resending && send_synack(tcp, req, NULL, true) < 0 && !req->is_acked)) {
         give_up(tcp, req);
         return;
     }

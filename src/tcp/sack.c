@@ -70,6 +70,7 @@ static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_t
     wi_list_del(&r->ts_link);
     l->sacked_out += r->segs;
     c->delivered += r->segs;
+    a->delivered_bytes += wi_tcp_rec_len(r);
     a->data_sacked = true;
 }
 

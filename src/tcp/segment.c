@@ -25,7 +25,7 @@ static void put_timestamps(const struct wi_tcp_conn *c, struct wi_wire_tcp *h)
 }
 
 /* The options of a SYN: what we offer; of a SYN-ACK (simultaneous open): what both have offered. RFC 7323 1.3, 2.2. */
-static void put_syn_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
+static void put_syn_options(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, struct wi_wire_tcp *h)
 {
     const struct wi_sysctl *s = &c->sk.core->sysctl;
     bool is_reply = h->flags & WI_TH_ACK;
@@ -37,17 +37,22 @@ static void put_syn_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
         put_timestamps(c, h);
     if (!is_reply)
         h->tsecr = 0; /* RFC 7323 3.2 */
-    if (!is_reply && (s->tcp_ecn == 1 || c->cc->needs_ecn))
-        h->flags |= WI_TH_ECE | WI_TH_CWR; /* RFC 3168 6.1.1 */
+    if (is_reply)
+        wi_tcp_ecn_put_synack(c->sk.core, (enum wi_tcp_ecn_mode)c->ecn.mode, c->ecn.syn_field, c->loss.retransmits, h);
+    else
+        h->flags |= wi_tcp_ecn_syn_flags(c, r->was_sent ? r->rexmit_n + 1u : 0);
     h->wnd = wi_tcp_window_advertise(c, true);
 }
 
-static void put_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
+/* payload: of each segment, bytes. */
+static void put_options(struct wi_tcp_conn *c, struct wi_wire_tcp *h, uint32_t payload)
 {
     if (c->ts_ok)
         put_timestamps(c, h);
     if (c->sack_ok)
         h->sack_n = (uint8_t)wi_tcp_rcvq_sacks(c, h->sacks, c->ts_ok ? WI_TCP_SACK_MAX - 1 : WI_TCP_SACK_MAX);
+    if (c->ecn.mode == WI_TCP_ECN_ACCURATE)
+        wi_tcp_accecn_put(c, h, payload);
     h->wnd = wi_tcp_window_advertise(c, false);
 }
 
@@ -66,19 +71,6 @@ static void put_urgent(const struct wi_tcp_conn *c, struct wi_wire_tcp *h)
     h->urg = (uint16_t)ahead;
 }
 
-/* Explicit congestion notification, RFC 3168 6.1: ECE until the peer says CWR; CWR once, on new data. */
-static void put_ecn(struct wi_tcp_conn *c, struct wi_wire_tcp *h, bool is_new_data)
-{
-    if (!c->ecn_ok || (h->flags & WI_TH_SYN))
-        return;
-    if (c->ecn_demand_cwr)
-        h->flags |= WI_TH_ECE;
-    if (is_new_data && c->ecn_queue_cwr) {
-        h->flags |= WI_TH_CWR;
-        c->ecn_queue_cwr = false;
-    }
-}
-
 static struct wi_wire_tcp header_for(const struct wi_tcp_conn *c, struct wi_seq seq, uint16_t flags)
 {
     return (struct wi_wire_tcp){
@@ -91,18 +83,15 @@ static struct wi_wire_tcp header_for(const struct wi_tcp_conn *c, struct wi_seq 
 }
 
 /* The network's header for a segment of the connection. */
-static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, bool is_ect)
+static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, uint8_t field)
 {
     const struct wi_sk_opts *o = &c->sk.opts;
-    uint8_t tos = o->tos;
-    if (c->ecn_ok)
-        tos = (uint8_t)((tos & ~3u) | (is_ect ? WI_ECN_ECT0 : WI_ECN_NOT_ECT));
     return (struct wi_net_hdr){
         .src = c->sk.local.addr,
         .dst = c->sk.remote.addr,
         .proto = WI_IP_TCP,
         .ttl = o->ttl > 0 ? (uint8_t)o->ttl : 0,
-        .tos = tos,
+        .tos = (uint8_t)((o->tos & ~3u) | field),
         .df = wi_sk_forbids_fragments(o),
     };
 }
@@ -118,9 +107,9 @@ static void put_header(struct weir_pkt *pkt, uint8_t *p, size_t hdr_len, const s
 }
 
 /* Hand a whole packet over. A path MTU that fell is dealt with here; every other refusal is a loss like any other. */
-static int hand_over(struct wi_tcp_conn *c, struct weir_pkt *pkt, bool is_ect)
+static int hand_over(struct wi_tcp_conn *c, struct weir_pkt *pkt, uint8_t field)
 {
-    struct wi_net_hdr hdr = net_header(c, is_ect);
+    struct wi_net_hdr hdr = net_header(c, field);
     wi_count(c->sk.core, WI_STAT_TcpOutSegs);
     int err = wi_net_output(c->sk.net, &c->dst, &hdr, pkt);
     if (err == -WEIR_EMSGSIZE) {
@@ -173,6 +162,11 @@ static void note_record_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32
     }
 }
 
+static bool is_new_data(const struct wi_tcp_rec *r)
+{
+    return !r->was_sent && wi_tcp_rec_len(r) > 0;
+}
+
 static struct wi_wire_tcp record_header(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
 {
     uint16_t flags = r->flags;
@@ -182,16 +176,18 @@ static struct wi_wire_tcp record_header(struct wi_tcp_conn *c, const struct wi_t
         flags |= WI_TH_PSH;
     if (c->state != WEIR_TCP_SYN_SENT) /* a SYN is a SYN-ACK once the peer's has come, even when we have closed since */
         flags |= WI_TH_ACK;
+    uint32_t len = wi_tcp_rec_len(r);
     struct wi_wire_tcp h = header_for(c, r->seq, flags);
+    h.data_len = len;
     if (flags & WI_TH_SYN) {
-        put_syn_options(c, &h);
+        put_syn_options(c, r, &h);
         if (c->fo.asked && !r->was_sent)
             wi_tcp_fo_put_syn(c, &h);
     } else {
-        put_options(c, &h);
+        put_options(c, &h, r->segs > 1 ? r->mss : len);
+        wi_tcp_ecn_put(c, &h, is_new_data(r));
     }
     put_urgent(c, &h);
-    put_ecn(c, &h, !r->was_sent && wi_tcp_rec_len(r) > 0);
     return h;
 }
 
@@ -217,6 +213,8 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
     h.data_len = len + rider_len;
     if (r->segs > 1)
         pkt->gso_size = r->mss;
+    if (c->ecn.mode == WI_TCP_ECN_ACCURATE)
+        pkt->flags |= WEIR_PKT_CWR_ALL;
 
     pkt->serial = wi_tcp_event_seg_out(c, &h, pkt, why);
     wi_tcp_stamp_sent(c, r);
@@ -228,8 +226,7 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
         note_record_sent(c, rider, rider_len);
     }
     note_sent(c, r->segs, h.flags);
-    bool is_ect = c->ecn_ok && len > 0 && !r->was_sent;
-    int err = hand_over(c, pkt, is_ect);
+    int err = hand_over(c, pkt, h.flags & WI_TH_SYN ? WI_ECN_NOT_ECT : wi_tcp_ecn_field(c, is_new_data(r)));
     return err == -WEIR_ENOBUFS ? -WEIR_ENETDOWN : err; /* it counts as sent: a full queue is a loss like any other */
 }
 
@@ -248,15 +245,15 @@ static int send_empty(struct wi_tcp_conn *c, struct wi_wire_tcp *h, enum weir_wh
     put_header(pkt, p, hdr_len, h, &c->sk.local.addr, &c->sk.remote.addr);
     pkt->serial = wi_tcp_event_seg_out(c, h, pkt, why);
     note_sent(c, 1, h->flags);
-    return hand_over(c, pkt, false);
+    return hand_over(c, pkt, wi_tcp_ecn_field(c, false));
 }
 
 int wi_tcp_send_ack(struct wi_tcp_conn *c, struct wi_seq seq, enum weir_why why)
 {
     struct wi_wire_tcp h = header_for(c, seq, WI_TH_ACK);
-    put_options(c, &h);
+    put_options(c, &h, 0);
     put_urgent(c, &h);
-    put_ecn(c, &h, false);
+    wi_tcp_ecn_put(c, &h, false);
     return send_empty(c, &h, why);
 }
 
@@ -278,6 +275,7 @@ void wi_tcp_send_rst(struct wi_tcp_conn *c, enum weir_why why)
     if (c->ts_ok)
         put_timestamps(c, &h); /* RFC 7323 3.2 */
     h.wnd = 0;
+    wi_tcp_ecn_put(c, &h, false);
     wi_count(c->sk.core, WI_STAT_TcpOutRsts);
     (void)send_empty(c, &h, why); /* a reset that can't be sent is like one that got lost */
 }

@@ -239,7 +239,9 @@ struct wi_tcp_ackinfo {
     int64_t ack_rtt_us, sack_rtt_us, ca_rtt_us; /* -1: none */
     struct wi_seq reord;                        /* lowest number, never retransmitted, that was delivered late */
     bool has_reord;
-    bool has_data; /* the segment takes sequence space or carries payload */
+    uint32_t delivered_bytes; /* of data, in order or by SACK */
+    bool ts_advanced;         /* its timestamp is newer than any before */
+    bool has_data;            /* the segment takes sequence space or carries payload */
     bool wnd_updated, una_advanced, data_acked, syn_acked;
     bool retrans_acked; /* something that was sent twice */
     bool orig_acked;    /* something at or below high_seq that was sent once: F-RTO's evidence */

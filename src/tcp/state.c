@@ -199,7 +199,7 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     c->wscale_ok = s->wscale_ok;
     c->sack_ok = s->sack_ok;
     c->ts_ok = s->ts_ok;
-    c->ecn_ok = s->ecn_ok;
+    wi_tcp_ecn_open_passive(c, s);
     c->ts_off = s->ts_off;
     if (s->ts_ok) {
         c->ts_recent = s->ts_recent;
