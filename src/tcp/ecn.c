@@ -127,6 +127,8 @@ void wi_tcp_ecn_take_syn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     if (asked == WI_TCP_ECN_NONE)
         return;
     e->mode = (uint8_t)(is_reply ? mode_of_synack(asked, s->h.flags) : mode_of_crossing(asked, s->h.flags));
+    if (e->mode == WI_TCP_ECN_CLASSIC && asked == WI_TCP_ECN_CLASSIC && c->total_rto > 0)
+        wi_tcp_ecn_queue_cwr(c); /* the SYN's timeout has reduced the window, and Linux says so */
     if (e->mode != WI_TCP_ECN_ACCURATE)
         return;
     e->syn_field = s->ip->ecn;
