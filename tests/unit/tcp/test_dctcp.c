@@ -14,7 +14,7 @@ static struct wi_tcp_conn *begin(struct rig **r)
     *r = rig_new();
     struct wi_tcp_conn *c = rig_establish(*r, 1, 1, RIG_SACK);
     assert_int_equal(wi_tcp_cc_set(c, "dctcp"), 0);
-    c->ecn_ok = true;
+    c->ecn.mode = WI_TCP_ECN_CLASSIC;
     return c;
 }
 
@@ -93,7 +93,7 @@ static void test_dctcp_mark_reduces_by_half_of_alpha_and_loss_by_half(void **sta
     c->loss.lost_out = 1;
     assert_int_equal(dctcp_ssthresh(c), 40);
     c->loss.lost_out = 0;
-    c->ecn_ok = false; /* it is Reno then */
+    c->ecn.mode = WI_TCP_ECN_NONE; /* it is Reno then */
     assert_int_equal(dctcp_ssthresh(c), 40);
     rig_end(r);
 }
@@ -161,7 +161,7 @@ static void test_dctcp_info_tells_alpha_and_the_windows_bytes(void **state)
     assert_int_equal(info.dctcp.alpha, 1024);
     assert_int_equal(info.dctcp.ab_tot, 5 * c->snd_mss);
     assert_int_equal(info.dctcp.ab_ecn, 2 * c->snd_mss);
-    c->ecn_ok = false;
+    c->ecn.mode = WI_TCP_ECN_NONE;
     assert_int_equal(wi_tcp_getsockopt(&c->sk, WEIR_SOL_TCP, WEIR_TCP_CC_INFO, &info, &len), 0);
     assert_int_equal(info.dctcp.enabled + info.dctcp.alpha, 0);
     rig_end(r);
