@@ -199,21 +199,25 @@ void wi_tcp_sack_mark_lost(struct wi_tcp_conn *c)
 
 /* ---- Without SACK ---- */
 
-/* The hole that the dupacks are about can't have left: dupacks count for at most the rest. */
-static void limit_reno_sacked(struct wi_tcp_conn *c)
+/* The hole that the dupacks are about can't have left: dupacks count for at most the rest. More of them are a sign of
+ * reordering (or of duplication), as far as `acked` and what is out. Linux's tcp_check_reno_reordering. */
+static void limit_reno_sacked(struct wi_tcp_conn *c, uint32_t acked)
 {
     struct wi_tcp_loss *l = &c->loss;
     uint32_t holes = l->lost_out ? l->lost_out : 1;
     holes = holes < l->packets_out ? holes : l->packets_out;
-    if (l->sacked_out + holes > l->packets_out)
-        l->sacked_out = l->packets_out - holes;
+    if (l->sacked_out + holes <= l->packets_out)
+        return;
+    l->sacked_out = l->packets_out - holes;
+    l->reordering = wi_min_u32(l->packets_out + acked, (uint32_t)c->sk.core->sysctl.tcp_max_reordering);
+    c->reord_seen++;
 }
 
 void wi_tcp_reno_dupack(struct wi_tcp_conn *c, uint32_t n)
 {
     uint32_t prior = c->loss.sacked_out;
     c->loss.sacked_out += n;
-    limit_reno_sacked(c);
+    limit_reno_sacked(c, 0);
     if (c->loss.sacked_out > prior)
         c->delivered += c->loss.sacked_out - prior;
 }
@@ -223,7 +227,7 @@ void wi_tcp_reno_acked(struct wi_tcp_conn *c, uint32_t acked)
     struct wi_tcp_loss *l = &c->loss;
     c->delivered += acked > l->sacked_out + 1 ? acked - l->sacked_out : 1;
     l->sacked_out = acked > l->sacked_out ? 0 : l->sacked_out - (acked - 1);
-    limit_reno_sacked(c);
+    limit_reno_sacked(c, acked);
 }
 
 void wi_tcp_reno_reset(struct wi_tcp_conn *c)

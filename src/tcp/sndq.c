@@ -17,9 +17,16 @@
 #define ZC_PIECES   17u     /* of MSG_ZEROCOPY in a record: Linux's MAX_SKB_FRAGS */
 #define COPY_BELOW  256u    /* a lent view smaller than this costs more to keep than to copy */
 
-/* What a record or a chunk is charged beside its bytes. */
-#define CHARGE_REC   ((uint32_t)sizeof(struct wi_tcp_rec))
-#define CHARGE_CHUNK ((uint32_t)sizeof(struct wi_tcp_chunk))
+/*
+ * What a record is charged beside its bytes: as Linux charges a queued buffer, so that a program finds as much room in
+ * SO_SNDBUF here as there. It is more than a record and its chunk take; a block of BLOCK_MAX that is acknowledged but
+ * for its last byte goes uncounted.
+ */
+#define CHARGE_REC 832u
+
+/* The same of a segment that will be sent, for the buffer's first size: headers and bookkeeping in powers of two. */
+#define CHARGE_SEG_HDRS 576u
+#define CHARGE_SEG_BASE 256u
 
 static int cmp_rec_seq(const void *key, const struct wi_rb_node *node)
 {
@@ -82,7 +89,7 @@ void wi_tcp_rec_free(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
         wi_rb_erase(&c->sndq.sent, &r->node);
     wi_list_del(&r->link);
     wi_list_del(&r->ts_link);
-    c->sndq.mem_bytes -= CHARGE_REC;
+    c->sndq.mem_bytes -= CHARGE_REC + wi_tcp_rec_len(r);
     wi_slab_free(&c->tcp->rec_slab, r);
 }
 
@@ -101,14 +108,8 @@ static struct wi_tcp_chunk *chunk_next(const struct wi_tcp_conn *c, const struct
     return wi_list_next(k, &c->sndq.chunks, struct wi_tcp_chunk, link);
 }
 
-static uint32_t chunk_charge(const struct wi_tcp_chunk *k)
-{
-    return CHARGE_CHUNK + (k->is_ours ? k->block->cap : k->len);
-}
-
 static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
 {
-    c->sndq.mem_bytes -= chunk_charge(k);
     wi_list_del(&k->link);
     weir_block_unref(k->block);
     wi_slab_free(&c->tcp->chunk_slab, k);
@@ -124,7 +125,6 @@ static struct wi_tcp_chunk *chunk_append(struct wi_tcp_conn *c, struct weir_bloc
     *k = (struct wi_tcp_chunk){.block = block, .off = off, .len = len, .seq = c->write_seq, .is_ours = is_ours};
     wi_list_init(&k->link);
     wi_list_add_tail(&c->sndq.chunks, &k->link);
-    charge(c, chunk_charge(k));
     return k;
 }
 
@@ -234,6 +234,7 @@ void wi_tcp_rec_trim_front(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t
 {
     WI_ASSERT(len < wi_tcp_rec_len(r) || (len == wi_tcp_rec_len(r) && (r->flags & WI_TH_FIN)));
     r->seq = wi_seq_add(r->seq, len);
+    c->sndq.mem_bytes -= len;
     r->chunk = wi_tcp_rec_len(r) ? chunk_at(c, r->chunk, r->seq) : NULL;
     r->chunk_n = count_chunks(c, r);
 }
@@ -259,6 +260,7 @@ void wi_tcp_rec_grow(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
     r->end = next->end;
     r->flags |= next->flags;
     r->is_eor = next->is_eor;
+    next->seq = wi_seq_add(next->seq, wi_tcp_rec_len(next)); /* its bytes are r's now */
     wi_tcp_rec_free(c, next);
     r->chunk_n = count_chunks(c, r);
 }
@@ -324,6 +326,7 @@ static void rec_grew(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_
         r->chunk_n++;
     r->end = wi_seq_add(r->end, n);
     c->write_seq = r->end;
+    charge(c, n);
 }
 
 /* The last chunk, when its block has free room behind it. */
@@ -415,6 +418,8 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     }
     if (r && r->chunk_n < WI_TCP_REC_CHUNKS)
         return r;
+    if (!has_room(c)) /* what fits into a record that is there already needs no room of its own (Linux) */
+        return NULL;
     r = rec_append(c);
     w->is_out_of_memory = !r;
     return r;
@@ -436,7 +441,7 @@ static uint64_t write_run(struct wi_tcp_conn *c, struct write *w, const uint8_t 
 {
     uint64_t done = 0;
     w->zc_rec = NULL;
-    while (done < len && has_room(c)) {
+    while (done < len) {
         struct wi_tcp_rec *r = rec_for_write(c, w);
         if (!r)
             break;
@@ -568,8 +573,12 @@ void wi_tcp_sndbuf_expand(struct wi_tcp_conn *c)
     uint32_t segs = c->cwnd > WI_TCP_INIT_CWND ? c->cwnd : WI_TCP_INIT_CWND;
     if (segs < c->loss.reordering + 1)
         segs = c->loss.reordering + 1;
-    uint64_t per_seg = (uint64_t)(c->mss_clamp > c->snd_mss ? c->mss_clamp : c->snd_mss) + 1024;
-    uint64_t want = (c->cc->control ? 3u : 2u) * segs * per_seg; /* BBR's window may grow half as much again */
+    uint32_t per_seg = wi_max_u32(c->mss_clamp, c->snd_mss) + CHARGE_SEG_HDRS, pow2 = 1;
+    while (pow2 < per_seg)
+        pow2 *= 2;
+    per_seg = pow2 + CHARGE_SEG_BASE;
+    uint64_t want =
+        (c->cc->control ? 3u : 2u) * (uint64_t)segs * per_seg; /* BBR's window may grow half as much again */
     uint64_t max = (uint64_t)c->sk.core->sysctl.tcp_wmem.max;
     if (want > max)
         want = max;
@@ -646,10 +655,9 @@ static const char *check_memory(const struct wi_tcp_conn *c)
 {
     uint32_t mem = 0;
     wi_list_for_each (r, &c->sndq.recs, struct wi_tcp_rec, link) {
-        mem += CHARGE_REC;
+        mem += CHARGE_REC + wi_tcp_rec_len(r);
     }
     wi_list_for_each (k, &c->sndq.chunks, struct wi_tcp_chunk, link) {
-        mem += chunk_charge(k);
         if (k->off + k->len > k->block->cap)
             return "send queue: a chunk beyond its block";
     }
