@@ -1,10 +1,11 @@
 # A short front for meson and ninja. Each goal first sees to it that what it needs is installed (scripts/bootstrap).
 .DEFAULT_GOAL := all
-.PHONY: all demo test valgrind bench fuzz format install clean help
+.PHONY: all demo test valgrind bench bench-cc fuzz format install clean help
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
 TARGET  ?=
+QUICK   ?=
 
 all: ## build build/weir and libweir (this is what plain `make` does)
 	@scripts/bootstrap build
@@ -26,6 +27,11 @@ bench: all ## throughput beside the kernel's
 	@scripts/bootstrap test
 	@scripts/bench
 
+bench-cc: all ## weir against Linux over the same bad links, in real time; writes bench/cc.md (QUICK=1: three minutes, not an hour)
+	@scripts/bootstrap test
+	@ninja -C build bench/tap-peer bench/tap-bridge >/dev/null
+	@WEIR=build/weir python3 bench/cc.py $(if $(QUICK),--quick) --out bench/cc.md
+
 fuzz: ## fuzz each target (SECONDS=60 each; TARGET=name for one)
 	@scripts/bootstrap test
 	@scripts/fuzz $(SECONDS) $(TARGET)
@@ -42,4 +48,4 @@ clean: ## remove what was built
 	@rm -rf build build-*
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18

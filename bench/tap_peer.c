@@ -1,22 +1,23 @@
 /*
  * A weir host on a TUN or TAP device, for tests and measurements against the kernel's TCP.
  *
- *   tap-peer -f FILE [-e] [-o] [-m MTU] [-n DEVICE] [-l LINK]
+ *   tap-peer -f FILE [-e] [-o] [-m MTU] [-n DEVICE] [-l LINK] [-s SEED] [-c CC]
  *
  *   -f   what the sources send and the sinks expect
  *   -e   Ethernet (TAP); else raw IP (TUN)
  *   -o   offloads
  *   -l   an impaired link between the device and the host, in the words of docs/link.md, but for rules and
  *        corrupt=; -o has no effect with it
+ *   -s   its seed (1)
+ *   -c   congestion control
  *
  * It is 10.9.0.2/24 and fd09::2/64. It serves echo (7, TCP and UDP; urgent bytes come back urgent), sink (9), a slow
  * sink (13: it begins to read after a second), source (19), and one that closes with its data unread (11). A line
  * "sink ADDRESS PORT" or "source ADDRESS PORT" on standard input makes it a client, "stat NAME" asks for a counter.
  * Each end of a connection is told as "end ROLE ERRNO BYTES same|differs". It ends with its standard input.
  */
-#include "io/impair.h"
-#include "io/line.h"
-#include "io/link_spec.h"
+#include "tap_link.h"
+
 #include "io/tap.h"
 
 #include <fcntl.h>
@@ -60,10 +61,7 @@ struct peer {
     const uint8_t *file;
     size_t file_len;
     bool has_link;
-    enum weir_link_type type;
-    struct wio_impair impair[2];
-    struct wio_line line[2]; /* up: to the kernel */
-    uint64_t turns;
+    struct tap_link wire; /* up: to the kernel */
     struct flow *waiting; /* the slow sink that does not read yet */
 };
 
@@ -102,38 +100,13 @@ static void give_up(const char *what, const char *why)
 
 /* ---- The link between the device and the host ---- */
 
-static void hold(struct peer *p, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
-{
-    bool is_ect = wio_ecn_of(pkt, p->type) != 0;
-    struct wio_passage pass = wio_impair_pass(&p->impair[dir], pkt->len, now, 0, is_ect);
-    if (pass.is_marked && is_ect && !pass.drop)
-        pkt = wio_ecn_mark(pkt, p->type);
-    struct wio_held held = {pkt, pass.due, ++p->turns};
-    if (pkt && (pass.drop || !wio_line_push(&p->line[dir], &held)))
-        weir_pkt_unref(pkt);
-}
-
-/* Takes the packet's reference. */
-static void cross(struct peer *p, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
-{
-    bool is_twice = wio_impair_duplicate(&p->impair[dir]);
-    if (wio_impair_lose(&p->impair[dir])) {
-        weir_pkt_unref(pkt);
-        return;
-    }
-    struct weir_pkt *twin = is_twice ? weir_pkt_clone(pkt->pool, pkt) : NULL;
-    hold(p, dir, pkt, now);
-    if (twin)
-        hold(p, dir, twin, now);
-}
-
 static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct peer *p = driver;
     if (!p->has_link)
         return wio_tap_ops()->xmit(p->tap, pkts, n);
     for (unsigned i = 0; i < n; i++)
-        cross(p, WIO_UP, pkts[i], weir_now(p->w));
+        tap_link_send(&p->wire, WIO_UP, pkts[i], weir_now(p->w));
     return n;
 }
 
@@ -146,23 +119,18 @@ static void arrive(struct peer *p, struct weir_pkt **pkts, unsigned n, weir_ns n
 
 static void link_run(struct peer *p, weir_ns now)
 {
-    for (;;) {
-        const struct wio_held *h = wio_line_peek(&p->line[WIO_DOWN]);
-        if (!h || h->due > now)
-            break;
-        struct weir_pkt *pkt = wio_line_pop(&p->line[WIO_DOWN]).pkt;
+    struct weir_pkt *pkt;
+    while (tap_link_due(&p->wire, WIO_DOWN, now)) {
+        pkt = tap_link_take(&p->wire, WIO_DOWN);
         arrive(p, &pkt, 1, now);
     }
-    for (;;) {
-        const struct wio_held *h = wio_line_peek(&p->line[WIO_UP]);
-        if (!h || h->due > now)
-            return;
-        struct weir_pkt *pkt = weir_pkt_ref(h->pkt); /* the line still reads it when it is popped */
+    while ((pkt = tap_link_due(&p->wire, WIO_UP, now))) {
+        weir_pkt_ref(pkt); /* the driver takes one; the line still reads it when it is taken */
         if (wio_tap_ops()->xmit(p->tap, &pkt, 1) == 0) {
             weir_pkt_unref(pkt);
             return;
         }
-        weir_pkt_unref(wio_line_pop(&p->line[WIO_UP]).pkt);
+        weir_pkt_unref(tap_link_take(&p->wire, WIO_UP));
     }
 }
 
@@ -175,7 +143,7 @@ static void tap_run(struct peer *p, weir_ns now)
         return;
     }
     for (unsigned i = 0; i < n; i++)
-        cross(p, WIO_DOWN, pkts[i], now);
+        tap_link_send(&p->wire, WIO_DOWN, pkts[i], now);
 }
 
 /* ---- Connections ---- */
@@ -419,7 +387,6 @@ static void make_host(struct peer *p, enum weir_link_type type, uint32_t mtu)
     struct weir_netif_config nc = {
         .name = "tap", .type = type, .mac = {2, 0, 0, 0, 9, 2}, .mtu = mtu, .caps = wio_tap_caps(p->tap)};
     struct weir_addr v4 = weir_addr_v4(10, 9, 0, 2), v6 = {{0xfd, 0x09, [15] = 2}};
-    p->type = type;
     p->w = weir_new(&wc);
     if (!p->w)
         give_up("stack", "no memory");
@@ -444,26 +411,14 @@ static void load(struct peer *p, const char *path)
     close(fd);
 }
 
-static void make_link(struct peer *p, const char *words, uint32_t mtu)
-{
-    struct wio_link_config c = {0};
-    char err[256];
-    if (wio_link_spec_parse(&c, words, err, sizeof err) < 0)
-        give_up("link", err);
-    if (c.rule_n || c.dir[WIO_UP].corrupt || c.dir[WIO_DOWN].corrupt)
-        give_up("link", "rules and corrupt= are not for this one");
-    for (enum wio_dir d = WIO_UP; d <= WIO_DOWN; d++)
-        wio_impair_init(&p->impair[d], &c.dir[d], mtu, 1, d);
-    p->has_link = true;
-}
-
 static void configure(struct peer *p, int argc, char **argv)
 {
     struct wio_tap_config tc = {.name = "weir0", .type = WEIR_LINK_RAW_IP};
-    const char *words = NULL, *file = NULL;
+    const char *words = NULL, *file = NULL, *cc = NULL;
+    uint64_t seed = 1;
     uint32_t mtu = 1500;
     int opt;
-    while ((opt = getopt(argc, argv, "f:eom:n:l:")) != -1) {
+    while ((opt = getopt(argc, argv, "f:eom:n:l:s:c:")) != -1) {
         switch (opt) {
         case 'f': file = optarg; break;
         case 'e': tc.type = WEIR_LINK_ETHERNET; break;
@@ -471,6 +426,8 @@ static void configure(struct peer *p, int argc, char **argv)
         case 'm': mtu = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 'n': tc.name = optarg; break;
         case 'l': words = optarg; break;
+        case 's': seed = strtoull(optarg, NULL, 10); break;
+        case 'c': cc = optarg; break;
         default: exit(2);
         }
     }
@@ -478,7 +435,10 @@ static void configure(struct peer *p, int argc, char **argv)
         give_up("-f", "is needed");
     load(p, file);
     if (words) {
-        make_link(p, words, mtu);
+        const char *wrong = tap_link_init(&p->wire, tc.type, words, mtu, seed);
+        if (wrong)
+            give_up("link", wrong);
+        p->has_link = true;
         tc.has_offloads = false; /* a real link loses packets, not super-segments */
     }
     char err[256];
@@ -486,18 +446,17 @@ static void configure(struct peer *p, int argc, char **argv)
     if (!p->tap)
         give_up("device", err);
     make_host(p, tc.type, mtu);
+    if (cc && weir_sysctl_set(p->w, "tcp_congestion_control", cc) < 0)
+        give_up(cc, "there is no such congestion control");
 }
 
 /* ---- The loop ---- */
 
 static void wait_for(struct peer *p, struct pollfd *fds)
 {
-    weir_ns at = weir_deadline(p->w);
-    for (enum wio_dir d = WIO_UP; d <= WIO_DOWN; d++) {
-        const struct wio_held *h = wio_line_peek(&p->line[d]);
-        if (h && h->due < at)
-            at = h->due;
-    }
+    weir_ns at = weir_deadline(p->w), due = tap_link_deadline(&p->wire);
+    if (due < at)
+        at = due;
     if (p->waiting && p->waiting->not_before < at)
         at = p->waiting->not_before;
     weir_ns now = clock_now(), left = at > now ? at - now : 0;
@@ -535,8 +494,7 @@ int main(int argc, char **argv)
         LIST_REMOVE(f, link);
         free(f);
     }
-    wio_line_free(&p.line[WIO_UP]);
-    wio_line_free(&p.line[WIO_DOWN]);
+    tap_link_free(&p.wire);
     weir_free(p.w);
     wio_tap_close(p.tap);
     return 0;

@@ -1,0 +1,139 @@
+/*
+ * Two TUN devices, each in a network namespace of its own, and an impaired link between them: the kernel's TCP against
+ * itself over the very link that tap-peer has.
+ *
+ *   tap-bridge NEAR FAR LINK SEED
+ *
+ *   NEAR, FAR   files of namespaces, such as /proc/PID/ns/net; "near0" and "far0" are made there. Up is from FAR to
+ * NEAR, as tap-peer's is to the kernel LINK        in the words of docs/link.md, but for rules and corrupt=
+ *
+ * It says "ready" and ends with its standard input.
+ */
+#include "tap_link.h"
+
+#include "io/tap.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+#define BATCH 64
+#define MTU   1500
+
+struct bridge {
+    struct wio_tap *taps[2]; /* by enum wio_side */
+    struct weir_pool *pool;
+    struct tap_link link;
+};
+
+static void give_up(const char *what, const char *why)
+{
+    fprintf(stderr, "tap-bridge: %s: %s\n", what, why);
+    exit(1);
+}
+
+static weir_ns clock_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return WEIR_SEC(ts.tv_sec) + (weir_ns)ts.tv_nsec;
+}
+
+static void *take(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void give(void *ctx, void *p, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    free(p);
+}
+
+static struct wio_tap *open_in(const char *ns, const char *name)
+{
+    char err[256];
+    int fd = open(ns, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+        give_up(ns, "can't enter it");
+    close(fd);
+    struct wio_tap *t = wio_tap_open(&(struct wio_tap_config){.name = name, .type = WEIR_LINK_RAW_IP}, err, sizeof err);
+    if (!t)
+        give_up(name, err);
+    return t;
+}
+
+static void forward(struct bridge *b, enum wio_side from, weir_ns now)
+{
+    struct weir_pkt *pkts[BATCH];
+    unsigned n = wio_tap_read(b->taps[from], b->pool, pkts, BATCH);
+    for (unsigned i = 0; i < n; i++)
+        tap_link_send(&b->link, from == WIO_FAR ? WIO_UP : WIO_DOWN, pkts[i], now);
+}
+
+static void deliver(struct bridge *b, enum wio_dir dir, weir_ns now)
+{
+    struct wio_tap *to = b->taps[dir == WIO_UP ? WIO_NEAR : WIO_FAR];
+    struct weir_pkt *pkt;
+    while ((pkt = tap_link_due(&b->link, dir, now))) {
+        weir_pkt_ref(pkt); /* the driver takes one; the line still reads it when it is taken */
+        if (wio_tap_ops()->xmit(to, &pkt, 1) == 0) {
+            weir_pkt_unref(pkt);
+            return;
+        }
+        weir_pkt_unref(tap_link_take(&b->link, dir));
+    }
+}
+
+static void wait_for(struct bridge *b, struct pollfd *fds)
+{
+    weir_ns at = tap_link_deadline(&b->link), now = clock_now(), left = at > now ? at - now : 0;
+    struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
+    for (int i = 0; i < 2; i++)
+        fds[i] = (struct pollfd){wio_tap_fd(b->taps[i]), POLLIN, 0};
+    fds[2] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    ppoll(fds, 3, at == WEIR_NEVER ? NULL : &ts, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static struct bridge b;
+    struct weir_alloc alloc = {.alloc = take, .free = give};
+    if (argc != 5)
+        give_up("usage", "tap-bridge NEAR FAR LINK SEED");
+    const char *wrong = tap_link_init(&b.link, WEIR_LINK_RAW_IP, argv[3], MTU, strtoull(argv[4], NULL, 10));
+    if (wrong)
+        give_up("link", wrong);
+    b.pool = weir_pool_new(&alloc, 0);
+    if (!b.pool)
+        give_up("memory", "none");
+    b.taps[WIO_NEAR] = open_in(argv[1], "near0");
+    b.taps[WIO_FAR] = open_in(argv[2], "far0");
+    puts("ready");
+    fflush(stdout);
+    for (;;) {
+        struct pollfd fds[3];
+        wait_for(&b, fds);
+        weir_ns now = clock_now();
+        for (int i = 0; i < 2; i++)
+            if (fds[i].revents & POLLIN)
+                forward(&b, (enum wio_side)i, now);
+        deliver(&b, WIO_UP, now);
+        deliver(&b, WIO_DOWN, now);
+        if (fds[2].revents)
+            break;
+    }
+    tap_link_free(&b.link);
+    wio_tap_close(b.taps[WIO_NEAR]);
+    wio_tap_close(b.taps[WIO_FAR]);
+    weir_pool_free(b.pool);
+    return 0;
+}
