@@ -73,6 +73,7 @@ extern "C" {
 #define WEIR_SO_PROTOCOL        38
 #define WEIR_SO_DOMAIN          39
 #define WEIR_SO_MAX_PACING_RATE 47 /* bytes a second, unsigned int or uint64_t; all ones: no limit */
+#define WEIR_SO_MEMINFO         55 /* uint32_t [9], enum weir_meminfo */
 #define WEIR_SO_ZEROCOPY        60 /* TCP: MSG_ZEROCOPY counts */
 
 #define WEIR_IP_TOS                  1
@@ -151,6 +152,21 @@ enum weir_timestamping {
     WEIR_TIMESTAMPING_OPT_CMSG = 1 << 10,
     WEIR_TIMESTAMPING_OPT_TSONLY = 1 << 11, /* else MSG_TRUNC says that there was a packet */
     WEIR_TIMESTAMPING_OPT_ID_TCP = 1 << 16,
+};
+
+/* SO_MEMINFO's words, Linux's SK_MEMINFO_*: bytes of a socket's buffers, used and allowed. A word that weir has nothing
+ * to say in is 0. */
+enum weir_meminfo {
+    WEIR_MEMINFO_RMEM_ALLOC,
+    WEIR_MEMINFO_RCVBUF,
+    WEIR_MEMINFO_WMEM_ALLOC,
+    WEIR_MEMINFO_SNDBUF,
+    WEIR_MEMINFO_FWD_ALLOC,
+    WEIR_MEMINFO_WMEM_QUEUED,
+    WEIR_MEMINFO_OPTMEM,
+    WEIR_MEMINFO_BACKLOG,
+    WEIR_MEMINFO_DROPS,
+    WEIR_MEMINFO_N,
 };
 
 struct weir_linger {

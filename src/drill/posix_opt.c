@@ -11,10 +11,6 @@
 
 #include "drill/posix_fd.h"
 
-#define SO_MEMINFO_WORDS 9  /* SK_MEMINFO_VARS of linux/sock_diag.h */
-#define TCP_CC_INFO_OPT  26 /* TCP_CC_INFO of linux/tcp.h */
-#define SO_MEMINFO_OPT   55
-
 static weir_ns *timeo_of(struct wdr_fd *f, const struct wdr_op *op)
 {
     if (op->a != SOL_SOCKET)
@@ -28,17 +24,6 @@ static int put_value(struct wdr_op *op, const void *value, socklen_t len)
         *op->addr_len_p = len;
     memcpy(op->value, value, *op->addr_len_p);
     return 0;
-}
-
-/* Options of Linux that tell about its own insides. */
-static int get_foreign(struct wdr_op *op)
-{
-    static const uint32_t none[SO_MEMINFO_WORDS];
-    if (op->a == SOL_SOCKET && op->b == SO_MEMINFO_OPT)
-        return put_value(op, none, sizeof none);
-    if (op->a == WEIR_SOL_TCP && op->b == TCP_CC_INFO_OPT)
-        return put_value(op, none, 0);
-    return -ENOPROTOOPT;
 }
 
 int wdr_do_getsockopt(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
@@ -57,8 +42,6 @@ int wdr_do_getsockopt(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     if (op->a == WEIR_SOL_TCP && op->b == WEIR_TCP_INFO && len > WEIR_TCP_INFO_LINUX_LEN)
         len = WEIR_TCP_INFO_LINUX_LEN; /* a script, and its reader, has Linux's length */
     int ret = weir_getsockopt(px->cfg.w, f->handle, op->a, op->b, op->value, &len);
-    if (ret == -ENOPROTOOPT)
-        return get_foreign(op);
     if (ret >= 0)
         *op->addr_len_p = len;
     return ret;

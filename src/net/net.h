@@ -44,8 +44,9 @@ struct wi_net_hdr {
     uint8_t proto;
     uint8_t ttl; /* 0: the default */
     uint8_t tos;
-    bool df;         /* don't fragment (IPv4) / never fragment here (IPv6) */
-    bool mcast_loop; /* to a group: members on this host hear it too */
+    uint32_t flow_salt; /* changes the IPv6 flow label: another path where routers balance by it (RFC 6437, RFC 6438) */
+    bool df;            /* don't fragment (IPv4) / never fragment here (IPv6) */
+    bool mcast_loop;    /* to a group: members on this host hear it too */
 };
 
 /*

@@ -22,14 +22,16 @@ static uint32_t frag_id_next(struct wi_net *net, const struct wi_ip_out *ip)
 }
 
 /* RFC 6437: the same for a whole flow, not to be guessed, not 0. */
-static uint32_t flow_label_of(const struct wi_net *net, const struct wi_ip_out *ip, const struct weir_pkt *pkt)
+static uint32_t flow_label_of(const struct wi_net *net, const struct wi_ip_out *ip, const struct weir_pkt *pkt,
+                              uint32_t salt)
 {
-    uint8_t in[37] = {0};
+    uint8_t in[41] = {0};
     memcpy(in, ip->src.b, 16);
     memcpy(in + 16, ip->dst.b, 16);
     in[32] = ip->proto;
     if ((ip->proto == WI_IP_TCP || ip->proto == WI_IP_UDP) && pkt->head_len >= 4)
         memcpy(in + 33, pkt->room + pkt->head_off, 4);
+    memcpy(in + 37, &salt, sizeof salt);
     uint32_t label = (uint32_t)wi_siphash13(net->key, in, sizeof in) & 0xfffff;
     return label ? label : 1;
 }
@@ -239,7 +241,7 @@ static struct wi_ip_out header_of(const struct wi_net *net, const struct wi_dst 
     if (!ip.ttl)
         ip.ttl = default_ttl(net, dst, ip.is_v6);
     if (ip.is_v6)
-        ip.flow_label = flow_label_of(net, &ip, pkt);
+        ip.flow_label = flow_label_of(net, &ip, pkt, hdr->flow_salt);
     return ip;
 }
 

@@ -224,6 +224,18 @@ static int get_device(const struct access *a, void *value, uint32_t *len)
     return give_bytes(name, need, value, len);
 }
 
+/* What lies in the queues is the transport's to say. */
+static int get_meminfo(const struct access *a, void *value, uint32_t *len)
+{
+    uint32_t words[WEIR_MEMINFO_N] = {0}, have = sizeof(words);
+    int err = a->sk->ops->getsockopt(a->sk, WEIR_SOL_SOCKET, WEIR_SO_MEMINFO, words, &have);
+    if (err)
+        return err;
+    words[WEIR_MEMINFO_RCVBUF] = a->sk->opts.rcvbuf_bytes;
+    words[WEIR_MEMINFO_SNDBUF] = a->sk->opts.sndbuf_bytes;
+    return give_bytes(words, sizeof(words), value, len);
+}
+
 /* ---- SOL_IP and SOL_IPV6 ---- */
 
 static int set_tos(const struct access *a, int value)
@@ -437,6 +449,7 @@ static const struct option table[] = {
     {SOCKET(MAX_PACING_RATE), .set_raw = set_max_pacing, .get_raw = get_max_pacing},
     {SOCKET(TIMESTAMPING), .field = FIELD_U32, .off = AT(timestamping), ANY, .set = set_timestamping},
     {SOCKET(ZEROCOPY), .field = FIELD_BOOL, .off = AT(zerocopy), .min = 0, .max = 1, .set = set_zerocopy},
+    {SOCKET(MEMINFO), .flags = OPT_READ_ONLY, .get_raw = get_meminfo},
     {SOCKET(PROTOCOL), .flags = OPT_READ_ONLY, .get = get_protocol},
     {SOCKET(DOMAIN), .flags = OPT_READ_ONLY, .get = get_domain},
 

@@ -113,6 +113,8 @@ static void clean_queue(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
     wi_tcp_sndq_free_chunks(c);
     wi_tcp_notice_acked(c);
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+    if (!head)
+        wi_tcp_chrono_stop(c, WI_TCP_CHRONO_BUSY);
     a->sack_reneging = a->una_advanced && head && (head->marks & WI_TCP_REC_SACKED);
 }
 
@@ -244,6 +246,7 @@ static void tell_of_room(struct wi_tcp_conn *c)
         c->sndq.was_full = true;
     } else if (c->sndq.was_full) {
         c->sndq.was_full = c->sndq.was_refused = false;
+        wi_tcp_chrono_stop(c, WI_TCP_CHRONO_SNDBUF);
         wi_sk_ready(&c->sk, WEIR_POLLOUT);
     }
 }

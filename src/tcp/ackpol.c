@@ -79,7 +79,6 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
 {
     weir_ns now = c->sk.core->now;
     c->is_ack_sched = true;
-    c->data_segs_in += s->gso_size ? (s->h.data_len + s->gso_size - 1) / s->gso_size : 1;
     if (!in_order)
         return;
     measure_mss(c, s);

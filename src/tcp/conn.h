@@ -20,6 +20,7 @@
 #include "net/ports.h"
 #include "net/sk.h"
 #include "tcp/cc.h"
+#include "tcp/chrono.h"
 #include "tcp/ecn.h"
 #include "tcp/ledger.h"
 #include "tcp/rcvq.h"
@@ -246,6 +247,7 @@ struct wi_tcp_fo {
     bool deferred;                     /* SYN-SENT, but the SYN waits for the first write */
     bool syn_opt, syn_opt_exp;         /* our SYN had the option; in its experimental form */
     bool syn_data;                     /* our SYN had data */
+    bool is_child;                     /* we took its SYN for a Fast Open request */
     bool syn_data_acked;               /* ours were taken, or we took the peer's */
     bool is_trial;                     /* sent after a pause for a black hole: success ends the back-off */
     uint8_t client_fail;               /* tcpi_fastopen_client_fail: 1 no cookie, 2 data not taken, 3 SYN sent again */
@@ -398,17 +400,21 @@ struct wi_tcp_conn {
     weir_ns oow_ack_at;   /* last ACK for an out-of-window segment (tcp_invalid_ratelimit) */
 
     struct wi_tcp_ledger ledger;
+    struct wi_tcp_chrono chrono;
 
     /* Totals: events and TCP_INFO */
-    weir_ns opened_at;
+    weir_ns opened_at, established_at; /* the latter 0 before */
     uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
     uint64_t segs_out, segs_in, data_segs_out, data_segs_in, total_retrans;
     uint32_t delivered, delivered_ce; /* segments: Linux's tp->delivered */
     uint32_t lost_total;              /* segments marked lost, retransmissions too */
     uint32_t dsack_dups, reord_seen, rcv_ooopack;
-    uint16_t total_rto;
-    int end_err;             /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
-    weir_ns synack_rtt_from; /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
+    uint16_t total_rto, total_rto_recoveries; /* timeouts; rows of them without an ACK between */
+    weir_ns rto_at;                           /* the row under way began, 0: none is */
+    weir_ns total_rto_time;                   /* of those that are over */
+    uint32_t rehash;                          /* timeouts after which another path was tried: salt of the flow's hash */
+    int end_err;                              /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
+    weir_ns synack_rtt_from;                  /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
     uint8_t synack_rexmit_n;
 };
 

@@ -66,6 +66,9 @@ void wi_tcp_cwnd_validate(struct wi_tcp_conn *c, bool is_limited)
     if (c->sk.core->sysctl.tcp_slow_start_after_idle && !c->cc->control &&
         c->sk.core->now - c->cwnd_stamp >= c->rtt.rto)
         application_limited(c);
+    if (!c->sndq.send_head && c->sndq.was_refused &&
+        (c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT))
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_SNDBUF);
 }
 
 void wi_tcp_cwnd_after_idle(struct wi_tcp_conn *c)

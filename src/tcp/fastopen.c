@@ -186,7 +186,7 @@ void wi_tcp_fo_synack_timer(struct wi_tcp_conn *c)
             c->cwnd = 1;
     }
     wi_count(core, WI_STAT_TCPTimeouts);
-    c->total_rto++;
+    wi_tcp_note_rto(c);
     send_again(c);
     if (p->timeout_n < UINT8_MAX)
         p->timeout_n++;
@@ -239,6 +239,7 @@ static void begin_pending(struct wi_tcp_conn *c, struct wi_tcp_conn *l, struct w
     wi_list_add_tail(&l->listener->fo_pending, &p->link);
     l->listener->fo_n++;
     c->fo.pending = p;
+    c->fo.is_child = true;
 }
 
 /* NULL: no memory, or no route. */

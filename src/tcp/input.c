@@ -194,6 +194,8 @@ void wi_tcp_finish_established(struct wi_tcp_conn *c)
         c->rtt.rto = WI_TCP_RTO_FALLBACK;
         c->rtt.backoff = 0;
     }
+    wi_tcp_note_rto_over(c);
+    c->established_at = c->sk.core->now;
     wi_tcp_cwnd_init(c);
     struct wi_tcp_rec *rider = wi_tcp_rec_head_sent(c);
     wi_tcp_loss_init(c);
@@ -383,7 +385,9 @@ static enum weir_drop check_all(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 
 static void note_arrival(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
-    c->segs_in += s->gso_size && s->data_len > s->gso_size ? (s->data_len + s->gso_size - 1) / s->gso_size : 1;
+    uint32_t segs = s->gso_size && s->data_len > s->gso_size ? (s->data_len + s->gso_size - 1) / s->gso_size : 1;
+    c->segs_in += segs;
+    c->data_segs_in += s->data_len ? segs : 0;
     wi_tcp_event_seg_in(c, s);
 }
 

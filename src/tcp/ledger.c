@@ -18,19 +18,10 @@ static struct verdict always(enum weir_cause cause)
     return (struct verdict){cause, cause, WEIR_NEVER};
 }
 
-/* When the oldest segment's acknowledgement is overdue: RFC 8985 7.2's probe timeout, PTO. */
-static weir_ns overdue_at(const struct wi_tcp_conn *c)
-{
-    const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
-    if (!head || c->rtt.srtt_us8 == 0)
-        return WEIR_NEVER;
-    weir_ns slack = c->loss.packets_out == 1 ? WI_TCP_DELACK_MAX : 0;
-    return head->sent_at + WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 2)) + slack;
-}
-
 static struct verdict until_overdue(const struct wi_tcp_conn *c, enum weir_cause cause)
 {
-    return (struct verdict){cause, WEIR_CAUSE_RTO_WAIT, overdue_at(c)};
+    const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
+    return (struct verdict){cause, WEIR_CAUSE_RTO_WAIT, head ? head->sent_at + wi_tcp_pto(c) : WEIR_NEVER};
 }
 
 /* Data is queued that has not been sent: what keeps it? The order is output.c's. */
@@ -61,7 +52,7 @@ static struct verdict while_sending(const struct wi_tcp_conn *c, weir_ns at)
     bool has_unsent = c->sndq.send_head != NULL;
     if (l->packets_out == 0)
         return always(what_holds(c, at));
-    if (has_unsent && c->snd_wnd_bytes == 0)
+    if (c->snd_wnd_bytes == 0)
         return always(WEIR_CAUSE_ZERO_WINDOW);
     if (l->retransmits > 0 || l->tlp_on)
         return always(WEIR_CAUSE_RTO_WAIT);

@@ -382,9 +382,20 @@ static int give(void *value, uint32_t *len, const void *from, size_t have)
     return 0;
 }
 
+static int get_meminfo(const struct wi_tcp_conn *c, uint32_t *words, uint32_t len)
+{
+    if (len < WEIR_MEMINFO_N * sizeof *words)
+        return -WEIR_EINVAL;
+    words[WEIR_MEMINFO_RMEM_ALLOC] = c->rcvq.mem_bytes;
+    words[WEIR_MEMINFO_WMEM_QUEUED] = c->sndq.mem_bytes;
+    return 0;
+}
+
 int wi_tcp_getsockopt(struct wi_sk *sk, int level, int name, void *value, uint32_t *len)
 {
     const struct wi_tcp_conn *c = wi_tcp_conn_of(sk);
+    if (level == WEIR_SOL_SOCKET && name == WEIR_SO_MEMINFO)
+        return get_meminfo(c, value, *len);
     if (level != WEIR_SOL_TCP)
         return -WEIR_ENOPROTOOPT;
     if (name == WEIR_TCP_INFO) {

@@ -235,6 +235,10 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, e
         if (how != WI_TCP_XMIT_ALL)
             break;
     }
+    if (p.is_rwnd_limited)
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_RWND);
+    else
+        wi_tcp_chrono_stop(c, WI_TCP_CHRONO_RWND);
     p.is_cwnd_limited |= wi_tcp_in_flight(c) >= c->cwnd;
     if (p.sent || p.is_cwnd_limited)
         wi_tcp_cwnd_validate(c, p.is_cwnd_limited);

@@ -133,6 +133,14 @@ void wi_tcp_rack_fire(struct wi_tcp_conn *c)
 
 /* ---- The tail loss probe, RFC 8985 7 ---- */
 
+weir_ns wi_tcp_pto(const struct wi_tcp_conn *c)
+{
+    if (c->rtt.srtt_us8 == 0)
+        return WI_TCP_RTO_INIT;
+    /* One alone may wait for a delayed ACK. */
+    return WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 2)) + (c->loss.packets_out == 1 ? wi_tcp_rto_min(c) : TIMER_SLACK);
+}
+
 bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
 {
     int64_t how = c->sk.core->sysctl.tcp_early_retrans;
@@ -141,11 +149,7 @@ bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
         (c->loss.ca != WI_TCP_CA_OPEN && c->loss.ca != WI_TCP_CA_CWR))
         return false;
 
-    weir_ns wait = WI_TCP_RTO_INIT, now = c->sk.core->now;
-    if (c->rtt.srtt_us8) {
-        wait = WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 2));
-        wait += c->loss.packets_out == 1 ? wi_tcp_rto_min(c) : TIMER_SLACK; /* one alone may wait for a delayed ACK */
-    }
+    weir_ns wait = wi_tcp_pto(c), now = c->sk.core->now;
     weir_ns rto_due = (from_now ? now : head->sent_at) + c->rtt.rto;
     if (rto_due > now && rto_due - now < wait)
         wait = rto_due - now;

@@ -86,6 +86,8 @@ void wi_tcp_note_reordering(struct wi_tcp_conn *c, struct wi_seq low)
 
 static void set_ca(struct wi_tcp_conn *c, enum wi_tcp_ca ca)
 {
+    if (c->loss.ca == WI_TCP_CA_LOSS && ca != WI_TCP_CA_LOSS)
+        wi_tcp_note_rto_over(c);
     c->loss.ca = ca;
 }
 

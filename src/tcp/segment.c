@@ -92,6 +92,7 @@ static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, uint8_t field)
         .proto = WI_IP_TCP,
         .ttl = o->ttl > 0 ? (uint8_t)o->ttl : 0,
         .tos = (uint8_t)((o->tos & ~3u) | field),
+        .flow_salt = c->rehash,
         .df = wi_sk_forbids_fragments(o),
     };
 }
@@ -220,6 +221,7 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
     wi_tcp_stamp_sent(c, r);
     note_record_sent(c, r, len);
     if (rider) {
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_BUSY);
         wi_tcp_stamp_sent(c, rider);
         rider->segs = 1;
         rider->mss = (uint16_t)rider_len;

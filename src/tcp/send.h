@@ -340,6 +340,9 @@ void wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
 void wi_tcp_rack_note_dsack(struct wi_tcp_conn *, const struct wi_tcp_rate *);
 void wi_tcp_rack_fire(struct wi_tcp_conn *);
 
+/* RFC 8985 7.2's probe timeout: an acknowledgement that takes longer is overdue. */
+weir_ns wi_tcp_pto(const struct wi_tcp_conn *);
+
 /* Arm the probe timer in place of the RTO; from_now: the RTO would be armed anew as well. False: no probe is due. */
 bool wi_tcp_tlp_arm(struct wi_tcp_conn *, bool from_now);
 void wi_tcp_tlp_fire(struct wi_tcp_conn *);
@@ -376,6 +379,10 @@ void wi_tcp_stop_delack(struct wi_tcp_conn *);
 void wi_tcp_arm_pace(struct wi_tcp_conn *); /* at pace_at */
 void wi_tcp_stop_pace(struct wi_tcp_conn *);
 void wi_tcp_event_timer(const struct wi_tcp_conn *, enum weir_timer);
+
+/* A timeout happened; and what it began is repaired. For TCP_INFO. */
+void wi_tcp_note_rto(struct wi_tcp_conn *);
+void wi_tcp_note_rto_over(struct wi_tcp_conn *);
 
 /* ---- ackpol.c ---- */
 

@@ -149,6 +149,7 @@ void wi_tcp_sndq_purge(struct wi_tcp_conn *c)
     }
     WI_ASSERT(c->sndq.mem_bytes == 0);
     wi_tcp_notice_purge(c);
+    wi_tcp_chrono_stop(c, WI_TCP_CHRONO_BUSY);
     c->loss.packets_out = c->loss.sacked_out = c->loss.lost_out = c->loss.retrans_out = 0;
 }
 
@@ -421,6 +422,8 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     if (!has_room(c)) /* what fits into a record that is there already needs no room of its own (Linux) */
         return NULL;
     r = rec_append(c);
+    if (r && c->sndq.send_head == r)
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_BUSY);
     w->is_out_of_memory = !r;
     return r;
 }
@@ -546,6 +549,8 @@ int wi_tcp_sndq_fin(struct wi_tcp_conn *c)
         r = rec_append(c);
     if (!r)
         return -WEIR_ENOBUFS;
+    if (c->sndq.send_head == r)
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_BUSY);
     r->flags |= WI_TH_FIN;
     r->end = c->write_seq = wi_seq_add(c->write_seq, 1);
     c->fin_queued = true;

@@ -214,6 +214,12 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     if (s->synack_at && s->synack_rexmit_n == 0) /* Karn */
         c->synack_rtt_from = s->synack_at;
     c->synack_rexmit_n = s->synack_rexmit_n;
+    c->total_retrans = c->total_rto = s->synack_rexmit_n;
+    if (s->synack_rexmit_n && s->synack_at) {
+        c->total_rto_recoveries = 1;
+        c->total_rto_time = c->sk.core->now - s->synack_at;
+    }
+    c->segs_in = 1; /* the SYN */
     wi_count(c->sk.core, WI_STAT_TcpPassiveOpens);
     wi_tcp_set_state(c, WEIR_TCP_SYN_RCVD, "SYN received");
 }

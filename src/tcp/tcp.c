@@ -73,6 +73,7 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
     c->cwnd = WI_TCP_INIT_CWND;
     c->ssthresh = WI_TCP_SSTHRESH_INF;
     c->pacing_bps = UINT64_MAX;
+    c->is_rate_app_limited = true; /* until a sample says otherwise (Linux) */
     c->mss_clamp = c->snd_mss = WI_TCP_MSS_DEFAULT_V4;
     if (wi_tcp_cc_set(c, s->tcp_congestion_control) < 0)
         (void)wi_tcp_cc_set(c, wi_tcp_cc_reno.name);

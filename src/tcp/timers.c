@@ -195,6 +195,22 @@ static void after_rto(struct wi_tcp_conn *c)
     wi_tcp_rearm_rto(c);
 }
 
+void wi_tcp_note_rto(struct wi_tcp_conn *c)
+{
+    c->total_rto++;
+    if (c->rto_at)
+        return;
+    c->total_rto_recoveries++;
+    c->rto_at = c->sk.core->now;
+}
+
+void wi_tcp_note_rto_over(struct wi_tcp_conn *c)
+{
+    if (c->rto_at)
+        c->total_rto_time += c->sk.core->now - c->rto_at;
+    c->rto_at = 0;
+}
+
 static void rto_fire(struct wi_tcp_conn *c)
 {
     struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
@@ -214,7 +230,8 @@ static void rto_fire(struct wi_tcp_conn *c)
         return;
     }
     wi_count(c->sk.core, WI_STAT_TCPTimeouts);
-    c->total_rto++;
+    wi_tcp_note_rto(c);
+    c->rehash++;
     if (head->flags & WI_TH_SYN)
         wi_tcp_mark_lost(c, head); /* no window to reduce yet: finish_established sets the first one */
     else

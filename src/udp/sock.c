@@ -179,12 +179,10 @@ static uint32_t udp_poll(const struct wi_sk *sk)
 
 static int udp_getsockopt(struct wi_sk *sk, int level, int name, void *value, uint32_t *len)
 {
-    (void)sk;
-    (void)level;
-    (void)name;
-    (void)value;
-    (void)len;
-    return -WEIR_ENOPROTOOPT;
+    if (level != WEIR_SOL_SOCKET || name != WEIR_SO_MEMINFO || *len < WEIR_MEMINFO_N * sizeof(uint32_t))
+        return -WEIR_ENOPROTOOPT;
+    ((uint32_t *)value)[WEIR_MEMINFO_RMEM_ALLOC] = wi_udp_sk_of(sk)->rx_bytes;
+    return 0;
 }
 
 static int udp_setsockopt(struct wi_sk *sk, int level, int name, const void *value, uint32_t len)
