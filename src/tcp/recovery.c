@@ -322,10 +322,13 @@ static bool leave_recovery(struct wi_tcp_conn *c)
     return false;
 }
 
-static void undo_by_dsack(struct wi_tcp_conn *c)
+/* Every retransmission was reported as a duplicate: RFC 3708. True: undone. */
+static bool undo_by_dsack(struct wi_tcp_conn *c)
 {
-    if (c->loss.undo_on && c->loss.undo_retrans == 0 && c->loss.retrans_stamp)
-        undo_reduction(c, false);
+    if (!c->loss.undo_on || c->loss.undo_retrans != 0 || !c->loss.retrans_stamp)
+        return false;
+    undo_reduction(c, false);
+    return true;
 }
 
 static bool undo_loss(struct wi_tcp_conn *c, bool by_frto)
@@ -482,7 +485,7 @@ static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
             wi_tcp_reno_dupack(c, 1);
     }
     if (l->ca <= WI_TCP_CA_DISORDER)
-        undo_by_dsack(c);
+        (void)undo_by_dsack(c);
     identify_loss(c, a);
     if (l->lost_out == 0) {
         try_to_open(c, a);
@@ -496,6 +499,43 @@ static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
     return true;
 }
 
+/* In Recovery. True: what is lost may be sent again. */
+static bool process_recovery(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+{
+    if (!a->una_advanced) {
+        if (!c->sack_ok && is_dupack(a))
+            wi_tcp_reno_dupack(c, 1);
+    } else if (undo_partial(c)) {
+        return c->loss.want_rexmit;
+    }
+    if (undo_by_dsack(c))
+        try_to_open(c, a);
+    identify_loss(c, a);
+    if (c->loss.ca != WI_TCP_CA_RECOVERY) { /* undone; but something else may be lost in earnest */
+        if (c->loss.lost_out == 0)
+            return false;
+        enter_recovery(c, a->ecn_echo);
+    }
+    return true;
+}
+
+/* In Loss. True: what is lost may be sent again. A retransmission that was lost is congestion anew (RFC 5681 4.3), and
+ * so is what is lost beside an undone timeout. */
+static bool process_loss_state(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+{
+    struct wi_tcp_loss *l = &c->loss;
+    bool may_send = process_loss(c, a);
+    uint32_t retrans = l->retrans_out;
+    identify_loss(c, a);
+    if (l->is_probe_loss && l->newly_lost) { /* not the probe alone: RFC 4821 4 */
+        enter_recovery(c, a->ecn_echo);
+        return true;
+    }
+    if (l->ca == WI_TCP_CA_OPEN || l->retrans_out < retrans)
+        return suspect(c, a);
+    return may_send;
+}
+
 /* The ACK is not a plain one: dupack, SACK, ECE, or something is amiss already. */
 static void alert(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
@@ -505,28 +545,8 @@ static void alert(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
     if (is_reneging(c, a) || episode_ends(c))
         return;
     switch (l->ca) {
-    case WI_TCP_CA_RECOVERY:
-        if (!a->una_advanced) {
-            if (!c->sack_ok && is_dupack(a))
-                wi_tcp_reno_dupack(c, 1);
-        } else if (undo_partial(c)) {
-            return;
-        }
-        undo_by_dsack(c);
-        identify_loss(c, a);
-        l->want_rexmit = true;
-        return;
-    case WI_TCP_CA_LOSS: {
-        uint32_t retrans = l->retrans_out;
-        bool may_send = process_loss(c, a);
-        identify_loss(c, a);
-        if (l->is_probe_loss && l->newly_lost) { /* not the probe alone: RFC 4821 4 */
-            enter_recovery(c, a->ecn_echo);
-            may_send = true;
-        }
-        l->want_rexmit = may_send || l->retrans_out < retrans;
-        return;
-    }
+    case WI_TCP_CA_RECOVERY: l->want_rexmit = process_recovery(c, a); return;
+    case WI_TCP_CA_LOSS: l->want_rexmit = process_loss_state(c, a); return;
     case WI_TCP_CA_OPEN:
     case WI_TCP_CA_DISORDER:
     case WI_TCP_CA_CWR: l->want_rexmit = suspect(c, a); return;
