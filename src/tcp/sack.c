@@ -213,9 +213,19 @@ static void limit_reno_sacked(struct wi_tcp_conn *c, uint32_t acked)
     c->reord_seen++;
 }
 
+/* In Recovery, no more dupacks can be due to what was out when it began. RFC 5681 3.2 step 4 allows the bound; without
+ * it each forged dupack would let go a segment, which would make room for another. */
+static bool is_dupack_due(const struct wi_tcp_conn *c)
+{
+    uint32_t out = (uint32_t)wi_seq_diff(c->loss.high_seq, c->snd_una);
+    return c->loss.ca != WI_TCP_CA_RECOVERY || (c->loss.sacked_out + 1) * c->snd_mss < out;
+}
+
 void wi_tcp_reno_dupack(struct wi_tcp_conn *c, uint32_t n)
 {
     uint32_t prior = c->loss.sacked_out;
+    if (!is_dupack_due(c))
+        return;
     c->loss.sacked_out += n;
     limit_reno_sacked(c, 0);
     if (c->loss.sacked_out > prior)
