@@ -213,12 +213,13 @@ static void limit_reno_sacked(struct wi_tcp_conn *c, uint32_t acked)
     c->reord_seen++;
 }
 
-/* In Recovery, no more dupacks can be due to what was out when it began. RFC 5681 3.2 step 4 allows the bound; without
- * it each forged dupack would let go a segment, which would make room for another. */
+/* In Recovery, no more dupacks can be due to what was out when it began than that was. RFC 5681 3.2 step 4 allows the
+ * bound; without it each forged dupack would let go a segment, which would make room for another. */
 static bool is_dupack_due(const struct wi_tcp_conn *c)
 {
-    uint32_t out = (uint32_t)wi_seq_diff(c->loss.high_seq, c->snd_una);
-    return c->loss.ca != WI_TCP_CA_RECOVERY || (c->loss.sacked_out + 1) * c->snd_mss < out;
+    const struct wi_tcp_loss *l = &c->loss;
+    uint32_t out = ((uint32_t)wi_seq_diff(l->high_seq, c->snd_una) + c->snd_mss - 1) / c->snd_mss;
+    return l->ca != WI_TCP_CA_RECOVERY || l->packets_out <= out || l->sacked_out + 1 < out;
 }
 
 void wi_tcp_reno_dupack(struct wi_tcp_conn *c, uint32_t n)

@@ -375,7 +375,7 @@ static void test_cubic_loss_or_marks_reduce_once_to_seven_tenths(void **state)
     for (int by_ecn = 0; by_ecn < 2; by_ecn++) {
         struct rig *r = rig_new();
         struct wi_tcp_conn *c = flight(r, RIG_SACK, 20);
-        c->ecn_ok = by_ecn;
+        c->ecn.mode = by_ecn ? WI_TCP_ECN_CLASSIC : WI_TCP_ECN_NONE;
         for (unsigned i = 1; i <= 10; i++) {
             if (by_ecn)
                 rig_in(r, (struct in){.seq = 1, .ack = at(i), .flags = WI_TH_ACK | WI_TH_ECE});
