@@ -297,6 +297,15 @@ static bool has_room(const struct wi_tcp_conn *c)
     return c->sndq.mem_bytes < c->sk.opts.sndbuf_bytes;
 }
 
+/* TCP_NOTSENT_LOWAT: a new record waits while so much is unsent. Whoever is told of room is told of it at half of that
+ * (Linux's tcp_stream_memory_free). */
+static bool may_add_unsent(const struct wi_tcp_conn *c, unsigned shift)
+{
+    int64_t lowat =
+        c->notsent_lowat_bytes != UINT32_MAX ? c->notsent_lowat_bytes : c->sk.core->sysctl.tcp_notsent_lowat;
+    return lowat >= UINT32_MAX || (int64_t)wi_tcp_sndq_unsent_bytes(c) << shift < lowat;
+}
+
 /* The peer should hear of data without more delay once half of its window is filled: Linux's forced_push. */
 static bool is_push_forced(const struct wi_tcp_conn *c)
 {
@@ -419,7 +428,8 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     }
     if (r && r->chunk_n < WI_TCP_REC_CHUNKS)
         return r;
-    if (!has_room(c)) /* what fits into a record that is there already needs no room of its own (Linux) */
+    /* What fits into a record that is there already needs no room of its own (Linux). */
+    if (!has_room(c) || !may_add_unsent(c, 0))
         return NULL;
     r = rec_append(c);
     if (r && c->sndq.send_head == r)
@@ -564,9 +574,7 @@ bool wi_tcp_sndq_writable(const struct wi_tcp_conn *c)
     uint32_t used = c->sndq.mem_bytes, cap = c->sk.opts.sndbuf_bytes;
     if (used >= cap || cap - used < used >> 1)
         return false;
-    int64_t lowat =
-        c->notsent_lowat_bytes != UINT32_MAX ? c->notsent_lowat_bytes : c->sk.core->sysctl.tcp_notsent_lowat;
-    return lowat >= UINT32_MAX || wi_tcp_sndq_unsent_bytes(c) < lowat;
+    return may_add_unsent(c, 1);
 }
 
 void wi_tcp_sndbuf_expand(struct wi_tcp_conn *c)
