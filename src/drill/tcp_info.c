@@ -24,7 +24,9 @@ static const struct member members[] = {
     M(bytes_received), M(segs_out), M(segs_in), M(notsent_bytes), M(min_rtt), M(data_segs_in), M(data_segs_out),
     M(delivery_rate), M(busy_time), M(rwnd_limited), M(sndbuf_limited), M(delivered), M(delivered_ce), M(bytes_sent),
     M(bytes_retrans), M(dsack_dups), M(reord_seen), M(rcv_ooopack), M(snd_wnd), M(rcv_wnd), M(rehash), M(total_rto),
-    M(total_rto_recoveries), M(total_rto_time),
+    M(total_rto_recoveries), M(total_rto_time), M(received_ce), M(delivered_e1_bytes), M(delivered_e0_bytes),
+    M(delivered_ce_bytes), M(received_e1_bytes), M(received_e0_bytes), M(received_ce_bytes), M(accecn_fail_mode),
+    M(accecn_opt_seen),
 };
 /* clang-format on */
 

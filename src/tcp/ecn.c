@@ -147,6 +147,17 @@ void wi_tcp_ecn_take_syn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     }
 }
 
+/* Our ACK was lost, and with it how the first SYN-ACK came: that is told again. RFC 9768 3.2.2.1. */
+void wi_tcp_ecn_synack_again(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    struct wi_tcp_ecn *e = &c->ecn;
+    if (e->mode != WI_TCP_ECN_ACCURATE || !c->is_active || !(s->h.flags & WI_TH_ACK) || !wi_seq_eq(s->h.seq, c->irs))
+        return;
+    e->reflect = true;
+    if (s->h.accecn_kind)
+        wi_tcp_accecn_saw(c, &s->h);
+}
+
 /* RFC 9768 5.1: after a SYN-ACK that agreed to AccECN, the ACE field of the answer is never 0 or 1. */
 enum wi_tcp_ecn_mode wi_tcp_ecn_from_cookie(const struct wi_core *core, uint16_t flags, bool has_classic, bool has_ts)
 {

@@ -92,6 +92,9 @@ void wi_tcp_ecn_put_synack(const struct wi_core *, enum wi_tcp_ecn_mode, unsigne
 /* In SYN-SENT the peer's SYN or SYN-ACK has come. */
 void wi_tcp_ecn_take_syn(struct wi_tcp_conn *, const struct wi_tcp_seg *);
 
+/* The SYN-ACK came again, and an ACK is owed. */
+void wi_tcp_ecn_synack_again(struct wi_tcp_conn *, const struct wi_tcp_seg *);
+
 /* A cookie came back: what its SYN had agreed on. has_classic: the timestamp has kept that it was ECN. */
 enum wi_tcp_ecn_mode wi_tcp_ecn_from_cookie(const struct wi_core *, uint16_t flags, bool has_classic, bool has_ts);
 

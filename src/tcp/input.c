@@ -57,10 +57,12 @@ void wi_tcp_ts_recent_update(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 
 /* ---- First check: sequence number ---- */
 
-static void owe_challenge(struct wi_tcp_conn *c)
+static bool owe_challenge(struct wi_tcp_conn *c)
 {
-    if (wi_tcp_challenge_allowed(c))
+    bool is_allowed = wi_tcp_challenge_allowed(c);
+    if (is_allowed)
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_CHALLENGE);
+    return is_allowed;
 }
 
 /* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless such an ACK went a moment ago: what bears text is no part of an ACK loop
@@ -115,10 +117,11 @@ static enum weir_drop place_in_window(const struct wi_tcp_conn *c, const struct 
 }
 
 /* RFC 5961 4.2, for every synchronised state and wherever its number lies. */
-static enum weir_drop refuse_syn(struct wi_tcp_conn *c)
+static enum weir_drop refuse_syn(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     wi_count(c->sk.core, WI_STAT_TCPSYNChallenge);
-    owe_challenge(c);
+    if (owe_challenge(c))
+        wi_tcp_ecn_synack_again(c, s);
     return WEIR_DROP_TCP_SYN_CHALLENGE;
 }
 
@@ -127,7 +130,7 @@ static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s
     bool is_rst = s->h.flags & WI_TH_RST;
     if (!is_rst && wi_tcp_paws_rejects(c, &s->h)) { /* RFC 7323 5.3 R1; an RST is let through */
         if (s->h.flags & WI_TH_SYN)
-            return refuse_syn(c);
+            return refuse_syn(c, s);
         wi_count(c->sk.core, WI_STAT_PAWSEstab);
         owe_out_of_window_ack(c, s);
         return WEIR_DROP_TCP_PAWS;
@@ -142,7 +145,7 @@ static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s
         return WEIR_DROP_TCP_RST;
     }
     if (s->h.flags & WI_TH_SYN)
-        return refuse_syn(c);
+        return refuse_syn(c, s);
     owe_out_of_window_ack(c, s);
     return why;
 }
@@ -179,7 +182,7 @@ static enum weir_drop check_syn(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         wi_tcp_seg_trim_front(s, 1);
         return WEIR_DROP_NONE;
     }
-    return refuse_syn(c);
+    return refuse_syn(c, s);
 }
 
 /* ---- Fifth check: ACK ---- */
