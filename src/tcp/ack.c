@@ -9,7 +9,7 @@
 
 /* RFC 9293 3.10.7.4: newer by SEG.SEQ, or as new and acknowledging more, or as new and wider (a window never shrinks
  * in what it lets through: Linux takes the wider of two that can't be ordered). */
-static bool may_update_window(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s, uint32_t wnd)
+bool wi_tcp_may_update_window(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s, uint32_t wnd)
 {
     return wi_seq_gt(s->h.ack, c->snd_una) || wi_seq_gt(s->h.seq, c->snd_wl1) ||
            (wi_seq_eq(s->h.seq, c->snd_wl1) && (wnd > c->snd_wnd_bytes || wnd == 0));
@@ -18,7 +18,7 @@ static bool may_update_window(const struct wi_tcp_conn *c, const struct wi_tcp_s
 static void update_window(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, struct wi_tcp_ackinfo *a)
 {
     uint32_t wnd = (uint32_t)s->h.wnd << (s->h.flags & WI_TH_SYN ? 0 : c->snd_wscale);
-    if (!may_update_window(c, s, wnd))
+    if (!wi_tcp_may_update_window(c, s, wnd))
         return;
     c->snd_wl1 = s->h.seq;
     if (wnd == c->snd_wnd_bytes)

@@ -179,15 +179,12 @@ void wi_tcp_fo_synack_timer(struct wi_tcp_conn *c)
         wi_tcp_done(c, WEIR_ETIMEDOUT, WEIR_WHY_NONE, "handshake not completed");
         return;
     }
-    if (p->timeout_n == 1) { /* the second: as for a handshake that lost two segments */
-        if (c->loss.packets_out)
-            wi_tcp_enter_loss(c);
-        else
-            c->cwnd = 1;
-    }
+    if (p->timeout_n == 1) /* the second: as for a handshake that lost two segments */
+        wi_tcp_enter_loss(c);
     wi_count(core, WI_STAT_TCPTimeouts);
     wi_tcp_note_rto(c);
     send_again(c);
+    wi_tcp_note_retransmission(c); /* what is echoed tells whether it was needed */
     if (p->timeout_n < UINT8_MAX)
         p->timeout_n++;
     arm(c);
@@ -330,6 +327,7 @@ void wi_tcp_fo_completed(struct wi_tcp_conn *c)
     if (c->state == WEIR_TCP_CLOSED || c->is_shell)
         return;
     wi_tcp_keepalive_update(c);
+    wi_tcp_synack_answered(c);
     if (!wi_timer_armed(&c->timer_rtx))
         wi_tcp_rearm_rto(c); /* for what was sent meanwhile */
     if (c->loss.lost_out > c->loss.retrans_out) {

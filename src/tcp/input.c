@@ -8,6 +8,8 @@
 
 #define PURE (WI_TH_FIN | WI_TH_SYN | WI_TH_RST | WI_TH_ACK | WI_TH_URG)
 
+#define REPLAY_HZ 1200u /* the fastest timestamp clock that is in use, as Linux supposes */
+
 void wi_tcp_seg_trim_front(struct wi_tcp_seg *s, uint32_t n)
 {
     if (n > 0 && (s->h.flags & WI_TH_SYN)) {
@@ -125,10 +127,22 @@ static enum weir_drop refuse_syn(struct wi_tcp_conn *c, const struct wi_tcp_seg 
     return WEIR_DROP_TCP_SYN_CHALLENGE;
 }
 
+/* A pure duplicate ACK that an other ACK or data has overtaken: its timestamp is old, but what it tells of loss is
+ * worth having, and it can do no harm. RFC 7323 5.3 would drop it; Linux's tcp_disordered_ack, within a time that
+ * numbers do not come round in. */
+static bool is_disordered_ack(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    uint32_t wnd = (uint32_t)s->h.wnd << c->snd_wscale, late = c->ts_recent - s->h.tsval;
+    return (s->h.flags & WI_TH_ACK) && wi_seq_eq(s->seq, s->end) && wi_seq_eq(s->seq, c->rcv_nxt) &&
+           wi_seq_eq(s->h.ack, c->snd_una) && !wi_tcp_may_update_window(c, s, wnd) &&
+           late <= c->rtt.rto * REPLAY_HZ / WEIR_SEC(1);
+}
+
 static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 {
     bool is_rst = s->h.flags & WI_TH_RST;
-    if (!is_rst && wi_tcp_paws_rejects(c, &s->h)) { /* RFC 7323 5.3 R1; an RST is let through */
+    if (!is_rst && wi_tcp_paws_rejects(c, &s->h) &&
+        !is_disordered_ack(c, s)) { /* RFC 7323 5.3 R1; an RST is let through */
         if (s->h.flags & WI_TH_SYN)
             return refuse_syn(c, s);
         wi_count(c->sk.core, WI_STAT_PAWSEstab);

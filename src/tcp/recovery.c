@@ -45,6 +45,14 @@ void wi_tcp_mark_lost(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
         c->cc->lost(c, r);
 }
 
+void wi_tcp_note_retransmission(struct wi_tcp_conn *c)
+{
+    if (c->loss.retrans_stamp)
+        return;
+    c->loss.retrans_stamp = c->sk.core->now ? c->sk.core->now : 1;
+    c->ts_retrans = wi_tcp_ts_clock(c->sk.core) + c->ts_off;
+}
+
 void wi_tcp_note_retransmitted(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
 {
     struct wi_tcp_loss *l = &c->loss;
@@ -55,11 +63,8 @@ void wi_tcp_note_retransmitted(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
         r->marks |= WI_TCP_REC_RETRANS;
         l->retrans_out += r->segs;
     }
-    if (l->retrans_stamp == 0) {
-        l->retrans_stamp = c->sk.core->now ? c->sk.core->now : 1;
-        c->ts_retrans = wi_tcp_ts_clock(c->sk.core) + c->ts_off;
-    }
-    l->undo_retrans += r->segs;
+    wi_tcp_note_retransmission(c);
+    l->undo_retrans = (l->undo_retrans == WI_TCP_UNDO_UNKNOWN ? 0 : l->undo_retrans) + r->segs;
 }
 
 /* Nothing that was sent again is unacknowledged: a new episode gets a new stamp. */
@@ -95,7 +100,7 @@ static void init_undo(struct wi_tcp_conn *c)
 {
     c->loss.undo_on = true;
     c->loss.undo_una = c->snd_una;
-    c->loss.undo_retrans = c->loss.retrans_out;
+    c->loss.undo_retrans = c->loss.retrans_out ? c->loss.retrans_out : WI_TCP_UNDO_UNKNOWN;
 }
 
 static void begin_reduction(struct wi_tcp_conn *c, const char *cause)
@@ -320,6 +325,13 @@ static bool leave_recovery(struct wi_tcp_conn *c)
     set_ca(c, WI_TCP_CA_OPEN);
     c->loss.is_reneging = false;
     return false;
+}
+
+void wi_tcp_synack_answered(struct wi_tcp_conn *c)
+{
+    if (c->loss.ca == WI_TCP_CA_LOSS && c->loss.packets_out == 0)
+        (void)leave_recovery(c);
+    forget_stamp_if_done(c);
 }
 
 /* Every retransmission was reported as a duplicate: RFC 3708. True: undone. */

@@ -29,7 +29,8 @@ static bool take_dsack(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struc
     l->rack_dsack_seen = true;
     c->delivered += segs; /* what was sent needlessly has arrived as well (Linux) */
     a->dsack_of_probe = l->tlp_on && wi_seq_eq(b->hi, l->tlp_high);
-    if (l->undo_on && l->undo_retrans > 0 && wi_seq_leq(b->hi, a->prior_una) && wi_seq_gt(b->hi, l->undo_una))
+    bool any = l->undo_retrans > 0 && l->undo_retrans != WI_TCP_UNDO_UNKNOWN;
+    if (l->undo_on && any && wi_seq_leq(b->hi, a->prior_una) && wi_seq_gt(b->hi, l->undo_una))
         l->undo_retrans -= segs < l->undo_retrans ? segs : l->undo_retrans;
     return true;
 }

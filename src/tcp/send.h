@@ -255,6 +255,9 @@ struct wi_tcp_ackinfo {
  * (an ACK or challenge is then noted). */
 enum weir_drop wi_tcp_ack(struct wi_tcp_conn *, const struct wi_tcp_seg *);
 
+/* Is its window, `wnd` bytes, news? */
+bool wi_tcp_may_update_window(const struct wi_tcp_conn *, const struct wi_tcp_seg *, uint32_t wnd);
+
 /* ---- sack.c ---- */
 
 /* Read the segment's SACK option into the scoreboard. */
@@ -272,6 +275,8 @@ void wi_tcp_reno_acked(struct wi_tcp_conn *, uint32_t acked);
 void wi_tcp_reno_reset(struct wi_tcp_conn *);
 
 /* ---- recovery.c ---- */
+
+#define WI_TCP_UNDO_UNKNOWN UINT32_MAX /* of undo_retrans: nothing was sent again yet, DSACKs prove nothing */
 
 /* Segments in the network, by the scoreboard: RFC 6675's pipe. */
 static inline uint32_t wi_tcp_in_flight(const struct wi_tcp_conn *c)
@@ -313,6 +318,13 @@ void wi_tcp_mark_lost(struct wi_tcp_conn *, struct wi_tcp_rec *);
 
 /* A record was sent again: marks and counters. */
 void wi_tcp_note_retransmitted(struct wi_tcp_conn *, struct wi_tcp_rec *);
+
+/* The same of what is in no record, a SYN-ACK: when the episode's first retransmission went. */
+void wi_tcp_note_retransmission(struct wi_tcp_conn *);
+
+/* The SYN-ACK of a connection that is in use is acknowledged: a timeout of it that reduced the window is over, and
+ * undone when the echoed timestamp shows that it was needless. */
+void wi_tcp_synack_answered(struct wi_tcp_conn *);
 
 /* cwnd or ssthresh changed: tell. */
 void wi_tcp_event_cwnd(const struct wi_tcp_conn *, uint32_t cwnd_before, const char *cause);

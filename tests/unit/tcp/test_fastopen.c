@@ -352,6 +352,42 @@ static void test_fastopen_7413_15_syn_ack_goes_again_without_the_option(void **s
     assert_int_equal(err, WEIR_ETIMEDOUT);
 }
 
+/* The SYN-ACK went three times, which cuts the window to one segment; the ACK that comes at last echoes the first one's
+ * timestamp, so nothing was lost: the window is what it was (Linux's tcp_rcv_synrecv_state_fastopen). An echo of the
+ * second leaves it cut. RFC 4015. */
+static void test_fastopen_needless_syn_ack_timeout_is_undone(void **state)
+{
+    (void)state;
+    weir_fd l = listen_fast(5);
+    for (unsigned which = 0; which < 2; which++) {
+        struct wi_wire_tcp h = syn_with_cookie();
+        h.src_port = (uint16_t)(2000 + which);
+        h.has_ts = true;
+        h.tsval = 100;
+        peer_send(&p, &h, "q");
+        uint32_t echo[3], iss = 0;
+        weir_fd fd = weir_accept(p.stack, l, NULL);
+        assert_true(fd >= 0);
+        peer_run(&p, WEIR_SEC(4));
+        for (unsigned i = 0; i < 3; i++) {
+            const struct peer_seg *s = peer_expect(&p, SA);
+            echo[i] = s->h.tsval;
+            iss = s->h.seq.v;
+        }
+        assert_int_equal(info_of(fd).snd_cwnd, 1);
+        assert_int_equal(info_of(fd).ca_state, 4);
+        h = peer_hdr(WI_TH_ACK, ISN + 2, iss + 1);
+        h.src_port = (uint16_t)(2000 + which);
+        h.has_ts = true;
+        h.tsval = 101;
+        h.tsecr = echo[which];
+        peer_send(&p, &h, NULL);
+        assert_int_equal(info_of(fd).state, 1);
+        assert_int_equal(info_of(fd).ca_state, 0);
+        assert_int_equal(info_of(fd).snd_cwnd, which == 0 ? 10 : 1);
+    }
+}
+
 /* What was sent early and got lost goes again once the handshake is over. */
 static void test_fastopen_lost_early_data_goes_again(void **state)
 {
@@ -825,6 +861,7 @@ int main(void)
         BOTH(test_fastopen_7413_13_server_answers_before_the_handshake_ends),
         V4(test_fastopen_7413_14_early_answer_obeys_the_initial_window),
         BOTH(test_fastopen_7413_15_syn_ack_goes_again_without_the_option),
+        BOTH(test_fastopen_needless_syn_ack_timeout_is_undone),
         BOTH(test_fastopen_lost_early_data_goes_again),
         BOTH(test_fastopen_7413_17_a_replayed_syn_delivers_twice),
         BOTH(test_fastopen_7413_18_a_reset_request_counts_for_a_while),
