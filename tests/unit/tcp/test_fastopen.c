@@ -113,6 +113,7 @@ static void ack_from(uint16_t port, uint32_t seq, uint32_t ack)
     peer_send(&p, &h, NULL);
 }
 
+/* Rows: 7413-1 */
 static void test_fastopen_7413_1_not_used_unless_asked(void **state)
 {
     (void)state;
@@ -128,7 +129,8 @@ static void test_fastopen_7413_1_not_used_unless_asked(void **state)
     assert_int_equal(weir_close(p.stack, l), 0);
 }
 
-/* RFC 7413 4.1.1. The codec refuses the lengths; the SYN is then one without the option. */
+/* RFC 7413 4.1.1. The codec refuses the lengths; the SYN is then one without the option.
+ * Rows: 7413-2 */
 static void test_fastopen_7413_2_bad_lengths_are_ignored(void **state)
 {
     (void)state;
@@ -157,6 +159,7 @@ static void test_fastopen_7413_2_bad_lengths_are_ignored(void **state)
     }
 }
 
+/* Rows: 7413-3 */
 static void test_fastopen_7413_3_ignored_without_syn(void **state)
 {
     (void)state;
@@ -172,7 +175,8 @@ static void test_fastopen_7413_3_ignored_without_syn(void **state)
     expect_read(fd, "data");
 }
 
-/* RFC 7413 4.1.2: bound to the client's address; the last key counts besides the current one. */
+/* RFC 7413 4.1.2: bound to the client's address; the last key counts besides the current one.
+ * Rows: 7413-4 attack-tfo-cookie-replay-and-exhaustion */
 static void test_fastopen_7413_4_cookie_is_a_mac_and_keys_rotate(void **state)
 {
     (void)state;
@@ -205,6 +209,7 @@ static void test_fastopen_7413_4_cookie_is_a_mac_and_keys_rotate(void **state)
     assert_int_equal(weir_close(p.stack, l), 0);
 }
 
+/* Rows: 7413-8 */
 static void test_fastopen_7413_8_listener_without_it_ignores_the_option(void **state)
 {
     (void)state;
@@ -221,6 +226,7 @@ static void test_fastopen_7413_8_listener_without_it_ignores_the_option(void **s
     assert_int_equal(s->h.ack.v, ISN + 1);
 }
 
+/* Rows: 7413-9 attack-tfo-cookie-replay-and-exhaustion */
 static void test_fastopen_7413_9_pending_requests_are_bounded(void **state)
 {
     (void)state;
@@ -243,6 +249,7 @@ static void test_fastopen_7413_9_pending_requests_are_bounded(void **state)
     assert_int_equal(weir_accept(p.stack, l, NULL), -WEIR_EAGAIN);
 }
 
+/* Rows: 7413-12 */
 static void test_fastopen_7413_12_invalid_cookie_acks_the_syn_only(void **state)
 {
     (void)state;
@@ -280,6 +287,7 @@ static void test_fastopen_cookie_request_is_answered(void **state)
     assert_int_equal(peer_stat(&p, "TCPFastOpenCookieReqd"), 2);
 }
 
+/* Rows: 7413-13 */
 static void test_fastopen_7413_13_server_answers_before_the_handshake_ends(void **state)
 {
     (void)state;
@@ -305,6 +313,7 @@ static void test_fastopen_7413_13_server_answers_before_the_handshake_ends(void 
     peer_none(&p);
 }
 
+/* Rows: 7413-14 */
 static void test_fastopen_7413_14_early_answer_obeys_the_initial_window(void **state)
 {
     (void)state;
@@ -321,6 +330,7 @@ static void test_fastopen_7413_14_early_answer_obeys_the_initial_window(void **s
     assert_non_null(peer_next(&p));
 }
 
+/* Rows: 7413-15 */
 static void test_fastopen_7413_15_syn_ack_goes_again_without_the_option(void **state)
 {
     (void)state;
@@ -408,7 +418,8 @@ static void test_fastopen_lost_early_data_goes_again(void **state)
 }
 
 /* RFC 7413 6.1: the network's copy of a SYN is delivered a second time, once the first connection has gone. The
- * application must stand that; it is why the option is off until asked for. */
+ * application must stand that; it is why the option is off until asked for.
+ * Rows: 7413-17 */
 static void test_fastopen_7413_17_a_replayed_syn_delivers_twice(void **state)
 {
     (void)state;
@@ -424,6 +435,7 @@ static void test_fastopen_7413_17_a_replayed_syn_delivers_twice(void **state)
     }
 }
 
+/* Rows: 7413-18 attack-tfo-cookie-replay-and-exhaustion */
 static void test_fastopen_7413_18_a_reset_request_counts_for_a_while(void **state)
 {
     (void)state;
@@ -575,12 +587,14 @@ static void warm_up(uint8_t len)
     peer_expect(&p, WI_TH_RST | WI_TH_ACK);
 }
 
+/* Rows: 7413-10 */
 static void test_fastopen_7413_10_client_asks_for_a_cookie_first(void **state)
 {
     (void)state;
     warm_up(8);
 }
 
+/* Rows: 7413-5 */
 static void test_fastopen_7413_5_client_keeps_cookie_and_mss(void **state)
 {
     (void)state;
@@ -607,6 +621,7 @@ static void test_fastopen_7413_5_client_keeps_cookie_and_mss(void **state)
     assert_int_equal(peer_expect(&p, WI_TH_ACK | WI_TH_PSH)->h.seq.v, s->h.seq.v + 961);
 }
 
+/* Rows: 7413-6 7413-7 */
 static void test_fastopen_7413_6_7_no_answer_turns_it_off_for_the_peer(void **state)
 {
     (void)state;
@@ -634,6 +649,7 @@ static void test_fastopen_7413_6_7_no_answer_turns_it_off_for_the_peer(void **st
     assert_int_equal(send_fast(fd, "data"), 4); /* tried again later */
 }
 
+/* Rows: 7413-11 */
 static void test_fastopen_7413_11_syn_goes_again_plain(void **state)
 {
     (void)state;
@@ -653,6 +669,7 @@ static void test_fastopen_7413_11_syn_goes_again_plain(void **state)
     assert_int_equal(info_of(fd).fastopen_client_fail, 3);
 }
 
+/* Rows: 7413-16 */
 static void test_fastopen_7413_16_unacked_data_rides_on_the_first_ack(void **state)
 {
     (void)state;
@@ -693,6 +710,7 @@ static void test_fastopen_client_over_ack_is_reset(void **state)
     assert_int_equal(info_of(fd).state, 2);
 }
 
+/* Rows: 7413-19 */
 static void test_fastopen_7413_19_kind_34_first(void **state)
 {
     (void)state;
