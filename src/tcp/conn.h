@@ -77,11 +77,12 @@ enum wi_tcp_rec_mark {
 
 /*
  * What one transmission covers: [seq, end) with FIN or SYN counted in. Up to 64 KiB, cut where loss detection needs it,
- * as Linux's skb. In queue order from snd_una on; those before send_head have been sent and are in the tree.
+ * as Linux's skb. In queue order from snd_una on; those before send_head have been sent and are in one of the two
+ * trees.
  */
 struct wi_tcp_rec {
     struct wi_list link;        /* wi_tcp_sndq.recs */
-    struct wi_rb_node node;     /* wi_tcp_sndq.sent; valid while was_sent */
+    struct wi_rb_node node;     /* wi_tcp_sndq.unsacked or .sacked; valid while was_sent */
     struct wi_list ts_link;     /* wi_tcp_sndq.by_time, while it may be lost by time */
     struct wi_tcp_chunk *chunk; /* where its first byte lies; NULL while it has no payload */
     struct wi_seq seq, end;
@@ -110,7 +111,8 @@ struct wi_tcp_rec {
 struct wi_tcp_sndq {
     struct wi_list recs;
     struct wi_list chunks;
-    struct wi_rb_root sent;       /* records by seq */
+    struct wi_rb_root unsacked;   /* sent records by seq, those that are not marked SACKED; */
+    struct wi_rb_root sacked;     /* and those that are */
     struct wi_list by_time;       /* sent records by their last transmission; without those SACKed or just lost */
     struct wi_tcp_rec *send_head; /* first unsent, NULL: none */
     uint32_t mem_bytes;           /* charged against opts.sndbuf_bytes: blocks, views, records */
@@ -205,9 +207,7 @@ struct wi_tcp_loss {
     struct wi_seq rack_end; /* its end */
     uint32_t tx_order;      /* of the next transmission */
     uint32_t rack_rtt_us;
-    struct wi_seq lost_upto;                          /* loss marking by SACK has dealt with everything below */
-    struct wi_sack_block sack_cache[WI_TCP_SACK_MAX]; /* the blocks of the last ACK: not walked again */
-    uint8_t sack_cache_n;
+    struct wi_seq lost_upto; /* loss marking by SACK has dealt with everything below */
     bool rack_advanced, rack_dsack_seen;
     uint8_t rack_reo_steps;       /* the reordering window in quarters of the minimum RTT */
     uint8_t rack_reo_persist;     /* recoveries until it falls back to one */

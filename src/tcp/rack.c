@@ -8,6 +8,7 @@
 #define RACK_STATIC_WND   2
 #define RACK_NO_DUPTHRESH 4
 
+#define DOUBTFUL_MAX     32         /* looked at, by one ACK, for the exact end of a doubt */
 #define PERSIST_EPISODES 16         /* recoveries that a widened window outlives */
 #define TIMER_SLACK      WEIR_MS(2) /* Linux's TCP_TIMEOUT_MIN: a timer that fires at once helps nobody */
 
@@ -25,6 +26,12 @@ static bool is_sent_after_newest(const struct wi_tcp_loss *l, const struct wi_tc
         return r->sent_at > l->rack_sent_at;
     int32_t order = (int32_t)(r->tx_order - l->rack_order);
     return order ? order > 0 : wi_seq_gt(r->end, l->rack_end);
+}
+
+static bool is_older(const struct wi_tcp_rec *r, const struct wi_list *by_time)
+{
+    const struct wi_tcp_rec *other = WI_CONTAINER_OF(by_time, const struct wi_tcp_rec, ts_link);
+    return (int32_t)(r->tx_order - other->tx_order) < 0;
 }
 
 void wi_tcp_rack_advance(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
@@ -71,25 +78,48 @@ bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *c, const struct wi_tcp_rec 
 }
 
 /* RFC 8985 6.2 step 5: what was sent long enough before something that arrived is lost. Returns how long to wait for
- * the rest, 0: nothing waits. Walks only what was sent before the newest that arrived, in the order of sending. */
+ * the rest, 0: nothing waits. Walks what was sent before the newest that arrived, in the order of sending, and from the
+ * first that may still come on only to learn when the last of them is due. */
 static weir_ns detect(struct wi_tcp_conn *c)
 {
     struct wi_tcp_loss *l = &c->loss;
     weir_ns extra = reorder_window(c), wait = 0;
+    unsigned doubtful = 0;
+    uint64_t *work = &c->sk.core->stats.count[WI_STAT_TCPScoreboardSteps];
     wi_list_for_each_safe (r, &c->sndq.by_time, struct wi_tcp_rec, ts_link) {
-        if ((r->marks & WI_TCP_REC_LOST) && !(r->marks & WI_TCP_REC_RETRANS))
-            continue;
-        if (is_sent_after_newest(l, r))
+        (*work)++;
+        bool is_known = (r->marks & WI_TCP_REC_LOST) && !(r->marks & WI_TCP_REC_RETRANS);
+        if (!is_known && is_sent_after_newest(l, r))
             break;
-        weir_ns left = time_left(c, r, extra);
+        weir_ns left = is_known ? 0 : time_left(c, r, extra);
         if (left == 0) {
-            wi_tcp_mark_lost(c, r);
-            wi_list_del(&r->ts_link); /* until it is sent again */
-        } else if (left > wait) {
+            if (!is_known)
+                wi_tcp_mark_lost(c, r);
+            wi_list_del(&r->ts_link); /* until it is sent again, or the loss proves to be none */
+        } else if (++doubtful <= DOUBTFUL_MAX) {
             wait = left;
+        } else {
+            return wi_max_u64(wait, l->rack_sent_at + WEIR_US((weir_ns)l->rack_rtt_us) + extra - c->sk.core->now);
         }
     }
     return wait;
+}
+
+void wi_tcp_rack_unmark_all(struct wi_tcp_conn *c)
+{
+    struct wi_list *at = &c->sndq.by_time; /* the next one goes near it: most were sent in the order of their numbers */
+    for (struct wi_tcp_rec *r = wi_tcp_rec_find(c, c->snd_una); r; r = wi_tcp_rec_next_unsacked(r)) {
+        r->marks &= (uint8_t)~WI_TCP_REC_LOST;
+        if (!wi_list_empty(&r->ts_link))
+            continue;
+        while (at != &c->sndq.by_time && is_older(r, at))
+            at = at->prev;
+        while (at->next != &c->sndq.by_time && !is_older(r, at->next))
+            at = at->next;
+        wi_list_add_head(at, &r->ts_link);
+        at = &r->ts_link;
+    }
+    c->loss.lost_out = 0;
 }
 
 void wi_tcp_rack_mark_lost(struct wi_tcp_conn *c)
@@ -160,8 +190,7 @@ bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
 /* The last segment of what is out, on its own: to have it sent again. NULL: no memory for the cut. */
 static struct wi_tcp_rec *last_segment(struct wi_tcp_conn *c, uint32_t mss)
 {
-    struct wi_rb_node *node = wi_rb_last(&c->sndq.sent);
-    struct wi_tcp_rec *r = node ? WI_CONTAINER_OF(node, struct wi_tcp_rec, node) : NULL;
+    struct wi_tcp_rec *r = c->sndq.send_head ? wi_tcp_rec_prev(c, c->sndq.send_head) : wi_tcp_rec_last(c);
     if (!r || r->segs <= 1 || wi_tcp_rec_len(r) <= (uint32_t)(r->segs - 1) * mss)
         return r;
     return wi_tcp_rec_split(c, r, (uint32_t)(r->segs - 1) * mss, mss) == 0 ? wi_tcp_rec_next(c, r) : NULL;

@@ -273,9 +273,7 @@ static void undo_reduction(struct wi_tcp_conn *c, bool unmark)
     struct wi_tcp_loss *l = &c->loss;
     uint32_t before = c->cwnd;
     if (unmark) {
-        for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r))
-            r->marks &= (uint8_t)~WI_TCP_REC_LOST;
-        l->lost_out = 0;
+        wi_tcp_rack_unmark_all(c);
         l->lost_upto = c->snd_una;
     }
     if (l->prior_ssthresh) {
@@ -674,15 +672,16 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *c)
     struct wi_tcp_loss *l = &c->loss;
     uint32_t tso = wi_tcp_tso_segs(c, wi_tcp_mss_now(c));
     struct wi_seq from = wi_seq_max(l->retrans_hint, c->snd_una);
-    struct wi_tcp_rec *r = wi_seq_eq(from, c->snd_una) ? wi_tcp_rec_head_sent(c) : wi_tcp_rec_find(c, from);
+    struct wi_tcp_rec *r = wi_tcp_rec_find(c, from);
     l->want_rexmit = false;
     bool is_head_sent = false;
-    for (; r && l->retrans_out < l->lost_out; r = wi_tcp_rec_next_sent(c, r)) {
+    for (; r && l->retrans_out < l->lost_out; r = wi_tcp_rec_next_unsacked(r)) {
         uint32_t in_flight = wi_tcp_in_flight(c);
         if (in_flight >= c->cwnd || wi_tcp_pace_holds(c))
             break;
         l->retrans_hint = r->seq;
-        if (!(r->marks & WI_TCP_REC_LOST) || (r->marks & (WI_TCP_REC_SACKED | WI_TCP_REC_RETRANS)))
+        wi_count(c->sk.core, WI_STAT_TCPScoreboardSteps);
+        if (!(r->marks & WI_TCP_REC_LOST) || (r->marks & WI_TCP_REC_RETRANS))
             continue;
         uint32_t segs = c->cwnd - in_flight < tso ? c->cwnd - in_flight : tso;
         if (wi_tcp_retransmit(c, r, segs, why_again(c, r)) < 0)

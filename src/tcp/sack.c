@@ -1,7 +1,8 @@
 /*
  * The scoreboard: SACK blocks (RFC 2018, DSACK RFC 2883) into marks on the records, and loss by RFC 6675's rule.
  *
- * Each block is found by the tree in O(log n), and only what the last ACK's blocks did not already say is walked.
+ * What was SACKed and what was not are two trees: a block costs O(log n) and the records that it newly covers, however
+ * often it is repeated and in whatever order blocks come.
  */
 #include "tcp/send.h"
 
@@ -54,8 +55,6 @@ static void note_order(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, struct
 static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_tcp_ackinfo *a)
 {
     struct wi_tcp_loss *l = &c->loss;
-    if (r->marks & WI_TCP_REC_SACKED)
-        return;
     wi_tcp_rack_advance(c, r);
     wi_tcp_rate_delivered(c, r, &a->rate);
     r->is_rate_told = true; /* its cumulative ACK will be no news */
@@ -68,7 +67,7 @@ static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_t
     r->marks &= (uint8_t) ~(WI_TCP_REC_LOST | WI_TCP_REC_RETRANS);
     if (l->sacked_out == 0 || wi_seq_gt(r->seq, l->high_sacked))
         l->high_sacked = r->seq;
-    r->marks |= WI_TCP_REC_SACKED;
+    wi_tcp_rec_set_sacked(c, r, true);
     wi_list_del(&r->ts_link);
     l->sacked_out += r->segs;
     c->delivered += r->segs;
@@ -92,35 +91,20 @@ static bool cut_to_block(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_
     return at > 0 && at < len && wi_tcp_rec_split(c, r, at, mss) == 0;
 }
 
-static void walk(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi, struct wi_tcp_ackinfo *a)
+/* Only what is not SACKed yet is looked at: it becomes so, or lies at an edge of the block. */
+static void walk(struct wi_tcp_conn *c, struct wi_sack_block b, struct wi_tcp_ackinfo *a)
 {
-    if (!wi_seq_lt(lo, hi))
-        return;
-    struct wi_tcp_rec *r = wi_tcp_rec_find(c, lo);
-    for (; r && wi_seq_lt(r->seq, hi); r = wi_tcp_rec_next_sent(c, r)) {
-        bool is_whole = wi_seq_leq(lo, r->seq) && wi_seq_geq(hi, r->end);
-        if (!is_whole && !(r->marks & WI_TCP_REC_SACKED)) {
-            if (!cut_to_block(c, r, lo, hi))
-                continue;
-            is_whole = wi_seq_leq(lo, r->seq) && wi_seq_geq(hi, r->end);
-        }
+    uint64_t *work = &c->sk.core->stats.count[WI_STAT_TCPScoreboardSteps];
+    struct wi_tcp_rec *r = wi_tcp_rec_find(c, b.lo), *next;
+    for (; r && wi_seq_lt(r->seq, b.hi); r = next) {
+        bool is_whole = wi_seq_leq(b.lo, r->seq) && wi_seq_geq(b.hi, r->end);
+        if (!is_whole && cut_to_block(c, r, b.lo, b.hi))
+            is_whole = wi_seq_leq(b.lo, r->seq) && wi_seq_geq(b.hi, r->end);
+        next = wi_tcp_rec_next_unsacked(r);
         if (is_whole)
             mark_sacked(c, r, a);
+        (*work)++;
     }
-}
-
-/* Walk what the last ACK's blocks did not cover. */
-static void walk_news(struct wi_tcp_conn *c, struct wi_sack_block b, struct wi_tcp_ackinfo *a)
-{
-    for (unsigned i = 0; i < c->loss.sack_cache_n; i++) {
-        struct wi_sack_block k = c->loss.sack_cache[i];
-        if (wi_seq_leq(b.lo, k.lo) && wi_seq_leq(k.hi, b.hi)) {
-            walk(c, b.lo, k.lo, a);
-            walk(c, k.hi, b.hi, a);
-            return;
-        }
-    }
-    walk(c, b.lo, b.hi, a);
 }
 
 /* ---- Input ---- */
@@ -151,14 +135,9 @@ void wi_tcp_sack_input(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struc
 {
     struct wi_sack_block blocks[WI_TCP_SACK_MAX];
     unsigned first = take_dsack(c, h, a) ? 1 : 0;
-    if (c->loss.sacked_out == 0)
-        c->loss.sack_cache_n = 0; /* numbers of an earlier episode, which may have come round */
     unsigned n = take_blocks(c, h, first, blocks);
     for (unsigned i = 0; i < n; i++)
-        walk_news(c, blocks[i], a);
-    for (unsigned i = 0; i < n; i++)
-        c->loss.sack_cache[i] = blocks[i];
-    c->loss.sack_cache_n = (uint8_t)n;
+        walk(c, blocks[i], a);
     if (a->has_reord && c->loss.ca != WI_TCP_CA_LOSS)
         wi_tcp_note_reordering(c, a->reord);
     a->has_reord = false;
@@ -166,37 +145,46 @@ void wi_tcp_sack_input(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struc
 
 void wi_tcp_sack_forget(struct wi_tcp_conn *c)
 {
-    for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r))
-        r->marks &= (uint8_t)~WI_TCP_REC_SACKED;
+    for (struct wi_rb_node *n; (n = wi_rb_first(&c->sndq.sacked));)
+        wi_tcp_rec_set_sacked(c, WI_CONTAINER_OF(n, struct wi_tcp_rec, node), false);
     c->loss.sacked_out = 0;
-    c->loss.sack_cache_n = 0;
 }
 
 /* ---- Loss ---- */
 
+/* The start of the record that is DupThresh SACKed segments below the highest; *is_some false: not so many are. */
+static struct wi_seq dupthresh_edge(const struct wi_tcp_conn *c, bool *is_some)
+{
+    struct wi_seq edge = c->snd_una;
+    uint32_t above = 0;
+    const struct wi_rb_node *n = wi_rb_last(&c->sndq.sacked);
+    for (; n && above < c->loss.reordering; n = wi_rb_prev(n)) {
+        const struct wi_tcp_rec *r = WI_CONTAINER_OF(n, const struct wi_tcp_rec, node);
+        above += r->segs;
+        edge = r->seq;
+    }
+    *is_some = above >= c->loss.reordering;
+    return edge;
+}
+
 /*
- * RFC 6675 4, IsLost: DupThresh segments above have been SACKed. Seen from above: go down until that many were counted;
- * everything below that is not SACKed is lost. `lost_upto` remembers how far down that was done, so the walk is paid
- * once for each record.
+ * RFC 6675 4, IsLost: DupThresh segments above have been SACKed: everything below them that is not SACKed is lost.
+ * `lost_upto` remembers how far up that was done, so each record is looked at once.
  */
 void wi_tcp_sack_mark_lost(struct wi_tcp_conn *c)
 {
     struct wi_tcp_loss *l = &c->loss;
-    if (l->sacked_out < l->reordering)
+    bool is_some = false;
+    struct wi_seq upto = dupthresh_edge(c, &is_some);
+    if (!is_some || wi_seq_leq(upto, l->lost_upto))
         return;
-    struct wi_tcp_rec *r = wi_tcp_rec_find(c, l->high_sacked);
-    uint32_t above = 0;
-    for (; r && above < l->reordering; r = wi_tcp_rec_prev(c, r))
-        above += r->marks & WI_TCP_REC_SACKED ? r->segs : 0;
-    if (!r)
-        return;
-    struct wi_seq upto = r->end;
-    for (; r && wi_seq_gt(r->end, l->lost_upto); r = wi_tcp_rec_prev(c, r)) {
-        if (!(r->marks & (WI_TCP_REC_SACKED | WI_TCP_REC_LOST)))
+    struct wi_tcp_rec *r = wi_tcp_rec_find(c, l->lost_upto);
+    for (; r && wi_seq_lt(r->seq, upto); r = wi_tcp_rec_next_unsacked(r)) {
+        wi_count(c->sk.core, WI_STAT_TCPScoreboardSteps);
+        if (!(r->marks & WI_TCP_REC_LOST))
             wi_tcp_mark_lost(c, r);
     }
-    if (wi_seq_gt(upto, l->lost_upto))
-        l->lost_upto = upto;
+    l->lost_upto = upto;
 }
 
 /* ---- Without SACK ---- */

@@ -63,8 +63,14 @@ static inline uint16_t wi_tcp_rec_count(const struct wi_tcp_rec *r, uint32_t mss
     return (uint16_t)(len <= mss ? 1 : (len + mss - 1) / mss);
 }
 
-/* The sent record that holds `seq`, or the first one behind it; NULL: none. O(log n). */
+/* The sent record without SACK that holds `seq`, or the first such one behind it; NULL: none. O(log n). */
 struct wi_tcp_rec *wi_tcp_rec_find(const struct wi_tcp_conn *, struct wi_seq);
+
+/* The next sent record that is not SACKed, NULL: none. Amortised O(1), however much lies SACKed between. */
+struct wi_tcp_rec *wi_tcp_rec_next_unsacked(const struct wi_tcp_rec *);
+
+/* The peer has it, or takes that back. O(log n). */
+void wi_tcp_rec_set_sacked(struct wi_tcp_conn *, struct wi_tcp_rec *, bool);
 
 /* Enter the SYN. 0 or -ENOBUFS. */
 int wi_tcp_sndq_syn(struct wi_tcp_conn *);
@@ -347,6 +353,9 @@ bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *, const struct wi_tcp_rec *
 
 /* After the scoreboard: mark what is lost, arm the reordering timer for what may be. */
 void wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
+
+/* Nothing was lost: take the marks away, and let time judge those records again. */
+void wi_tcp_rack_unmark_all(struct wi_tcp_conn *);
 
 /* Widen the reordering window by the DSACKs of an ACK, or let it fall back. */
 void wi_tcp_rack_note_dsack(struct wi_tcp_conn *, const struct wi_tcp_rate *);

@@ -44,8 +44,27 @@ static int cmp_recs(const struct wi_rb_node *a, const struct wi_rb_node *b)
 
 struct wi_tcp_rec *wi_tcp_rec_find(const struct wi_tcp_conn *c, struct wi_seq seq)
 {
-    struct wi_rb_node *n = wi_rb_lower_bound(&c->sndq.sent, &seq, cmp_rec_seq);
+    struct wi_rb_node *n = wi_rb_lower_bound(&c->sndq.unsacked, &seq, cmp_rec_seq);
     return n ? WI_CONTAINER_OF(n, struct wi_tcp_rec, node) : NULL;
+}
+
+struct wi_tcp_rec *wi_tcp_rec_next_unsacked(const struct wi_tcp_rec *r)
+{
+    struct wi_rb_node *n = wi_rb_next(&r->node);
+    return n ? WI_CONTAINER_OF(n, struct wi_tcp_rec, node) : NULL;
+}
+
+/* The tree that a sent record belongs in. */
+static struct wi_rb_root *tree_of(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    return r->marks & WI_TCP_REC_SACKED ? &c->sndq.sacked : &c->sndq.unsacked;
+}
+
+void wi_tcp_rec_set_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, bool is_sacked)
+{
+    wi_rb_erase(tree_of(c, r), &r->node);
+    r->marks = (uint8_t)((r->marks & ~WI_TCP_REC_SACKED) | (is_sacked ? WI_TCP_REC_SACKED : 0));
+    (void)wi_rb_insert(tree_of(c, r), &r->node, cmp_recs);
 }
 
 /* Splitting a record costs room as well as writing does, so whoever was told of room may find none. */
@@ -86,7 +105,7 @@ void wi_tcp_rec_free(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
     if (c->sndq.send_head == r)
         c->sndq.send_head = wi_tcp_rec_next(c, r);
     if (r->was_sent)
-        wi_rb_erase(&c->sndq.sent, &r->node);
+        wi_rb_erase(tree_of(c, r), &r->node);
     wi_list_del(&r->link);
     wi_list_del(&r->ts_link);
     c->sndq.mem_bytes -= CHARGE_REC + wi_tcp_rec_len(r);
@@ -98,7 +117,7 @@ void wi_tcp_rec_set_sent(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
     WI_ASSERT(c->sndq.send_head == r && !r->was_sent);
     c->sndq.send_head = wi_tcp_rec_next(c, r);
     r->was_sent = true;
-    (void)wi_rb_insert(&c->sndq.sent, &r->node, cmp_recs);
+    (void)wi_rb_insert(tree_of(c, r), &r->node, cmp_recs);
 }
 
 /* ---- Chunks ---- */
@@ -227,7 +246,7 @@ int wi_tcp_rec_split(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len, 
     r->segs = wi_tcp_rec_count(r, mss);
     tail->segs = wi_tcp_rec_count(tail, mss);
     adjust_counters(c, r, was, (uint32_t)r->segs + tail->segs);
-    (void)wi_rb_insert(&c->sndq.sent, &tail->node, cmp_recs);
+    (void)wi_rb_insert(tree_of(c, tail), &tail->node, cmp_recs);
     return 0;
 }
 
@@ -627,8 +646,9 @@ static const char *check_rec(const struct wi_tcp_conn *c, const struct wi_tcp_re
         return "send queue: an empty record";
     if (r->was_sent == unsent)
         return "send queue: a sent record behind an unsent one";
-    if (r->was_sent && wi_tcp_rec_find(c, r->seq) != r)
-        return "send queue: a sent record is not in the tree";
+    const struct wi_rb_root *tree = r->marks & WI_TCP_REC_SACKED ? &c->sndq.sacked : &c->sndq.unsacked;
+    if (r->was_sent && wi_rb_lower_bound(tree, &r->seq, cmp_rec_seq) != &r->node)
+        return "send queue: a sent record is not in its tree";
     if (r->chunk_n != count_chunks(c, r) || r->chunk_n > WI_TCP_REC_CHUNKS)
         return "send queue: a record's count of chunks";
     uint32_t len = wi_tcp_rec_len(r);

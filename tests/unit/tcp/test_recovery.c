@@ -28,7 +28,8 @@ static struct wi_tcp_conn *ten_out(struct rig *r, unsigned opts, unsigned more)
     return c;
 }
 
-/* RFC 5681 3.2: the third dupack, not the second. RFC 3042: the first two send new data. Rows: 5681-3.2-c 5681-3.2-d */
+/* RFC 5681 3.2: the third dupack, not the second. RFC 3042: the first two send new data. Rows: 5681-3.2-c 5681-3.2-d
+ * 6582-3.2-a */
 static void test_recovery_third_dupack_retransmits(void **state)
 {
     (void)state;
@@ -62,7 +63,8 @@ static void test_recovery_window_updates_are_no_dupacks(void **state)
     rig_end(r);
 }
 
-/* RFC 6582 3.2: a partial ACK sends the next hole at once, and recovery ends with all that was out. Rows: 6582-3.2-d */
+/* RFC 6582 3.2: a partial ACK sends the next hole at once, and recovery ends with all that was out. Rows: 6582-3.2-d
+ * 5681-3.2-j */
 static void test_recovery_partial_ack_retransmits_the_next_hole(void **state)
 {
     (void)state;
