@@ -193,6 +193,8 @@ struct wi_tcp_loss {
     uint32_t prior_cwnd, prior_ssthresh; /* segments, before the reduction */
     uint32_t prr_delivered, prr_out;     /* segments, RFC 9937 */
     uint8_t dupacks;                     /* in a row */
+    struct wi_seq dup_bound;             /* Recovery without SACK: what lies below may have made dupacks by now */
+    weir_ns dup_bound_at;                /* it was snd_nxt then */
     uint8_t retransmits;                 /* RTOs in a row: tcpi_retransmits */
     bool frto;                           /* F-RTO is deciding (RFC 5682) */
     bool frto_new;                       /* its step 2b: the next flush sends new data first */

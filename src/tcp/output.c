@@ -122,9 +122,9 @@ static bool should_defer(const struct wi_tcp_conn *c, struct pass *p, const stru
         window = c->snd_wnd_bytes;
     if (divisor ? limit >= window / divisor : limit > 3 * p->mss)
         return false;
-    /* An ACK that is half an RTT away or more is not worth waiting for. */
-    weir_ns age = now - head->sent_at;
-    if (age < (weir_ns)c->rtt.srtt_us8 * 1000 / 16)
+    /* Only an ACK that is due within a millisecond, or half an RTT if that is shorter, is worth waiting for. */
+    weir_ns srtt = (weir_ns)c->rtt.srtt_us8 * 125, age = now - head->sent_at;
+    if (age + wi_min_u64(srtt / 2, WEIR_MS(1)) < srtt)
         return false;
     if (cong_win < send_win ? cong_win <= len : send_win <= len) {
         *(cong_win < send_win ? &p->is_cwnd_limited : &p->is_rwnd_limited) = true;

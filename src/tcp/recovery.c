@@ -169,6 +169,8 @@ static void enter_recovery(struct wi_tcp_conn *c, bool ecn_echo)
 {
     wi_count(c->sk.core, c->sack_ok ? WI_STAT_TCPSackRecovery : WI_STAT_TCPRenoRecovery);
     c->loss.prior_ssthresh = 0;
+    c->loss.dup_bound = c->snd_nxt;
+    c->loss.dup_bound_at = c->sk.core->now;
     init_undo(c);
     if (!wi_tcp_in_cwnd_reduction(c)) {
         if (!ecn_echo)

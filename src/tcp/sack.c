@@ -203,13 +203,19 @@ static void limit_reno_sacked(struct wi_tcp_conn *c, uint32_t acked)
     c->reord_seen++;
 }
 
-/* In Recovery, no more dupacks can be due to what was out when it began than that was. RFC 5681 3.2 step 4 allows the
- * bound; without it each forged dupack would let go a segment, which would make room for another. */
-static bool is_dupack_due(const struct wi_tcp_conn *c)
+/* In Recovery, what has left within the least RTT can't have made a dupack. RFC 5681 3.2 step 4 allows such a bound;
+ * without it each forged dupack would let go a segment, which would make room for another. */
+static bool is_dupack_due(struct wi_tcp_conn *c)
 {
-    const struct wi_tcp_loss *l = &c->loss;
-    uint32_t out = ((uint32_t)wi_seq_diff(l->high_seq, c->snd_una) + c->snd_mss - 1) / c->snd_mss;
-    return l->ca != WI_TCP_CA_RECOVERY || l->packets_out <= out || l->sacked_out + 1 < out;
+    struct wi_tcp_loss *l = &c->loss;
+    if (l->ca != WI_TCP_CA_RECOVERY)
+        return true;
+    if (c->sk.core->now - l->dup_bound_at >= WEIR_US((weir_ns)c->rtt.min_us)) {
+        l->dup_bound = c->snd_nxt;
+        l->dup_bound_at = c->sk.core->now;
+    }
+    uint32_t out = ((uint32_t)wi_seq_diff(l->dup_bound, c->snd_una) + c->snd_mss - 1) / c->snd_mss;
+    return l->packets_out <= out || l->sacked_out + 1 < out;
 }
 
 void wi_tcp_reno_dupack(struct wi_tcp_conn *c, uint32_t n)
