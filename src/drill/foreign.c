@@ -22,7 +22,15 @@
 #define LIVE_WAIT_MAX  WEIR_SEC(180)
 #define STATE_TRIES    100000
 #define COMMAND_CAP    512
-#define AWAIT_STEP_US  1000 /* how often to look whether a call has returned */
+#define FDS_MAX        256
+/* As the reference program loads it; ASan's runtime refuses that. */
+#ifdef __SANITIZE_ADDRESS__
+#define BIND_DEEP 0
+#else
+#define BIND_DEEP RTLD_DEEPBIND
+#endif
+
+#define AWAIT_STEP_US 1000 /* how often to look whether a call has returned */
 
 struct foreign {
     struct wdr_target target;
@@ -31,6 +39,9 @@ struct foreign {
     void *library;
     ssize_t (*sendfile)(int, int, off_t *, size_t);
     int (*system)(const char *); /* the library's own, NULL when it has none */
+    bool is_preloaded;           /* its calls stand before libc's: TCP_INFO goes the way of the reference program */
+    int fds[FDS_MAX];            /* made and not closed, in order */
+    unsigned fd_n;
     pthread_t thread;
     struct wdr_op *pending; /* on the thread */
     atomic_int tid;
@@ -119,11 +130,36 @@ static int64_t call_any(struct foreign *f, const struct wdr_op *op)
     }
 }
 
+static void note_fd(struct foreign *f, int fd)
+{
+    if (f->fd_n < FDS_MAX)
+        f->fds[f->fd_n++] = fd;
+}
+
+static void forget_fd(struct foreign *f, int fd)
+{
+    for (unsigned i = 0; i < f->fd_n; i++) {
+        if (f->fds[i] == fd) {
+            memmove(&f->fds[i], &f->fds[i + 1], (f->fd_n - i - 1) * sizeof f->fds[0]);
+            f->fd_n--;
+            return;
+        }
+    }
+}
+
 static void perform(struct foreign *f, struct wdr_op *op)
 {
     errno = 0;
     int64_t ret = call_any(f, op);
     op->ret = ret < 0 ? -errno : ret;
+    if (ret < 0)
+        return;
+    if (op->kind == WDR_OP_CLOSE)
+        forget_fd(f, op->fd);
+    if (op->kind == WDR_OP_SOCKET || op->kind == WDR_OP_ACCEPT || op->kind == WDR_OP_EPOLL_CREATE)
+        note_fd(f, (int)ret);
+    for (int i = 0; op->kind == WDR_OP_PIPE && i < 2; i++)
+        note_fd(f, op->pipe_fds[i]);
 }
 
 /* ---- Time ---- */
@@ -281,7 +317,9 @@ static int foreign_tcp_info(struct wdr_target *t, int fd, struct weir_tcp_info *
     struct foreign *f = (struct foreign *)t;
     socklen_t len = sizeof *info;
     memset(info, 0, sizeof *info);
-    return f->hooks.getsockopt(f->hooks.userdata, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, info, &len) < 0 ? -errno : 0;
+    int ret = f->is_preloaded ? getsockopt(fd, WEIR_SOL_TCP, WEIR_TCP_INFO, info, &len)
+                              : f->hooks.getsockopt(f->hooks.userdata, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, info, &len);
+    return ret < 0 ? -errno : 0;
 }
 
 static const char *foreign_check(struct wdr_target *t)
@@ -297,6 +335,8 @@ static void foreign_free(struct wdr_target *t)
         pthread_detach(f->thread);
         return;
     }
+    while (f->fd_n > 0) /* by libc, last first, as the reference program does */
+        close(f->fds[--f->fd_n]);
     if (f->hooks.free)
         f->hooks.free(f->hooks.userdata);
     free(f);
@@ -329,7 +369,7 @@ static void *own_symbol(void *library, const char *name, void *init)
 static bool load(struct foreign *f, const struct wdr_target_config *cfg, char *err, size_t cap)
 {
     char flags[256], address[WEIR_ADDR_TEXT_CAP];
-    f->library = dlopen(cfg->so, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    f->library = dlopen(cfg->so, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | BIND_DEEP);
     void *init = f->library ? dlsym(f->library, "packetdrill_interface_init") : NULL;
     packetdrill_interface_init_fn *fn;
     void *own;
@@ -340,6 +380,7 @@ static bool load(struct foreign *f, const struct wdr_target_config *cfg, char *e
     memcpy(&fn, &init, sizeof fn);
     own = own_symbol(f->library, "system", init);
     memcpy(&f->system, &own, sizeof own);
+    f->is_preloaded = own_symbol(RTLD_DEFAULT, "getsockopt", init) != NULL;
     own = own_symbol(f->library, "sendfile", init);
     f->sendfile = sendfile;
     if (own)

@@ -160,6 +160,8 @@ void wdr_op_drop(struct wdr_op *op)
 int wdr_sockaddr_read(struct weir_sockaddr *out, const struct sockaddr *sa, socklen_t len)
 {
     *out = (struct weir_sockaddr){0};
+    if (!sa && len > 0)
+        return -EFAULT;
     if (!sa || len < sizeof sa->sa_family)
         return -EINVAL;
     out->family = sa->sa_family;

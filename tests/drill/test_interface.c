@@ -13,6 +13,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -197,6 +201,150 @@ static void *read_some(void *arg)
     return NULL;
 }
 
+/* Everything else that a program may call in libc on a descriptor of ours. */
+static void test_interface_readiness_by_libc_is_the_stacks(void **state)
+{
+    int (*wait_poll)(struct pollfd *, nfds_t, int), (*ctl)(int, int, int, struct epoll_event *);
+    int (*wait_epoll)(int, struct epoll_event *, int, int),
+        (*pick)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
+    int (*control)(int, int, ...), (*ask)(int, unsigned long, ...), inq = 0;
+    uint32_t iss;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT};
+    struct timeval none = {0, 0};
+    fd_set readable;
+    (void)state;
+    FROM_LIBRARY(wait_poll, "poll");
+    FROM_LIBRARY(ctl, "epoll_ctl");
+    FROM_LIBRARY(wait_epoll, "epoll_wait");
+    FROM_LIBRARY(pick, "select");
+    FROM_LIBRARY(control, "fcntl");
+    FROM_LIBRARY(ask, "ioctl");
+    int listener = make_listener(), fd = make_connection(listener, &iss);
+    int epfd = hooks.epoll_create(hooks.userdata, 1);
+    struct pollfd one = {.fd = fd, .events = POLLIN | POLLOUT};
+
+    assert_int_equal(control(fd, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+    assert_true(control(fd, F_GETFL) & O_NONBLOCK);
+    assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, fd, &ev), 0);
+    assert_int_equal(wait_poll(&one, 1, 0), 1);
+    assert_int_equal(one.revents, POLLOUT);
+    FD_ZERO(&readable);
+    FD_SET(fd, &readable);
+    assert_int_equal(pick(fd + 1, &readable, NULL, NULL, &none), 0);
+    send_in((struct wdr_packet){.flags = WDR_ACK | WDR_PSH, .seq = 1, .ack = iss + 1, .win = 257, .len = 60});
+    FD_SET(fd, &readable);
+    assert_int_equal(pick(fd + 1, &readable, NULL, NULL, &none), 1);
+    assert_int_equal(wait_epoll(epfd, &ev, 1, 0), 1);
+    assert_int_equal(ev.events, EPOLLIN | EPOLLOUT);
+    assert_int_equal(ask(fd, FIONREAD, &inq), 0);
+    assert_int_equal(inq, 60);
+    hooks.close(hooks.userdata, epfd);
+    hooks.close(hooks.userdata, fd);
+    hooks.close(hooks.userdata, listener);
+}
+
+static void test_interface_bytes_by_libc_are_the_stacks(void **state)
+{
+    int (*many_out)(int, struct mmsghdr *, unsigned, int), (*many_in)(int, struct mmsghdr *, unsigned, int, void *);
+    int (*take)(int, struct sockaddr *, socklen_t *, int);
+    ssize_t (*in)(int, void *, size_t), (*out)(int, const void *, size_t);
+    uint32_t iss;
+    char bytes[100] = {0};
+    struct iovec iov = {bytes, 30};
+    struct mmsghdr v[2] = {{.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}},
+                           {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}}};
+    (void)state;
+    FROM_LIBRARY(many_out, "sendmmsg");
+    FROM_LIBRARY(many_in, "recvmmsg");
+    FROM_LIBRARY(take, "accept4");
+    FROM_LIBRARY(in, "read");
+    FROM_LIBRARY(out, "write");
+    int listener = make_listener(), fd = make_connection(listener, &iss);
+
+    hooks.fcntl(hooks.userdata, listener, F_SETFL, O_NONBLOCK);
+    assert_int_equal(take(listener, NULL, NULL, SOCK_NONBLOCK), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(out(fd, bytes, 50), 50);
+    assert_int_equal(receive().p.len, 50);
+    send_in((struct wdr_packet){.flags = WDR_ACK | WDR_PSH, .seq = 1, .ack = iss + 51, .win = 257, .len = 80});
+    assert_int_equal(many_out(fd, v, 2, 0), 2);
+    assert_int_equal(v[1].msg_len, 30);
+    assert_int_equal(many_in(fd, v, 2, MSG_DONTWAIT, NULL), 2);
+    assert_int_equal(in(fd, bytes, sizeof bytes), 20);
+    hooks.close(hooks.userdata, fd);
+    hooks.close(hooks.userdata, listener);
+}
+
+/* Scripts pass pointers to nowhere: the kernel says EFAULT, or how many bytes came before the fault. */
+static void test_interface_memory_that_is_not_there_is_efault(void **state)
+{
+    uint32_t iss;
+    char bytes[100] = {0};
+    void *u = hooks.userdata, *nowhere = (void *)(uintptr_t)8;
+    struct iovec iov[2] = {{bytes, 40}, {nowhere, 40}};
+    struct msghdr msg = {.msg_iov = &iov[1], .msg_iovlen = 1};
+    int value;
+    (void)state;
+    int listener = make_listener(), fd = make_connection(listener, &iss);
+    assert_int_equal(hooks.write(u, fd, nowhere, 1000), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.send(u, fd, NULL, 1000, 0), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.sendmsg(u, fd, &msg, 0), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.sendmsg(u, fd, nowhere, 0), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.writev(u, fd, iov, 2), 40);
+    assert_int_equal(hooks.connect(u, fd, nowhere, 16), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.getsockopt(u, fd, SOL_SOCKET, SO_TYPE, &value, nowhere), -1);
+    assert_int_equal(errno, EFAULT);
+    send_in((struct wdr_packet){.flags = WDR_ACK | WDR_PSH, .seq = 1, .ack = iss + 1, .win = 257, .len = 80});
+    assert_int_equal(hooks.read(u, fd, nowhere, 1000), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(hooks.read(u, fd, bytes, sizeof bytes), 80); /* nothing of it was lost */
+    hooks.close(u, fd);
+    hooks.close(u, listener);
+}
+
+/* What the reference program does around the events: it spins on the clock, closes by libc what the script left open,
+ * and resets the connection. */
+static void test_interface_frame_of_a_run(void **state)
+{
+    struct timespec begin, now;
+    uint32_t iss;
+    long long last = now_us();
+    (void)state;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        long long next = now_us();
+        assert_true(next > last);
+        last = next;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 100);
+    int listener = make_listener(), fd = make_connection(listener, &iss);
+    close(fd);
+    close(listener);
+    send_in((struct wdr_packet){.flags = WDR_RST | WDR_ACK, .seq = 1, .ack = iss + 1});
+    now_us();
+}
+
+/* A child that is forked while a thread of ours holds the lock must get on. */
+static void test_interface_a_forked_child_is_not_held_up(void **state)
+{
+    int (*end)(int), status;
+    (void)state;
+    FROM_LIBRARY(end, "close");
+    int listener = make_listener();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(end(listener) == 0 && fcntl(listener, F_GETFD) < 0 ? 0 : 1);
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+    assert_true(fcntl(listener, F_GETFD) >= 0);
+    hooks.close(hooks.userdata, listener);
+}
+
 static void test_interface_a_blocked_thread_wakes_at_its_time(void **state)
 {
     (void)state;
@@ -241,6 +389,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_interface_nothing_ever_comes_is_count_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_receive_runs_timers_until_a_packet_comes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_calls_to_libc_reach_the_stack, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_readiness_by_libc_is_the_stacks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_bytes_by_libc_are_the_stacks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_memory_that_is_not_there_is_efault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_frame_of_a_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_a_forked_child_is_not_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_a_blocked_thread_wakes_at_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_the_clocks_own_thread_never_sleeps, setup, teardown),
     };

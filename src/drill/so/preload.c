@@ -3,31 +3,22 @@
  * Where the library is preloaded too, these come first; a descriptor that isn't ours goes on to libc.
  */
 #undef _FILE_OFFSET_BITS /* with it sendfile would be another name of sendfile64, and both are needed here */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "drill/so/real.h"
 #include "drill/so/stack.h"
 
-/* libc's function of that name. Looked up each time: these calls are few, and no order of start-up matters. */
-#define REAL(fn, name)                                                                                                 \
-    do {                                                                                                               \
-        void *symbol_ = dlsym(RTLD_NEXT, name);                                                                        \
-        memcpy(&(fn), &symbol_, sizeof symbol_);                                                                       \
-    } while (0)
-
 int wdr_real_close(int fd)
 {
     int (*real)(int);
-    REAL(real, "close");
+    WDR_REAL(real, "close");
     return real(fd);
 }
 
-static struct wdr_so *owner(int fd)
+struct wdr_so *wdr_so_owner(int fd)
 {
     struct wdr_so *s = wdr_so_current();
     return s && wdr_so_owns(s, fd) ? s : NULL;
@@ -35,7 +26,7 @@ static struct wdr_so *owner(int fd)
 
 int close(int fd)
 {
-    struct wdr_so *s = owner(fd);
+    struct wdr_so *s = wdr_so_owner(fd);
     struct wdr_op op = {.kind = WDR_OP_CLOSE, .fd = fd};
     return s ? (int)wdr_so_call_now(s, &op) : wdr_real_close(fd);
 }
@@ -43,27 +34,27 @@ int close(int fd)
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has names of its own */
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    struct wdr_so *s = owner(fd);
+    struct wdr_so *s = wdr_so_owner(fd);
     int (*real)(int, int, int, void *, socklen_t *);
     if (s) {
         struct wdr_op op = {.kind = WDR_OP_GETSOCKOPT, .fd = fd, .a = level, .b = name, .value = value};
         op.addr_len_p = len;
         return (int)wdr_so_call(s, &op);
     }
-    REAL(real, "getsockopt");
+    WDR_REAL(real, "getsockopt");
     return real(fd, level, name, value, len);
 }
 
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has names of its own */
 ssize_t sendfile(int out, int in, off_t *offset, size_t len)
 {
-    struct wdr_so *s = owner(out);
+    struct wdr_so *s = wdr_so_owner(out);
     ssize_t (*real)(int, int, off_t *, size_t);
     if (s) {
         struct wdr_op op = {.kind = WDR_OP_SENDFILE, .fd = out, .fd2 = in, .offset = offset, .len = len};
         return (ssize_t)wdr_so_call(s, &op);
     }
-    REAL(real, "sendfile");
+    WDR_REAL(real, "sendfile");
     return real(out, in, offset, len);
 }
 
@@ -81,6 +72,6 @@ int system(const char *command)
     int (*real)(const char *);
     if (s && command && wdr_so_command(s, command) == 0)
         return 0;
-    REAL(real, "system");
+    WDR_REAL(real, "system");
     return real(command);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "drill/command.h"
+#include "drill/so/memory.h"
 #include "drill/so/real.h"
 #include "trace/text.h"
 
@@ -89,9 +90,11 @@ static void drive(struct wdr_so *s, struct wdr_op *op)
 
 int64_t wdr_so_call(struct wdr_so *s, struct wdr_op *op)
 {
+    struct wdr_so_message room;
+    int wrong = wdr_so_check_memory(op, &room);
     pthread_mutex_lock(&s->lock);
-    if (s->is_dead) {
-        op->ret = -ENOMEM;
+    if (s->is_dead || wrong) {
+        op->ret = s->is_dead ? -ENOMEM : wrong;
     } else if (wdr_posix_try(s->posix, op)) {
         wdr_so_kick(s);
     } else if (pthread_equal(pthread_self(), s->owner)) {
@@ -283,10 +286,11 @@ static int fd_new(void *ctx)
     return fd < 0 ? -errno : fd;
 }
 
+/* At the end the numbers are no longer ours: the program has closed them by libc, and may have them anew. */
 static void fd_drop(void *ctx, int fd)
 {
-    (void)ctx;
-    wdr_real_close(fd);
+    if (!((struct wdr_so *)ctx)->is_ending)
+        wdr_real_close(fd);
 }
 
 /* A script may bind to an address that nobody told us. */
@@ -368,6 +372,12 @@ static bool open_stack(struct wdr_so *s, struct flags *f)
     return s->posix != NULL;
 }
 
+/* A child of fork has none of our threads: whatever it closes on its way to exec is its own affair. */
+static void in_child(void)
+{
+    current = NULL;
+}
+
 struct wdr_so *wdr_so_new(const char *flags)
 {
     struct wdr_so *s = calloc(1, sizeof *s);
@@ -375,6 +385,7 @@ struct wdr_so *wdr_so_new(const char *flags)
     struct flags f = {.host = {.has_v4 = true, .has_v6 = true, .mtu = 1500}};
     if (!s || !first || !second)
         abort();
+    pthread_atfork(NULL, NULL, in_child);
     s->owner = pthread_self();
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->clock_read, NULL);
@@ -395,6 +406,7 @@ struct wdr_so *wdr_so_new(const char *flags)
 void wdr_so_free(struct wdr_so *s)
 {
     current = NULL;
+    s->is_ending = true;
     wdr_posix_free(s->posix);
     if (s->host.w)
         wdr_host_fini(&s->host);

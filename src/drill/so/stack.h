@@ -29,6 +29,7 @@ struct wdr_so {
     struct wdr_waiter *waiters;
     unsigned owed_reads; /* threads that were woken and have not read the clock yet */
     bool has_commands;   /* system() is ours: tunables come that way, not from /proc */
+    bool is_ending;      /* in wdr_so_free */
     bool is_dead;        /* it could not be made: every call fails */
     FILE *trace;
 };
