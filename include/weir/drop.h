@@ -79,6 +79,7 @@
     X(FRAG_TINY, "first fragment too small to hold its transport header (RFC 1858)")                         \
     X(FRAG_TOO_LONG, "reassembled datagram would exceed 65535 bytes")                                        \
     X(FRAG_INCONSISTENT, "fragments disagree on where the datagram ends")                                    \
+    X(FRAG_ECN, "one fragment marked by congestion, another that can't be (RFC 3168 5.3)")                  \
     /* ICMP, ICMPv6 and what rides on them */                                                                \
     X(ICMP_SHORT, "shorter than its ICMP message")                                                           \
     X(ICMP_CSUM, "bad ICMP checksum")                                                                        \

@@ -22,7 +22,7 @@ struct datagram {
     uint8_t proto; /* IPv4: part of the key */
     bool is_v6;
     bool is_dead; /* overlapped: waits for its time to run out, holding nothing */
-    bool saw_ce;  /* RFC 3168 5.3 */
+    uint8_t ecns; /* bits 1 << enum wi_ip_ecn: those of its fragments */
     bool is_end_known;
     uint32_t end; /* valid when is_end_known: bytes in all */
     uint32_t have;
@@ -231,7 +231,7 @@ static enum weir_drop piece_add(struct datagram *d, struct weir_pkt *pkt, const 
     charge(d, size + first_size);
     d->piece_n++;
     d->have += p->len;
-    d->saw_ce |= ip->ecn == WI_ECN_CE;
+    d->ecns |= (uint8_t)(1u << ip->ecn);
     if (!ip->mf) {
         d->is_end_known = true;
         d->end = p->off + p->len;
@@ -252,7 +252,7 @@ static struct weir_pkt *assemble(const struct datagram *d)
                             .is_v6 = d->is_v6,
                             .proto = d->first_ip.proto,
                             .ttl = d->first_ip.ttl,
-                            .tos = (uint8_t)(d->first_ip.tos | (d->saw_ce ? WI_ECN_CE : 0)),
+                            .tos = (uint8_t)(d->first_ip.tos | (d->ecns & 1u << WI_ECN_CE ? WI_ECN_CE : 0)),
                             .flow_label = d->first_ip.flow_label,
                             .frag_id = d->is_v6 ? 0 : d->id,
                             .l4_len = d->end};
@@ -274,11 +274,14 @@ static void datagram_complete(struct datagram *d)
 {
     struct wi_net *net = d->net;
     struct wi_rx rx = d->rx;
-    struct weir_pkt *pkt = assemble(d);
+    /* Congestion that one met would be lost with a datagram that can't be marked: RFC 3168 5.3 drops it. */
+    const uint8_t contrary = 1u << WI_ECN_CE | 1u << WI_ECN_NOT_ECT;
+    bool is_contrary = (d->ecns & contrary) == contrary;
+    struct weir_pkt *pkt = is_contrary ? NULL : assemble(d);
     datagram_free(d);
     if (!pkt) {
         wi_count(net->core, WI_STAT_IpReasmFails);
-        wi_drop(net->core, WEIR_DROP_NO_MEMORY, NULL, rx.netif->index);
+        wi_drop(net->core, is_contrary ? WEIR_DROP_FRAG_ECN : WEIR_DROP_NO_MEMORY, NULL, rx.netif->index);
         return;
     }
     wi_count(net->core, WI_STAT_IpReasmOKs);

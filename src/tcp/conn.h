@@ -141,14 +141,14 @@ struct wi_tcp_syn {
     uint16_t peer_mss;      /* 0: it named none */
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok, sack_ok, ts_ok;
-    uint8_t ecn : 2;        /* enum wi_tcp_ecn_mode that is agreed to */
-    uint8_t ecn_field : 2;  /* the peer's SYN came with it */
+    uint8_t ecn;            /* enum wi_tcp_ecn_mode that is agreed to */
     uint32_t ts_recent;     /* valid when ts_ok */
     uint32_t ts_off;        /* added to our clock */
     uint32_t rcv_wnd_bytes; /* what the SYN-ACK offered, unscaled */
     weir_ns synack_at;      /* first SYN-ACK sent; 0: unknown (cookie): no RTT sample */
     uint8_t synack_rexmit_n;
-    uint64_t id; /* wi_sk.id */
+    uint8_t ecn_field; /* of the IP header that the peer's SYN came with */
+    uint64_t id;       /* wi_sk.id */
 };
 
 /* ---- Round-trip times (rtt.c) ---- */

@@ -56,7 +56,7 @@ void wi_tcp_ecn_read_syn(const struct wi_core *core, const struct wi_tcp_seg *s,
 {
     unsigned ace = wi_tcp_ace(s->h.flags);
     syn->ecn = WI_TCP_ECN_NONE;
-    syn->ecn_field = s->ip->ecn & 3u;
+    syn->ecn_field = s->ip->ecn;
     if (mode_in(core) == WI_TCP_ECN_ACCURATE && asks_accurate(ace)) {
         syn->ecn = WI_TCP_ECN_ACCURATE;
         return;

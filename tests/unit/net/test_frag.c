@@ -228,7 +228,8 @@ static void test_atomic_fragment_is_delivered_alone(void **state)
     world_end(w);
 }
 
-/* RFC 3168 5.3: congestion seen by any fragment was seen by the datagram. */
+/* RFC 3168 5.3: congestion seen by any fragment was seen by the datagram, wherever it lies; and can't be where another
+ * is Not-ECT. Rows: 3168-19 */
 static void test_congestion_mark_of_any_fragment_stays(void **state)
 {
     (void)state;
@@ -236,6 +237,19 @@ static void test_congestion_mark_of_any_fragment_stays(void **state)
     put(w, &(struct piece){.mf = true, .off = 0, .len = 8, .tos = WI_ECN_ECT0});
     put(w, &(struct piece){.off = 8, .len = 8, .tos = WI_ECN_CE});
     assert_int_equal(w->heard.ip.ecn, WI_ECN_CE);
+    put(w, &(struct piece){.id = 2, .mf = true, .off = 0, .len = 8, .tos = WI_ECN_CE});
+    put(w, &(struct piece){.id = 2, .off = 8, .len = 8, .tos = WI_ECN_ECT1});
+    assert_int_equal(w->heard.ip.ecn, WI_ECN_CE);
+    put(w, &(struct piece){.id = 3, .mf = true, .off = 0, .len = 8, .tos = WI_ECN_ECT0});
+    put(w, &(struct piece){.id = 3, .off = 8, .len = 8, .tos = WI_ECN_ECT0});
+    assert_int_equal(w->heard.ip.ecn, WI_ECN_ECT0);
+    put(w, &(struct piece){.id = 4, .mf = true, .off = 0, .len = 8, .tos = WI_ECN_NOT_ECT});
+    put(w, &(struct piece){.id = 4, .off = 8, .len = 8, .tos = WI_ECN_NOT_ECT});
+    assert_int_equal(w->heard.n, 4);
+    put(w, &(struct piece){.id = 5, .mf = true, .off = 0, .len = 8, .tos = WI_ECN_CE});
+    put(w, &(struct piece){.id = 5, .off = 8, .len = 8, .tos = WI_ECN_NOT_ECT});
+    assert_int_equal(w->heard.n, 4);
+    assert_int_equal(w->core.stats.drop[WEIR_DROP_FRAG_ECN], 1);
     world_end(w);
 }
 
