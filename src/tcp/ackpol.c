@@ -79,9 +79,9 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
 {
     weir_ns now = c->sk.core->now;
     c->is_ack_sched = true;
+    measure_mss(c, s);
     if (!in_order)
         return;
-    measure_mss(c, s);
     if (c->ato == 0) {
         raise_quick(c, QUICK_MAX); /* the first data: the peer is in slow start */
         c->ato = WI_TCP_DELACK_MIN;

@@ -193,6 +193,7 @@ static enum weir_drop check_syn(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     if (!(s->h.flags & WI_TH_SYN))
         return WEIR_DROP_NONE;
     if (is_crossing_syn_ack(c, s)) {
+        wi_tcp_rcvq_repeated(c, s->seq, wi_seq_add(s->seq, 1));
         wi_tcp_seg_trim_front(s, 1);
         return WEIR_DROP_NONE;
     }
@@ -315,6 +316,7 @@ static void consume_fin(struct wi_tcp_conn *c)
 {
     c->rcv_nxt = wi_seq_add(c->rcv_nxt, 1);
     c->has_rcvd_fin = true;
+    c->bytes_received++; /* as Linux counts */
     c->shut |= 1;
     switch (c->state) {
     case WEIR_TCP_SYN_RCVD:

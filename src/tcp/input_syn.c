@@ -4,6 +4,8 @@
 #include "tcp/fastopen.h"
 #include "tcp/send.h"
 
+#define SYN_AGAIN_NS WEIR_MS(2) /* Linux's TCP_TIMEOUT_MIN */
+
 /* First: an ACK must be of our SYN; with timestamps, of one that we sent (Linux: as much as RFC 7323 3.2's reflection
  * allows to tell). */
 static enum weir_drop check_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
@@ -13,6 +15,9 @@ static enum weir_drop check_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     enum weir_drop why = WEIR_DROP_NONE;
     if (wi_seq_leq(s->h.ack, c->iss) || wi_seq_gt(s->h.ack, c->snd_nxt)) {
         why = WEIR_DROP_TCP_SYN_SENT_ACK;
+        /* An old connection of the peer's is in the way, and our reset ends it: try again soon (Linux). */
+        if (c->loss.retransmits == 0)
+            wi_tcp_arm_rtx(c, WEIR_TIMER_RTO, SYN_AGAIN_NS);
     } else if (s->h.has_ts && s->h.tsecr && c->sk.core->sysctl.tcp_timestamps) {
         struct wi_seq now = {wi_tcp_ts_clock(c->sk.core) + c->ts_off}, echoed = {s->h.tsecr};
         struct wi_seq first = {(uint32_t)(c->opened_at / WEIR_MS(1)) + c->ts_off};

@@ -402,20 +402,24 @@ static enum weir_drop take_ahead(struct wi_tcp_conn *c, const struct wi_tcp_seg 
     return ooo_insert(c, seg, seg->seq, hi);
 }
 
+void wi_tcp_rcvq_repeated(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi)
+{
+    note_dsack(c, lo, hi);
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+}
+
 /* Cut off what lies before rcv_nxt and beyond the window. Not NONE: nothing is left. */
 static enum weir_drop trim_to_window(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
 {
     struct wi_seq wnd_end = wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c));
 
     if (wi_seq_leq(seg->end, c->rcv_nxt)) {
-        note_dsack(c, seg->seq, wi_seq_add(seg->seq, seg->data_len));
-        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        wi_tcp_rcvq_repeated(c, seg->seq, wi_seq_add(seg->seq, seg->data_len));
         return WEIR_DROP_TCP_OLD_SEQ;
     }
     if (wi_seq_lt(seg->seq, c->rcv_nxt)) {
-        note_dsack(c, seg->seq, c->rcv_nxt);
+        wi_tcp_rcvq_repeated(c, seg->seq, c->rcv_nxt);
         wi_tcp_seg_trim_front(seg, (uint32_t)wi_seq_diff(c->rcv_nxt, seg->seq));
-        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
     }
     if (seg->data_len > 0 && wi_seq_geq(seg->seq, wnd_end)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
@@ -481,6 +485,7 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     if (seg->data_len == 0) {
         if (!in_order) {
             note_lone_fin(c);
+            c->rcv_ooopack++;
             wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
         }
         return WEIR_DROP_NONE;

@@ -65,6 +65,9 @@ struct wi_tcp_rcvq {
 /* Bytes in order that the reader may have now, up to an urgent mark (what SIOCINQ says). */
 uint32_t wi_tcp_rcvq_readable(const struct wi_tcp_conn *);
 
+/* What we have comes again: an ACK is owed that says so (RFC 2883). */
+void wi_tcp_rcvq_repeated(struct wi_tcp_conn *, struct wi_seq lo, struct wi_seq hi);
+
 /* Is anything unread at all: does a close now lose data (RFC 9293 MUST-13, RFC 2525 2.17)? */
 bool wi_tcp_rcvq_has_unread(const struct wi_tcp_conn *);
 

@@ -166,7 +166,7 @@ int wi_tcp_open_active(struct wi_tcp_conn *c)
     start_at(c, c->iss);
     wi_tcp_rtt_init(c);
     wi_tcp_loss_init(c);
-    c->mss_clamp = c->user_mss ? c->user_mss : 0xffff;
+    c->mss_clamp = c->user_mss ? c->user_mss : WI_TCP_MSS_DEFAULT_V4; /* until the peer says more, as Linux */
     c->advmss = wi_tcp_advmss(c);
     wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
