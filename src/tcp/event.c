@@ -190,7 +190,7 @@ void wi_tcp_event_close(struct wi_tcp_conn *c)
     struct weir_event e;
     wi_tcp_event_begin(c, WEIR_EV_CLOSE, &e);
     e.u.close.bytes_out = payload_acked(c);
-    e.u.close.bytes_in = c->bytes_received - c->has_rcvd_fin;
+    e.u.close.bytes_in = c->bytes_received;
     e.u.close.segs_out = c->segs_out;
     e.u.close.segs_in = c->segs_in;
     e.u.close.rexmits = c->total_retrans;

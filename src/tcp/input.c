@@ -316,7 +316,6 @@ static void consume_fin(struct wi_tcp_conn *c)
 {
     c->rcv_nxt = wi_seq_add(c->rcv_nxt, 1);
     c->has_rcvd_fin = true;
-    c->bytes_received++; /* as Linux counts */
     c->shut |= 1;
     switch (c->state) {
     case WEIR_TCP_SYN_RCVD:
