@@ -521,6 +521,8 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_w
     bool is_cut = !is_whole && !w->is_out_of_memory;
     if (is_cut)
         c->push_now = true; /* the buffer is full: nothing to wait for */
+    if (is_cut && !c->sndq.send_head && wi_tcp_in_flight(c) < c->cwnd) /* all of it has left already */
+        wi_tcp_chrono_start(c, WI_TCP_CHRONO_SNDBUF);
     if (c->sndq.send_head && (is_cut || !(w->flags & WEIR_MSG_MORE) || is_push_forced(c)))
         mark_push(c, last);
     if (w->flags & WEIR_MSG_EOR)

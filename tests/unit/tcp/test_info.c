@@ -222,18 +222,17 @@ static void test_info_rwnd_limited_is_while_the_window_holds_data_back(void **st
 static void test_info_sndbuf_limited_is_while_the_writer_waits_for_room(void **state)
 {
     (void)state;
-    static const char bytes[9000];
+    static const char bytes[1 << 17];
     int small = 4608;
     open_one();
-    for (int n = 0; n < 3; n++) { /* the window grows */
+    for (int n = 0; n < 5; n++) { /* the window grows */
         uint32_t flight = (10u << n) * 1460;
         write_bytes(flight);
         acknowledge(flight, 2000);
     }
     assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_SOCKET, WEIR_SO_SNDBUF, &small, sizeof small), 0);
     int64_t took = weir_send(p.stack, fd, bytes, sizeof bytes, 0);
-    assert_int_equal(took, sizeof bytes);
-    assert_int_equal(weir_send(p.stack, fd, bytes, 1, 0), -WEIR_EAGAIN);
+    assert_in_range(took, 1, 1 << 16); /* a super-segment, as Linux: what is begun is filled */
     peer_run(&p, WEIR_MS(30));
     struct weir_tcp_info i = info();
     assert_int_equal(i.notsent_bytes, 0);
