@@ -17,15 +17,15 @@ bool wi_tcp_rack_is_on(const struct wi_tcp_conn *c)
     return c->sack_ok && (c->sk.core->sysctl.tcp_recovery & RACK_ENABLED);
 }
 
-/* Was it sent after the newest one that arrived? What left at one moment is told apart by a count, and only parts of
- * one super-segment by their numbers as in RFC 8985 6.2: in virtual time a retransmission may leave together with new
- * data. */
-static bool is_sent_after_newest(const struct wi_tcp_loss *l, const struct wi_tcp_rec *r)
+/* Positive: it was sent after the newest one that arrived; negative: before it; 0: it is a part of that one. What left
+ * at one moment is told apart by a count, and only parts of one super-segment by their numbers as in RFC 8985 6.2: in
+ * virtual time a retransmission may leave together with new data. */
+static int order_to_newest(const struct wi_tcp_loss *l, const struct wi_tcp_rec *r)
 {
     if (r->sent_at != l->rack_sent_at)
-        return r->sent_at > l->rack_sent_at;
+        return r->sent_at > l->rack_sent_at ? 1 : -1;
     int32_t order = (int32_t)(r->tx_order - l->rack_order);
-    return order ? order > 0 : wi_seq_gt(r->end, l->rack_end);
+    return order ? order : wi_seq_diff(r->end, l->rack_end);
 }
 
 static bool is_older(const struct wi_tcp_rec *r, const struct wi_list *by_time)
@@ -43,7 +43,7 @@ void wi_tcp_rack_advance(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
         return;
     l->rack_advanced = true;
     l->rack_rtt_us = (uint32_t)(rtt / 1000);
-    if (is_sent_after_newest(l, r)) {
+    if (order_to_newest(l, r) > 0) {
         l->rack_sent_at = r->sent_at;
         l->rack_order = r->tx_order;
         l->rack_end = r->end;
@@ -89,7 +89,7 @@ static weir_ns detect(struct wi_tcp_conn *c)
     wi_list_for_each_safe (r, &c->sndq.by_time, struct wi_tcp_rec, ts_link) {
         (*work)++;
         bool is_known = (r->marks & WI_TCP_REC_LOST) && !(r->marks & WI_TCP_REC_RETRANS);
-        if (!is_known && is_sent_after_newest(l, r))
+        if (!is_known && order_to_newest(l, r) >= 0)
             break;
         weir_ns left = is_known ? 0 : time_left(c, r, extra);
         if (left == 0) {

@@ -365,6 +365,22 @@ static void test_scoreboard_after_a_timeout_dupacks_reduce_nothing(void **state)
     rig_end(r);
 }
 
+/* What is left of a super-segment whose first half arrived left together with that: it is not lost for that. */
+static void test_scoreboard_rest_of_a_super_segment_is_not_lost(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = flight(r, RIG_SACK, 20);
+    c->ecn.mode = WI_TCP_ECN_CLASSIC; /* so that each ACK is looked at twice */
+    for (unsigned i = 1; i <= 19; i++) {
+        rig_in(r, (struct in){.seq = 1, .ack = at(i), .flags = WI_TH_ACK | WI_TH_ECE});
+        assert_int_equal(c->loss.lost_out, 0);
+        assert_int_equal(c->loss.ca, WI_TCP_CA_CWR);
+    }
+    assert_int_equal(c->total_retrans, 0);
+    rig_end(r);
+}
+
 /* ---- CUBIC's reductions by the stack ---- */
 
 /* By loss and by ECN alike: 0.7 of the window, at least two segments, once for all marks of a window.
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_scoreboard_is_a_bitmap),
         cmocka_unit_test(test_scoreboard_cumulative_ack_resets_the_dupacks),
         cmocka_unit_test(test_scoreboard_after_a_timeout_dupacks_reduce_nothing),
+        cmocka_unit_test(test_scoreboard_rest_of_a_super_segment_is_not_lost),
         cmocka_unit_test(test_cubic_loss_or_marks_reduce_once_to_seven_tenths),
         cmocka_unit_test(test_undo_by_dsack_ends_recovery_at_once),
         cmocka_unit_test(test_loss_of_a_retransmission_reduces_again),
