@@ -12,23 +12,25 @@
 #include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define FORGED_N 40000u
+#define IS_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define FORGED_N 40000u
+#define IS_SANITIZED 1
 #endif
 #endif
-#ifndef FORGED_N
-#define FORGED_N    1000000u
-#define IS_MEASURED 1
-#else
+#ifdef IS_SANITIZED
+#define FORGED_N    40000u
+#define PER_MS      20u
 #define IS_MEASURED 0
+#else
+#define FORGED_N    1000000u
+#define PER_MS      500u /* forged SYNs: half a million a second */
+#define IS_MEASURED 1
 #endif
 
 #define PORT       80
 #define BULK_PORT  81
-#define PER_MS     500u /* forged SYNs: half a million a second */
-#define CLIENT_MS  40u  /* between two real clients */
+#define CLIENT_MS  40u /* between two real clients */
 #define ONE_WAY    WEIR_MS(5)
 #define SERVED_IN  WEIR_MS(30) /* three round trips */
 #define US_PER_SYN 20u         /* of processor time, all in: a slow machine's */
