@@ -8,6 +8,7 @@
 #include <weir/event.h>
 #include <weir/ledger.h>
 #include <weir/pkt.h>
+#include <weir/plpmtud.h>
 #include <weir/socket.h>
 #include <weir/stack.h>
 #include <weir/types.h>
