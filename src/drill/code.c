@@ -10,9 +10,10 @@
 
 #include "drill/symbols.h"
 
-#define DEPTH_MAX 40
-#define ITEMS_MAX 64
-#define USED_CAP  400
+#define DEPTH_MAX  40
+#define ITEMS_MAX  64
+#define USED_CAP   400
+#define ANY_INDENT (-1)
 
 struct name {
     struct name *next;
@@ -27,7 +28,7 @@ struct wdr_code {
     struct wdr_arena *arena;
     struct name *names;
     /* the block under way */
-    const char *p;
+    const char *p, *text;
     int line;
     unsigned depth, nesting; /* nesting: of parentheses, within which a line may end */
     bool is_skipped;         /* a branch that is not taken: read, not run */
@@ -253,6 +254,29 @@ static struct wdr_value call(struct wdr_code *c, const char *name)
     return out;
 }
 
+/* f"cwnd {tcpi_snd_cwnd}": what stands in braces is worked out; a format behind ':' is left out. */
+static struct wdr_value filled_in(struct wdr_code *c, struct wdr_value text)
+{
+    char out[USED_CAP] = "";
+    const char *back = c->p, *p = text.text;
+    for (const char *open; !c->has_failed && (open = strchr(p, '{')); p = strchr(open, '}') + 1) {
+        size_t used = strlen(out);
+        if (!strchr(open, '}')) {
+            fail(c, "'{' without '}'");
+            return text;
+        }
+        c->p = wdr_arena_text(c->arena, open + 1, strcspn(open + 1, "}:"));
+        struct wdr_value v = expr(c);
+        snprintf(out + used, sizeof out - used, "%.*s%s", (int)(open - p), p, wdr_value_print(c->arena, &v));
+    }
+    if (c->has_failed)
+        return text;
+    c->p = back;
+    size_t used = strlen(out);
+    snprintf(out + used, sizeof out - used, "%s", p);
+    return (struct wdr_value){.kind = WDR_VALUE_TEXT, .text = wdr_arena_text(c->arena, out, strlen(out))};
+}
+
 static struct wdr_value primary(struct wdr_code *c)
 {
     struct wdr_value v[ITEMS_MAX];
@@ -268,6 +292,10 @@ static struct wdr_value primary(struct wdr_code *c)
     }
     if (*c->p == '\'' || *c->p == '"')
         return text_literal(c, *c->p++);
+    if (*c->p == 'f' && (c->p[1] == '\'' || c->p[1] == '"')) {
+        c->p += 2;
+        return filled_in(c, text_literal(c, c->p[-1]));
+    }
     if (isdigit((unsigned char)*c->p) || *c->p == '.')
         return number_literal(c);
     const char *word = take_word(c);
@@ -498,37 +526,93 @@ static void run_assignment(struct wdr_code *c, const char *name)
         assign(c, name, expr(c));
 }
 
-/* "if c: a; b" on one line, with "elif" and "else" on lines of their own. */
+/* The column of the next line that says something, -1: there is none. */
+static int next_indent(const struct wdr_code *c)
+{
+    const char *p = c->p;
+    for (int column = 0; *p; p++) {
+        if (*p == '#') {
+            while (p[1] && p[1] != '\n')
+                p++;
+        } else if (*p == '\n') {
+            column = 0;
+        } else if (*p == ' ' || *p == '\t' || *p == '\r') {
+            column++;
+        } else {
+            return column;
+        }
+    }
+    return -1;
+}
+
+/* Go to its beginning. */
+static void take_lines(struct wdr_code *c)
+{
+    for (skip_blank(c); *c->p == '\n'; skip_blank(c)) {
+        c->p++;
+        c->line++;
+    }
+}
+
+/* The column at which the line of `at` begins; the first line of a block of code has none: any fits it. */
+static int indent_of(const struct wdr_code *c, const char *at)
+{
+    const char *line = at;
+    while (line > c->text && line[-1] != '\n')
+        line--;
+    return line == c->text ? ANY_INDENT : (int)strspn(line, " \t");
+}
+
+/* What an if governs: the rest of its line, or the lines behind it that are indented further. */
+static void run_suite(struct wdr_code *c, int indent)
+{
+    skip_blank(c);
+    if (*c->p && *c->p != '\n') {
+        statements(c);
+        return;
+    }
+    int inner = next_indent(c);
+    if (inner < 0 || (indent != ANY_INDENT && inner <= indent))
+        fail(c, "what is governed by 'if' should be indented");
+    while (!c->has_failed && next_indent(c) >= inner) {
+        take_lines(c);
+        statements(c);
+    }
+}
+
+/* "else:" or "elif": of this if, not of one around it. */
+static bool take_else(struct wdr_code *c, int indent, bool *has_condition)
+{
+    const char *here = c->p;
+    int line = c->line;
+    int next = next_indent(c);
+    take_lines(c);
+    if (indent == ANY_INDENT || next == indent) {
+        *has_condition = take(c, "elif");
+        if (*has_condition || take(c, "else"))
+            return true;
+    }
+    c->p = here;
+    c->line = line;
+    return false;
+}
+
 static void run_if(struct wdr_code *c)
 {
-    bool was = c->is_skipped, is_taken = false;
-    for (bool is_else = false;;) {
+    bool was = c->is_skipped, is_taken = false, has_condition = true;
+    int indent = indent_of(c, c->p);
+    do {
         struct wdr_value condition = number(1, false);
         c->is_skipped = was || is_taken;
-        if (!is_else)
+        if (has_condition)
             condition = expr(c);
         want(c, ":");
-        skip_blank(c);
-        if (*c->p == '\n' || !*c->p)
-            fail(c, "what 'if' governs stands on its own line here");
         bool holds = !is_taken && wdr_value_truth(&condition);
         c->is_skipped = was || !holds;
         is_taken = is_taken || holds;
-        statements(c);
+        run_suite(c, indent);
         c->is_skipped = was;
-        const char *here = c->p;
-        int line = c->line;
-        while (*c->p == '\n' || *c->p == ' ' || *c->p == '\t')
-            c->line += *c->p++ == '\n';
-        is_else = take(c, "else");
-        if (!is_else && !take(c, "elif")) {
-            c->p = here;
-            c->line = line;
-            return;
-        }
-        if (c->has_failed)
-            return;
-    }
+    } while (!c->has_failed && take_else(c, indent, &has_condition));
 }
 
 static void statement(struct wdr_code *c)
@@ -570,7 +654,7 @@ static void statements(struct wdr_code *c)
 
 bool wdr_code_run(struct wdr_code *c, const char *text, int line, struct wdr_error *error)
 {
-    c->p = text;
+    c->p = c->text = text;
     c->line = line;
     c->depth = c->nesting = 0;
     c->is_skipped = c->has_failed = false;

@@ -294,8 +294,13 @@ static int command(struct foreign *f, const char *text)
 static int foreign_sysctl(struct wdr_target *t, const char *name, const char *value)
 {
     char text[COMMAND_CAP];
-    snprintf(text, sizeof text, "sysctl -q %s='%s'", name, value);
-    return command((struct foreign *)t, text);
+    struct foreign *f = (struct foreign *)t;
+    if (f->is_live &&
+        strcmp(name, "net.core.default_qdisc") == 0) /* of the machine, not of a namespace: ask its device */
+        snprintf(text, sizeof text, "tc qdisc replace dev tun0 root %s", strcmp(value, "fq") == 0 ? "fq" : "pfifo");
+    else
+        snprintf(text, sizeof text, "sysctl -q %s='%s'", name, value);
+    return command(f, text);
 }
 
 static int foreign_route(struct wdr_target *t, uint32_t mtu, uint32_t advmss, uint32_t initcwnd)

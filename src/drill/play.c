@@ -218,6 +218,22 @@ static void sleep_for(void *ctx, uint64_t ns)
     pl->target->ops->wait(pl->target, pl->target->ops->now(pl->target) + ns);
 }
 
+/* --init_scripts="a.sh,b.sh" */
+static bool play_init_scripts(struct wdr_player *pl)
+{
+    char err[WDR_ERROR_CAP - 64], text[WDR_ERROR_CAP];
+    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, pl};
+    if (!pl->set.init_scripts)
+        return true;
+    snprintf(text, sizeof text, "%s", pl->set.init_scripts);
+    for (char *p = text; *p; p++)
+        *p = *p == ',' ? ';' : *p == '"' ? ' ' : *p;
+    if (wdr_command_run(&ops, text, err, sizeof err))
+        return true;
+    snprintf(pl->error.text, sizeof pl->error.text, "--init_scripts: %s", err);
+    return false;
+}
+
 static bool play_command(struct wdr_player *pl, const struct wdr_event *e, weir_ns at)
 {
     char err[WDR_ERROR_CAP - 64];
@@ -260,6 +276,8 @@ static bool play_event(struct wdr_player *pl, const struct wdr_event *e)
 bool wdr_play(struct wdr_player *pl)
 {
     const struct wdr_event *e = pl->script->events;
+    if (!play_init_scripts(pl))
+        return false;
     for (; e && e->type == WDR_EVENT_COMMAND && e->time.kind == WDR_TIME_NONE; e = e->next) {
         if (!play_event(pl, e))
             return false;

@@ -68,7 +68,6 @@ static bool is_harmless(const char *name)
         "code_format",
         "code_sockopt",
         "verbose",
-        "init_scripts",
         "non_fatal",
         "send_omit_free",
         "dry_run",
@@ -98,6 +97,10 @@ bool wdr_settings_take(struct wdr_settings *s, const struct wdr_setting *o, stru
         return take_address(o, &s->remote, &s->has_remote) || fail(error, o, "no address");
     if (strcmp(o->name, "strict_segments") == 0) {
         s->joins_segments = false;
+        return true;
+    }
+    if (strcmp(o->name, "init_scripts") == 0) {
+        s->init_scripts = o->value;
         return true;
     }
     if (is_harmless(o->name))

@@ -14,6 +14,7 @@ struct wdr_settings {
     enum wdr_ip_version ip_version;
     struct weir_addr local, remote;
     bool has_local, has_remote;
+    const char *init_scripts; /* shell commands to begin with, between commas; NULL: none */
     uint16_t bind_port, connect_port;
     uint32_t mtu;
     weir_ns tolerance;        /* either way */

@@ -69,6 +69,24 @@ static void test_code_comparisons_chain_and_short_circuit(void **state)
     holds(state, "assert (5 if tcpi_unacked == 3 else 6) == 5");
 }
 
+static void test_code_if_governs_what_is_indented(void **state)
+{
+    holds(state,
+          "\nif tcpi_snd_cwnd == 9:\n    a = 1\n    b = 1\nelif tcpi_snd_cwnd == 10:\n    a = 2\n"
+          "    if a == 3:\n        b = 3\n    # a remark\n\n    else:\n        b = 4\nelse:\n    a = 5\nc = 6\n");
+    holds(state, "assert a == 2 and b == 4 and c == 6");
+    holds(state, "if c == 7: d = 1; e = 1\nelse: d = 2; e = 3\nassert d == 2 and e == 3");
+    fails(state, "\nif c == 6:\nd = 1", 2, "indented");
+    fails(state, "\nif c == 6:\n    assert d == 1\n", 3, "d == 1");
+}
+
+static void test_code_text_is_filled_in(void **state)
+{
+    holds(state, "assert f'cwnd {tcpi_snd_cwnd} of {1 + 2:d}' == 'cwnd 10 of 3'");
+    holds(state, "assert 'cwnd %d, %s' % (tcpi_snd_cwnd, 'x') == 'cwnd 10, x'");
+    fails(state, "assert tcpi_snd_cwnd == 9, f'it is {tcpi_snd_cwnd}'", 1, "it is 10");
+}
+
 static void test_code_names_live_on(void **state)
 {
     holds(state, "a = tcpi_snd_cwnd\na += 2");
@@ -106,6 +124,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_code_arithmetic_and_precedence, setup, teardown),
         cmocka_unit_test_setup_teardown(test_code_comparisons_chain_and_short_circuit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_code_if_governs_what_is_indented, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_code_text_is_filled_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_code_names_live_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_code_if_runs_one_branch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_code_lines_go_on_in_parentheses, setup, teardown),
