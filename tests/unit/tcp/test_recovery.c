@@ -126,6 +126,7 @@ static void test_recovery_nonsense_sack_blocks_are_ignored(void **state)
     sack(r, 1, at(5), at(4));
     sack(r, 1, at(5), at(5));
     sack(r, 1, at(5), at(5) + 0x80000000u);
+    sack(r, 1, at(5), at(10) + 1); /* what is out, and a byte that never was */
     assert_int_equal(c->loss.sacked_out, 0);
     assert_int_equal(c->loss.lost_out, 0);
     sack(r, 1, at(2) + 10, at(3) - 10); /* less than a segment */

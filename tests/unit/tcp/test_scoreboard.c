@@ -292,7 +292,7 @@ static void test_board_hundred_thousand_holes_cost_no_more_each(void **state)
 }
 
 /* Old blocks again, in an order that no memory of the last ACK helps against: they cost nothing but their look-up.
- * Rows: attack-sack-slowness attack-sack-panic */
+ * Rows: 2018-15 attack-sack-slowness attack-sack-panic */
 static void test_board_repeated_blocks_cost_nothing(void **state)
 {
     (void)state;

@@ -164,6 +164,8 @@ static void test_tcp_parse_illegal_option_length_ends_reading(void **state)
     struct wi_wire_tcp h = PARSED(WI_TH_SYN, 2, 4, 2, 0, 1, 1, 1, 3); /* a kind, and no byte for its length */
     assert_int_equal(h.mss, 512);
     assert_false(h.has_wscale);
+    h = PARSED(WI_TH_ACK, 1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2); /* more blocks than there is room for */
+    assert_int_equal(h.sack_n, 0);
 }
 
 /* Rows: MUST-4 MUST-69 */
