@@ -134,6 +134,7 @@ static const struct tunable tunables[] = {
     V4(tcp_timestamps, 1, 0, 2, "1: with a random offset; 2: without (RFC 7323 3)"),
     V4(tcp_tso_win_divisor, 3, 0, INT_MAX, "share of the congestion window that one super-segment may take"),
     V4(tcp_tw_reuse, 2, 0, 2, "1: an active open may take a TIME-WAIT port (RFC 6191); 2: on loopback"),
+    V4(tcp_tw_reuse_delay, 1000, 1, 60000, "milliseconds in TIME-WAIT before tcp_tw_reuse applies"),
     V4(tcp_window_scaling, 1, 0, 1, "1: window scale option (RFC 7323 2)"),
     {.name = "net.ipv4.tcp_congestion_control", .kind = KIND_NAME, .off = AT(tcp_congestion_control), .dflt_name = "cubic",
      .names = WI_SYSCTL_CC_NAMES,

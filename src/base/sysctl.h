@@ -63,7 +63,7 @@ struct wi_sysctl {
     int64_t tcp_min_snd_mss;
     int64_t tcp_min_tso_segs;
     int64_t tcp_moderate_rcvbuf;
-    int64_t tcp_rst_ratelimit;
+    int64_t tcp_rst_ratelimit, tcp_tw_reuse_delay;
     int64_t tcp_mtu_probing, tcp_mtu_probe_floor, tcp_probe_interval, tcp_probe_threshold;
     int64_t tcp_notsent_lowat;
     int64_t tcp_orphan_retries;

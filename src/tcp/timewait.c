@@ -217,7 +217,7 @@ bool wi_tcp_timewait_reusable(const struct wi_tcp *tcp, const struct wi_tcp_time
     bool is_allowed = reuse == 1 || (reuse == 2 && weir_addr_is_loopback(&tw->tuple.local) &&
                                      weir_addr_is_loopback(&tw->tuple.remote));
     weir_ns age = tcp->core->now + WI_TCP_TIMEWAIT - tw->due;
-    return is_allowed && tw->has_ts && !tw->is_fin_wait_2 && age >= WEIR_SEC(1);
+    return is_allowed && tw->has_ts && !tw->is_fin_wait_2 && age >= WEIR_MS(tcp->core->sysctl.tcp_tw_reuse_delay);
 }
 
 /* ---- Segments ---- */

@@ -141,7 +141,7 @@ static void test_other_types_are_silently_dropped(void **state)
     }
     assert_int_equal(w->raw_sent.n, 0);
     assert_int_equal(w->heard.error_n, 0);
-    assert_true(drops(w, WEIR_DROP_ICMP_REDIRECT) >= 1);  /* Rows: 1122-C7 4861-17 */
+    assert_true(drops(w, WEIR_DROP_ICMP_REDIRECT) >= 1);  /* Rows: 1122-C7 4861-17 attack-icmp-redirect-hijack */
     assert_int_equal(drops(w, WEIR_DROP_ICMP_QUENCH), 1); /* RFC 6633 */
     world_end(w);
 }
