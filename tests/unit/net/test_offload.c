@@ -109,6 +109,24 @@ static void test_segment_cuts_as_a_naive_splitter_would(void **state)
     world_end(w);
 }
 
+/* CWR is part of AccECN's counter: every segment says the same (RFC 9768 3.2.2). */
+static void test_segment_with_accecn_keeps_cwr_in_all(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct weir_pkt *out[8];
+    struct weir_pkt *pkt = super_segment(w, false, 5000, 0, 4096, 1448, WI_TH_ACK | WI_TH_PSH | WI_TH_CWR);
+    pkt->flags |= WEIR_PKT_CWR_ALL;
+    assert_int_equal(weir_pkt_segment(w->core.pool, pkt, out, 8), 4);
+    uint32_t at = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        at += assert_whole(out[i], at, (uint16_t)(0xfffe + i), WI_TH_ACK | WI_TH_CWR | (i == 3 ? WI_TH_PSH : 0));
+        weir_pkt_unref(out[i]);
+    }
+    weir_pkt_unref(pkt);
+    world_end(w);
+}
+
 static void test_segment_without_memory_makes_nothing(void **state)
 {
     (void)state;
@@ -204,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segment_cuts_as_a_naive_splitter_would),
+        cmocka_unit_test(test_segment_with_accecn_keeps_cwr_in_all),
         cmocka_unit_test(test_segment_without_memory_makes_nothing),
         cmocka_unit_test(test_segment_of_nonsense_is_one_or_none),
         cmocka_unit_test(test_checksum_of_udp_that_sums_to_zero_is_ffff),
