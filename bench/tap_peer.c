@@ -13,7 +13,8 @@
  *
  * It is 10.9.0.2/24 and fd09::2/64. It serves echo (7, TCP and UDP; urgent bytes come back urgent), sink (9), a slow
  * sink (13: it begins to read after a second), source (19), and one that closes with its data unread (11). A line
- * "sink ADDRESS PORT" or "source ADDRESS PORT" on standard input makes it a client, "stat NAME" asks for a counter.
+ * "sink ADDRESS PORT" or "source ADDRESS PORT" on standard input makes it a client, "stat NAME" asks for a counter,
+ * "sysctl NAME VALUE" sets a tunable.
  * Each end of a connection is told as "end ROLE ERRNO BYTES same|differs". It ends with its standard input.
  */
 #include "tap_link.h"
@@ -347,6 +348,10 @@ static bool run_command(struct peer *p)
         int err = weir_stat_get(p->w, word, &value);
         printf("stat %s %lld\n", word, err < 0 ? -1LL : (long long)value);
         fflush(stdout);
+    } else if (sscanf(line, "sysctl %63s %63s", word, address) == 2) {
+        int err = weir_sysctl_set(p->w, word, address);
+        if (err < 0)
+            give_up(word, weir_strerror(err));
     } else if (strncmp(line, "device", 6) == 0) {
         struct wio_tap_stats t = wio_tap_stats(p->tap);
         printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.read, (unsigned long long)t.written,

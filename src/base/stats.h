@@ -11,7 +11,8 @@
 /* clang-format off */
 #define WI_STAT_LIST(X) \
     X(IpInReceives) X(IpInDelivers) X(IpOutRequests) X(IpOutNoRoutes) X(IpReasmReqds) X(IpReasmOKs) X(IpReasmFails) \
-    X(IpReasmTimeout) X(IpFragOKs) X(IpFragFails) X(IpFragCreates) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) \
+    X(IpReasmTimeout) X(IpFragOKs) X(IpFragFails) X(IpFragCreates) \
+    X(InNoECTPkts) X(InECT1Pkts) X(InECT0Pkts) X(InCEPkts) X(IcmpInMsgs) X(IcmpOutMsgs) X(IcmpInErrors) \
     X(IcmpOutErrors) X(IcmpOutRateLimited) X(UdpInDatagrams) X(UdpOutDatagrams) X(UdpNoPorts) X(UdpInErrors) \
     X(UdpRcvbufErrors) X(UdpSndbufErrors) X(TcpActiveOpens) X(TcpPassiveOpens) X(TcpAttemptFails) X(TcpEstabResets) \
     X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(TcpOutRstsRateLimited) X(ListenOverflows) \
@@ -20,7 +21,7 @@
     X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop) \
     X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
     X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPMTUPSuccess) X(TCPMTUPFail) X(TCPZeroWindowProbes) X(TCPSackReneging) X(TCPWqueueTooBig) \
-    X(TCPScoreboardSteps) X(NeighFailed) \
+    X(TCPScoreboardSteps) X(TCPDeliveredCE) X(NeighFailed) \
     X(NeighQueueDrops) X(TCPFastOpenActive) X(TCPFastOpenActiveFail) X(TCPFastOpenPassive) X(TCPFastOpenPassiveFail) \
     X(TCPFastOpenListenOverflow) X(TCPFastOpenCookieReqd) X(TCPFastOpenBlackhole) X(TCPFastOpenPassiveAltKey)
 /* clang-format on */

@@ -141,6 +141,8 @@ void wi_ip_input(struct wi_net *net, struct weir_pkt *pkt, const struct wi_rx *r
     enum weir_drop why = parse(pkt, &ip, !rx->is_loop && !rx->is_reassembled);
     if (why != WEIR_DROP_NONE)
         owe_problem(net, pkt, &ip, rx);
+    else
+        net->core->stats.count[WI_STAT_InNoECTPkts + ip.ecn] += pkt->gso_size ? weir_pkt_segment_count(pkt) : 1;
     if (why == WEIR_DROP_NONE)
         why = judge_src(net, &ip, rx);
     if (why == WEIR_DROP_NONE)

@@ -246,10 +246,12 @@ void wi_tcp_ecn_received(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 
 void wi_tcp_ecn_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, struct wi_tcp_ackinfo *a)
 {
+    uint32_t before = c->delivered_ce;
     if (c->ecn.mode == WI_TCP_ECN_CLASSIC && a->ecn_echo)
         c->delivered_ce += c->delivered - a->prior_delivered;
     else if (c->ecn.mode == WI_TCP_ECN_ACCURATE)
         wi_tcp_accecn_ack(c, s, a);
+    c->sk.core->stats.count[WI_STAT_TCPDeliveredCE] += c->delivered_ce - before;
 }
 
 void wi_tcp_ecn_queue_cwr(struct wi_tcp_conn *c)

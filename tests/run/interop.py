@@ -227,6 +227,42 @@ class Capture:
         check("the capture has packets", len(sh("tshark", "-r", "cap.pcap", "-Y", source)) > 0, True)
 
 
+def kernel_counters():
+    """The kernel's own, by the names of nstat."""
+    found = {}
+    for name in ("snmp", "netstat"):
+        lines = open(f"/proc/net/{name}").read().splitlines()
+        for names, values in zip(lines[::2], lines[1::2]):
+            prefix = names.split(":")[0]
+            found |= {prefix + k: int(v) for k, v in zip(names.split()[1:], values.split()[1:])}
+    return found
+
+
+def marked(mode):
+    """A link that marks above 30 kB, both ways and with either end as the one that asks: nothing is lost."""
+    try:
+        with open("/proc/sys/net/ipv4/tcp_ecn", "w") as f:
+            f.write(mode)
+    except OSError:
+        print(f"the kernel has no tcp_ecn={mode}: without", flush=True)
+        return
+    with Peer("-l", "rate=50mbit delay=2ms queue=1m ecn=30k", file=SHORT) as peer:
+        peer.ask(f"sysctl net.ipv4.tcp_ecn {mode}")
+        before = kernel_counters()
+        for v in (4, 6):
+            to_weir(peer, v, f"marked, tcp_ecn {mode}, IPv{v}")
+            from_weir(peer, v, f"marked, tcp_ecn {mode}, IPv{v}")
+            weir_connects(peer, v)
+        after = kernel_counters()
+        grown = {k: after[k] - before[k] for k in after}
+        check(f"marks that the kernel was told of, tcp_ecn {mode}", grown["TcpExtTCPDeliveredCE"] > 0, True)
+        check(f"marks that the kernel saw, tcp_ecn {mode}", grown["IpExtInCEPkts"] > 0, True)
+        check(f"what the kernel sent again, tcp_ecn {mode}", grown["TcpRetransSegs"], 0)
+        check(f"marks that weir was told of, tcp_ecn {mode}", peer.stat("TCPDeliveredCE") > 0, True)
+        check(f"marks that weir saw, tcp_ecn {mode}", peer.stat("InCEPkts") > 0, True)
+        check(f"what weir sent again, tcp_ecn {mode}", peer.stat("TcpRetransSegs"), 0)
+
+
 def manners(peer):
     """All but bulk: what must be the same on either kind of link."""
     for v in (4, 6):
@@ -269,6 +305,8 @@ def main():
         for v in (4, 6):
             to_weir(peer, v, f"loss and reordering, IPv{v}")
             from_weir(peer, v, f"loss and reordering, IPv{v}")
+    for mode in ("1", "3"):
+        marked(mode)
 
 
 main()
