@@ -142,7 +142,7 @@ static enum syn_fate judge_syn(const struct wi_tcp_conn *l, bool is_reopening, e
 {
     const struct wi_sysctl *s = &l->sk.core->sysctl;
     const struct wi_tcp_listener *q = l->listener;
-    bool is_full = q->request_n >= q->backlog;
+    bool is_full = q->request_n > q->backlog; /* one more than asked for, as in the queue of accept (Linux 6.10) */
     *why = WEIR_DROP_TCP_SYN_QUEUE_FULL;
     bool want_cookie = (is_full || s->tcp_syncookies == 2) && !is_reopening;
     if (want_cookie && !s->tcp_syncookies)

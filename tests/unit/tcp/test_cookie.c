@@ -188,7 +188,7 @@ static void test_cookie_full_queue_still_lets_a_client_in_with_its_options(void 
 {
     (void)state;
     weir_fd l = peer_listen(&p, 8);
-    fill_syn_queue(8);
+    fill_syn_queue(9);
     struct wi_wire_tcp h = peer_syn(100);
     h.has_ts = true;
     h.tsval = 9000;
@@ -220,7 +220,7 @@ static void test_cookie_without_timestamps_has_no_options_and_data_completes_it(
 {
     (void)state;
     weir_fd l = peer_listen(&p, 8);
-    fill_syn_queue(8);
+    fill_syn_queue(9);
     struct wi_wire_tcp h = peer_syn(100);
     struct peer_seg s = cookie_for(&h);
     assert_false(s.h.sack_ok || s.h.has_wscale || s.h.has_ts);
@@ -236,7 +236,7 @@ static void test_cookie_is_neither_sent_nor_looked_for_while_there_is_room(void 
 {
     (void)state;
     peer_listen(&p, 8);
-    fill_syn_queue(7);
+    fill_syn_queue(8);
     struct wi_wire_tcp h = peer_hdr(WI_TH_ACK, 1, 2);
     peer_send(&p, &h, NULL);
     peer_expect(&p, WI_TH_RST);
@@ -247,7 +247,7 @@ static void test_cookie_bad_or_late_is_reset(void **state)
 {
     (void)state;
     weir_fd l = peer_listen(&p, 8);
-    fill_syn_queue(8);
+    fill_syn_queue(9);
     struct wi_wire_tcp h = peer_syn(100);
     struct peer_seg s = cookie_for(&h);
     h = peer_hdr(WI_TH_ACK, 101, s.h.seq.v + 1 + 4096);
@@ -282,7 +282,7 @@ static void test_cookie_answered_after_a_request_was_made_wins(void **state)
 {
     (void)state;
     weir_fd l = peer_listen(&p, 8);
-    fill_syn_queue(8);
+    fill_syn_queue(9);
     struct wi_wire_tcp h = peer_syn(100), rst = peer_hdr(WI_TH_RST, 2, 0);
     struct peer_seg cookie = cookie_for(&h);
     rst.src_port = 2000;
@@ -295,7 +295,7 @@ static void test_cookie_answered_after_a_request_was_made_wins(void **state)
     h = peer_hdr(WI_TH_ACK, 101, cookie.h.seq.v + 1);
     peer_send(&p, &h, NULL);
     assert_true(weir_accept(p.stack, l, NULL) >= 0);
-    for (uint16_t i = 2001; i < 2008; i++) {
+    for (uint16_t i = 2001; i < 2009; i++) {
         rst.src_port = i;
         peer_send(&p, &rst, NULL);
     }

@@ -385,7 +385,7 @@ static void test_listen_full_syn_queue_without_cookies_drops(void **state)
     (void)state;
     peer_listen(&p, 4);
     peer_sysctl(&p, "tcp_syncookies", "0");
-    for (uint16_t i = 0; i < 4; i++)
+    for (uint16_t i = 0; i < 5; i++)
         syn_from((uint16_t)(2000 + i), 1);
     struct wi_wire_tcp h = peer_syn(1);
     h.src_port = 3000;
