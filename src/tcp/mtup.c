@@ -28,7 +28,7 @@ void wi_tcp_mtup_init(struct wi_tcp_conn *c)
     c->mtup = (struct wi_tcp_mtup){
         .is_on = s->tcp_mtu_probing > 1,
         .search_low = wi_tcp_mss_to_mtu(c, (uint32_t)s->tcp_base_mss),
-        .search_high = size_max(c),
+        .search_high = c->pmtu ? wi_min_u32(size_max(c), c->pmtu) : size_max(c),
         .begun_at = c->sk.core->now,
     };
 }

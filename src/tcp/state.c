@@ -209,7 +209,6 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     c->snd_wnd_bytes = c->snd_wnd_max_bytes = s->snd_wnd_bytes;
     wi_tcp_take_peer_mss(c, s->peer_mss);
     c->advmss = wi_tcp_advmss(c);
-    wi_tcp_mtup_init(c);
     wi_tcp_mss_sync(c, c->dst.mtu);
     if (s->synack_at && s->synack_rexmit_n == 0) /* Karn */
         c->synack_rtt_from = s->synack_at;

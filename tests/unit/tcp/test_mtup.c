@@ -85,6 +85,7 @@ static struct wi_tcp_conn *searching(struct rig *r, unsigned opts)
     r->core.sysctl.tcp_mtu_probing = 2;
     r->core.sysctl.tcp_base_mss = BASE;
     struct wi_tcp_conn *c = rig_establish(r, ISS, IRS, opts | RIG_SACK | RIG_RENO);
+    wi_tcp_mss_sync(c, c->pmtu); /* as the first window update does */
     assert_int_equal(c->snd_mss, BASE);
     c->cwnd = 20;
     c->snd_wnd_bytes = c->snd_wnd_max_bytes = 1 << 20;
