@@ -126,6 +126,7 @@
     X(TCP_PORT_ZERO, "TCP port 0")                                                                           \
     X(TCP_MD5, "TCP-MD5 or TCP-AO option where none was agreed, or the other way round")                     \
     /* TCP: finding the connection */                                                                        \
+    X(TCP_MIN_TTL, "TTL or hop limit below the socket's least (IP_MINTTL, IPV6_MINHOPCOUNT; RFC 5082)")         \
     X(TCP_NO_SOCKET, "no connection and no listener: answered with RST")                                     \
     X(TCP_NO_SOCKET_RST, "RST for a connection that does not exist")                                         \
     X(TCP_LISTEN_RST, "RST to a listener")                                                                   \

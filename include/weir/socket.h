@@ -64,6 +64,7 @@ extern "C" {
 #define WEIR_SO_LINGER          13 /* struct weir_linger */
 #define WEIR_SO_REUSEPORT       15
 #define WEIR_SO_RCVLOWAT        18
+#define WEIR_SO_SNDLOWAT        19 /* get only: 1 */
 #define WEIR_SO_BINDTODEVICE    25 /* a name */
 #define WEIR_SO_ACCEPTCONN      30
 #define WEIR_SO_SNDBUFFORCE     32
@@ -74,7 +75,11 @@ extern "C" {
 #define WEIR_SO_DOMAIN          39
 #define WEIR_SO_MAX_PACING_RATE 47 /* bytes a second, unsigned int or uint64_t; all ones: no limit */
 #define WEIR_SO_MEMINFO         55 /* uint32_t [9], enum weir_meminfo */
+#define WEIR_SO_COOKIE          57 /* get only, uint64_t: as WEIR_OPT_CONN_ID */
 #define WEIR_SO_ZEROCOPY        60 /* TCP: MSG_ZEROCOPY counts */
+#define WEIR_SO_BINDTOIFINDEX   62
+#define WEIR_SO_BUF_LOCK        72 /* 1: SO_SNDBUF is the user's, 2: SO_RCVBUF; else it grows with the need */
+#define WEIR_SO_TXREHASH        74 /* TCP: a timeout changes the flow label, to try another path; -1: the default */
 
 #define WEIR_IP_TOS                  1
 #define WEIR_IP_TTL                  2
@@ -84,7 +89,9 @@ extern "C" {
 #define WEIR_IP_RECVTTL              12
 #define WEIR_IP_RECVTOS              13
 #define WEIR_IP_MTU                  14
+#define WEIR_IP_FREEBIND             15
 #define WEIR_IP_TRANSPARENT          19
+#define WEIR_IP_MINTTL               21 /* TCP: drop what comes with less (RFC 5082) */
 #define WEIR_IP_BIND_ADDRESS_NO_PORT 24
 #define WEIR_IP_MULTICAST_IF         32 /* struct weir_mreqn, or 4 bytes of address */
 #define WEIR_IP_MULTICAST_TTL        33
@@ -106,29 +113,38 @@ extern "C" {
 #define WEIR_IPV6_RECVHOPLIMIT   51
 #define WEIR_IPV6_RECVTCLASS     66
 #define WEIR_IPV6_TCLASS         67
+#define WEIR_IPV6_MINHOPCOUNT    73 /* TCP: drop what comes with less (RFC 5082) */
+#define WEIR_IPV6_TRANSPARENT    75
+#define WEIR_IPV6_FREEBIND       78
 
-#define WEIR_TCP_NODELAY            1
-#define WEIR_TCP_MAXSEG             2
-#define WEIR_TCP_CORK               3
-#define WEIR_TCP_KEEPIDLE           4 /* seconds */
-#define WEIR_TCP_KEEPINTVL          5 /* seconds */
-#define WEIR_TCP_KEEPCNT            6
-#define WEIR_TCP_SYNCNT             7
-#define WEIR_TCP_LINGER2            8
-#define WEIR_TCP_DEFER_ACCEPT       9
-#define WEIR_TCP_WINDOW_CLAMP       10
-#define WEIR_TCP_INFO               11 /* struct weir_tcp_info, cut to the caller's length */
-#define WEIR_TCP_QUICKACK           12
-#define WEIR_TCP_CONGESTION         13 /* a name */
-#define WEIR_TCP_USER_TIMEOUT       18 /* milliseconds */
-#define WEIR_TCP_FASTOPEN           23 /* a listener: pending Fast Open requests at most, 0 off */
-#define WEIR_TCP_TIMESTAMP          24
-#define WEIR_TCP_NOTSENT_LOWAT      25
-#define WEIR_TCP_CC_INFO            26 /* union weir_tcp_cc_info; no bytes for a controller that has nothing to tell */
-#define WEIR_TCP_FASTOPEN_CONNECT   30 /* with a cookie, connect waits for the first write */
-#define WEIR_TCP_FASTOPEN_KEY       33 /* 16 bytes, or 32: the current key and the last one */
-#define WEIR_TCP_FASTOPEN_NO_COOKIE 34 /* neither asked for nor sent */
-#define WEIR_TCP_INQ                36
+#define WEIR_TCP_NODELAY              1
+#define WEIR_TCP_MAXSEG               2
+#define WEIR_TCP_CORK                 3
+#define WEIR_TCP_KEEPIDLE             4 /* seconds */
+#define WEIR_TCP_KEEPINTVL            5 /* seconds */
+#define WEIR_TCP_KEEPCNT              6
+#define WEIR_TCP_SYNCNT               7
+#define WEIR_TCP_LINGER2              8
+#define WEIR_TCP_DEFER_ACCEPT         9
+#define WEIR_TCP_WINDOW_CLAMP         10
+#define WEIR_TCP_INFO                 11 /* struct weir_tcp_info, cut to the caller's length */
+#define WEIR_TCP_QUICKACK             12
+#define WEIR_TCP_CONGESTION           13 /* a name */
+#define WEIR_TCP_THIN_LINEAR_TIMEOUTS 16 /* timeouts of a thin stream don't back off at first */
+#define WEIR_TCP_USER_TIMEOUT         18 /* milliseconds */
+#define WEIR_TCP_FASTOPEN             23 /* a listener: pending Fast Open requests at most, 0 off */
+#define WEIR_TCP_TIMESTAMP            24
+#define WEIR_TCP_NOTSENT_LOWAT        25
+#define WEIR_TCP_CC_INFO              26 /* union weir_tcp_cc_info; no bytes for a controller that has nothing to tell */
+#define WEIR_TCP_SAVE_SYN             27 /* a listener keeps the headers of SYNs: 1; 2: the link's too */
+#define WEIR_TCP_SAVED_SYN            28 /* get: the headers, once */
+#define WEIR_TCP_FASTOPEN_CONNECT     30 /* with a cookie, connect waits for the first write */
+#define WEIR_TCP_FASTOPEN_KEY         33 /* 16 bytes, or 32: the current key and the last one */
+#define WEIR_TCP_FASTOPEN_NO_COOKIE   34 /* neither asked for nor sent */
+#define WEIR_TCP_INQ                  36
+#define WEIR_TCP_RTO_MAX_MS           44
+#define WEIR_TCP_RTO_MIN_US           45
+#define WEIR_TCP_DELACK_MAX_US        46
 
 /* weir's own options, at WEIR_SOL_WEIR, before bind or listen. */
 enum weir_option {
@@ -137,6 +153,8 @@ enum weir_option {
     WEIR_OPT_HOLD_SYN =
         2, /* a listener: don't answer a SYN, let accept return it held (weir_tcp_admit, weir_tcp_refuse) */
     WEIR_OPT_CONN_ID = 3, /* get only, uint64_t: the id that this socket's events carry */
+    WEIR_OPT_RACK = 4,    /* TCP: loss detection by time: 0 off, 1 on, -1 as tcp_recovery says (RFC 8985) */
+    WEIR_OPT_TLP = 5,     /* TCP: tail loss probes: 0 off, 1 on, -1 as tcp_early_retrans says (RFC 8985 7) */
 };
 
 /* SO_TIMESTAMPING, as Linux's SOF_TIMESTAMPING_*. TX_*: a notice in the error queue when the last byte of a write is

@@ -131,6 +131,7 @@ static const struct tunable tunables[] = {
     V4(tcp_syn_retries, 6, 1, 127, "retransmissions of a SYN"),
     V4(tcp_synack_retries, 5, 0, 255, "retransmissions of a SYN-ACK"),
     V4(tcp_syncookies, 1, 0, 2, "1: when the SYN queue is full; 2: always (RFC 4987 3.6)"),
+    V4(tcp_thin_linear_timeouts, 0, 0, 1, "1: the first timeouts of thin streams don't back off"),
     V4(tcp_timestamps, 1, 0, 2, "1: with a random offset; 2: without (RFC 7323 3)"),
     V4(tcp_tso_win_divisor, 3, 0, INT_MAX, "share of the congestion window that one super-segment may take"),
     V4(tcp_tw_reuse, 2, 0, 2, "1: an active open may take a TIME-WAIT port (RFC 6191); 2: on loopback"),

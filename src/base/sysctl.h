@@ -78,6 +78,7 @@ struct wi_sysctl {
     int64_t tcp_stdurg;
     int64_t tcp_syn_linear_timeouts, tcp_syn_retries, tcp_synack_retries;
     int64_t tcp_syncookies;
+    int64_t tcp_thin_linear_timeouts;
     int64_t tcp_timestamps;
     int64_t tcp_tso_win_divisor;
     int64_t tcp_tw_reuse;

@@ -9,7 +9,8 @@ static void default_options(struct wi_sk_opts *opts, const struct wi_sysctl *sys
     opts->rcvbuf_bytes = (uint32_t)(is_stream ? sysctl->tcp_rmem.dflt : sysctl->rmem_default);
     opts->rcvlowat = 1;
     opts->max_pacing_bps = UINT64_MAX;
-    opts->ttl = -1;
+    opts->ttl = opts->rack = opts->tlp = -1;
+    opts->txrehash = true;
     opts->mcast_ttl = 1; /* RFC 1112 6.1 */
     opts->mcast_loop = true;
     opts->mtu_discover = sysctl->ip_no_pmtu_disc ? 0 : 1;

@@ -62,12 +62,14 @@ struct wi_sk_opts {
     uint8_t mtu_discover; /* enum wi_pmtudisc */
     int32_t linger_s;     /* valid when linger_on */
     uint32_t mark, priority;
-    uint32_t timestamping;   /* enum weir_timestamping */
-    uint64_t max_pacing_bps; /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
+    uint32_t timestamping;     /* enum weir_timestamping */
+    uint64_t max_pacing_bps;   /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
+    int16_t rack, tlp;         /* WEIR_OPT_RACK, WEIR_OPT_TLP: 0 off, 1 on, -1 as the tunables say */
+    uint8_t min_ttl, min_hops; /* a stream: of what arrives by IPv4, by IPv6 (RFC 5082) */
     bool linger_on;
     bool reuseaddr, reuseport, v6only, broadcast, keepalive, oobinline, mcast_loop, recverr;
     bool recv_pktinfo, recv_ttl, recv_tos;
-    bool transparent, bind_no_port, any_port, hold_syn, zerocopy;
+    bool transparent, freebind, txrehash, bind_no_port, any_port, hold_syn, zerocopy;
 };
 
 /* Does a stream have DF set, and follow what routers say of the path? */
@@ -79,6 +81,14 @@ static inline bool wi_sk_forbids_fragments(const struct wi_sk_opts *o)
 static inline bool wi_sk_believes_too_big(const struct wi_sk_opts *o, bool is_v4)
 {
     return o->mtu_discover < WI_PMTUDISC_INTERFACE && !(is_v4 && o->mtu_discover == WI_PMTUDISC_DONT);
+}
+
+struct wi_sk;
+
+/* May it be bound to an address that is not ours? */
+static inline bool wi_sk_may_bind_foreign(const struct wi_sk_opts *o, const struct wi_core *core)
+{
+    return o->transparent || o->freebind || core->sysctl.ip_nonlocal_bind;
 }
 
 struct wi_sk {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include "run/dgram.h"
@@ -49,10 +50,10 @@ static int get_value(struct wir_run *r, struct wir_sock *s, int level, int name,
     if (is_reserved(level, name))
         return -ENOPROTOOPT;
     if (level == SOL_SOCKET && name == SO_ERROR) {
-        if (*len < sizeof(int))
-            return -EINVAL;
-        *(int *)value = get_error(r, s);
-        *len = sizeof(int);
+        int err = get_error(r, s);
+        if (*len > sizeof err)
+            *len = sizeof err;
+        memcpy(value, &err, *len);
         return 0;
     }
     if (level == IPPROTO_TCP && name == TCP_INFO && *len > WEIR_TCP_INFO_LINUX_LEN)

@@ -25,6 +25,8 @@ enum flag {
     OPT_UNBOUND = 1 << 2,      /* only before the socket is bound: -EINVAL */
     OPT_MINUS_ONE_IS = 1 << 3, /* -1 stands for minus_one */
     OPT_READ_ONLY = 1 << 4,
+    OPT_STREAM = 1 << 5, /* of a stream alone */
+    OPT_SOME = 1 << 6,   /* with OPT_BYTE: no value at all won't do */
 };
 
 struct option {
@@ -197,6 +199,46 @@ static int get_max_pacing(const struct access *a, void *value, uint32_t *len)
     if (*len >= sizeof(rate))
         return give_bytes(&rate, sizeof(rate), value, len);
     return give_bytes(&narrow, sizeof(narrow), value, len);
+}
+
+static int set_ifindex(const struct access *a, int value)
+{
+    wi_sock_bind_netif(a->sk, value);
+    return 0;
+}
+
+static int get_ifindex(const struct access *a, int *value)
+{
+    *value = a->sk->opts.bound_if;
+    return 0;
+}
+
+static int get_sndlowat(const struct access *a, int *value)
+{
+    (void)a;
+    *value = 1; /* Linux knows no other */
+    return 0;
+}
+
+#define SNDBUF_LOCKED 1 /* Linux's SOCK_SNDBUF_LOCK, SOCK_RCVBUF_LOCK */
+#define RCVBUF_LOCKED 2
+
+static int set_buf_lock(const struct access *a, int value)
+{
+    a->sk->opts.sndbuf_locked = value & SNDBUF_LOCKED;
+    a->sk->opts.rcvbuf_locked = value & RCVBUF_LOCKED;
+    return 0;
+}
+
+static int get_buf_lock(const struct access *a, int *value)
+{
+    *value = (a->sk->opts.sndbuf_locked ? SNDBUF_LOCKED : 0) | (a->sk->opts.rcvbuf_locked ? RCVBUF_LOCKED : 0);
+    return 0;
+}
+
+static int get_cookie(const struct access *a, void *value, uint32_t *len)
+{
+    return *len < sizeof(a->sk->id) ? -WEIR_EINVAL : give_bytes(&a->sk->id, sizeof(a->sk->id), value, len);
 }
 
 #define NETIF_NAME_CAP 16 /* IFNAMSIZ */
@@ -418,6 +460,13 @@ static int set_timestamping(const struct access *a, int value)
     return 0;
 }
 
+/* Linux's struct so_timestamping: the flags, and the index of a hardware clock. */
+static int get_timestamping(const struct access *a, void *value, uint32_t *len)
+{
+    uint32_t words[2] = {a->sk->opts.timestamping, 0};
+    return a->sk->type == WEIR_SOCK_STREAM ? give_bytes(words, sizeof(words), value, len) : -WEIR_ENOPROTOOPT;
+}
+
 /* ---- The table ---- */
 
 #define AT(member)   offsetof(struct wi_sk_opts, member)
@@ -443,18 +492,25 @@ static const struct option table[] = {
     {SOCKET(LINGER), .set_raw = set_linger, .get_raw = get_linger},
     {SOCKET(REUSEPORT), BOOL(reuseport)},
     {SOCKET(RCVLOWAT), .field = FIELD_U32, .off = AT(rcvlowat), ANY, .set = set_rcvlowat},
+    {SOCKET(SNDLOWAT), .flags = OPT_READ_ONLY, .get = get_sndlowat},
     {SOCKET(BINDTODEVICE), .set_raw = set_device, .get_raw = get_device},
     {SOCKET(ACCEPTCONN), .flags = OPT_READ_ONLY, .get = get_acceptconn},
     {SOCKET(MARK), .field = FIELD_U32, .off = AT(mark), ANY},
     {SOCKET(MAX_PACING_RATE), .set_raw = set_max_pacing, .get_raw = get_max_pacing},
-    {SOCKET(TIMESTAMPING), .field = FIELD_U32, .off = AT(timestamping), ANY, .set = set_timestamping},
+    {SOCKET(TIMESTAMPING), .field = FIELD_U32, .off = AT(timestamping), ANY, .set = set_timestamping,
+     .get_raw = get_timestamping},
     {SOCKET(ZEROCOPY), .field = FIELD_BOOL, .off = AT(zerocopy), .min = 0, .max = 1, .set = set_zerocopy},
+    {SOCKET(BINDTOIFINDEX), .min = 0, .max = INT32_MAX, .set = set_ifindex, .get = get_ifindex},
+    {SOCKET(BUF_LOCK), .min = 0, .max = SNDBUF_LOCKED | RCVBUF_LOCKED, .set = set_buf_lock, .get = get_buf_lock},
+    {SOCKET(TXREHASH), .field = FIELD_BOOL, .off = AT(txrehash), .flags = OPT_STREAM | OPT_MINUS_ONE_IS, .min = 0,
+     .max = 1, .minus_one = 1},
     {SOCKET(MEMINFO), .flags = OPT_READ_ONLY, .get_raw = get_meminfo},
+    {SOCKET(COOKIE), .flags = OPT_READ_ONLY, .get_raw = get_cookie},
     {SOCKET(PROTOCOL), .flags = OPT_READ_ONLY, .get = get_protocol},
     {SOCKET(DOMAIN), .flags = OPT_READ_ONLY, .get = get_domain},
 
     {IP(TOS), .field = FIELD_U8, .off = AT(tos), .flags = OPT_BYTE, ANY, .set = set_tos},
-    {IP(TTL), .field = FIELD_I16, .off = AT(ttl), .flags = OPT_BYTE | OPT_MINUS_ONE_IS, .min = 1, .max = 255,
+    {IP(TTL), .field = FIELD_I16, .off = AT(ttl), .flags = OPT_BYTE | OPT_SOME | OPT_MINUS_ONE_IS, .min = 1, .max = 255,
      .minus_one = -1, .get = get_ttl},
     {IP(PKTINFO), BOOL(recv_pktinfo), .flags = OPT_BYTE},
     {IP(MTU_DISCOVER), .field = FIELD_U8, .off = AT(mtu_discover), .flags = OPT_BYTE, .min = 0,
@@ -464,12 +520,16 @@ static const struct option table[] = {
     {IP(RECVTOS), BOOL(recv_tos), .flags = OPT_BYTE},
     {IP(MTU), .flags = OPT_READ_ONLY, .get = get_mtu},
     {IP(TRANSPARENT), BOOL(transparent), .flags = OPT_BYTE},
+    {IP(FREEBIND), BOOL(freebind), .flags = OPT_BYTE | OPT_SOME},
+    {IP(MINTTL), .field = FIELD_U8, .off = AT(min_ttl), .flags = OPT_BYTE | OPT_SOME | OPT_STREAM, .min = 0,
+     .max = 255},
     {IP(BIND_ADDRESS_NO_PORT), BOOL(bind_no_port), .flags = OPT_BYTE},
     {IP(MULTICAST_IF), .flags = OPT_DGRAM, .stream_err = -WEIR_EINVAL, .set_raw = set_mcast_if4,
      .get_raw = get_mcast_if4},
-    {IP(MULTICAST_TTL), .field = FIELD_I16, .off = AT(mcast_ttl), .flags = OPT_BYTE | OPT_DGRAM | OPT_MINUS_ONE_IS,
-     .min = 0, .max = 255, .minus_one = 1, .stream_err = -WEIR_EINVAL},
-    {IP(MULTICAST_LOOP), BOOL(mcast_loop), .flags = OPT_BYTE},
+    {IP(MULTICAST_TTL), .field = FIELD_I16, .off = AT(mcast_ttl),
+     .flags = OPT_BYTE | OPT_SOME | OPT_DGRAM | OPT_MINUS_ONE_IS, .min = 0, .max = 255, .minus_one = 1,
+     .stream_err = -WEIR_EINVAL},
+    {IP(MULTICAST_LOOP), BOOL(mcast_loop), .flags = OPT_BYTE | OPT_SOME},
     {IP(ADD_MEMBERSHIP), .flags = OPT_DGRAM, .stream_err = -WEIR_EPROTO, .set_raw = join4},
     {IP(DROP_MEMBERSHIP), .flags = OPT_DGRAM, .stream_err = -WEIR_EPROTO, .set_raw = leave4},
 
@@ -486,6 +546,9 @@ static const struct option table[] = {
     {IPV6(MTU), .flags = OPT_READ_ONLY, .get = get_mtu},
     {IPV6(RECVERR), BOOL(recverr)},
     {IPV6(V6ONLY), BOOL(v6only), .flags = OPT_UNBOUND},
+    {IPV6(TRANSPARENT), BOOL(transparent)},
+    {IPV6(FREEBIND), BOOL(freebind)},
+    {IPV6(MINHOPCOUNT), .field = FIELD_U8, .off = AT(min_hops), .flags = OPT_STREAM, .min = 0, .max = 255},
     {IPV6(RECVPKTINFO), BOOL(recv_pktinfo)},
     {IPV6(RECVHOPLIMIT), BOOL(recv_ttl)},
     {IPV6(RECVTCLASS), BOOL(recv_tos)},
@@ -494,6 +557,8 @@ static const struct option table[] = {
 
     {WEIR(ANY_PORT), BOOL(any_port), .flags = OPT_UNBOUND},
     {WEIR(HOLD_SYN), BOOL(hold_syn), .set = set_hold_syn},
+    {WEIR(RACK), .field = FIELD_I16, .off = AT(rack), .flags = OPT_STREAM, .min = -1, .max = 1},
+    {WEIR(TLP), .field = FIELD_I16, .off = AT(tlp), .flags = OPT_STREAM, .min = -1, .max = 1},
     {WEIR(CONN_ID), .flags = OPT_READ_ONLY, .get_raw = get_conn_id},
 };
 
@@ -510,21 +575,21 @@ static const struct option *option_find(const struct wi_sk *sk, int level, int n
         return NULL;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (table[i].level == level && table[i].name == name)
-            return &table[i];
+            return table[i].flags & OPT_STREAM && sk->type != WEIR_SOCK_STREAM ? NULL : &table[i];
     }
     return NULL;
 }
 
-/* An int, or at SOL_IP a single byte. */
+/* An int, or at SOL_IP a single byte, or none, which is 0. */
 static int take_int(const struct option *o, const void *value, uint32_t len, int *out)
 {
     if (len >= sizeof(*out)) {
         memcpy(out, value, sizeof(*out));
         return 0;
     }
-    if (!len || !(o->flags & OPT_BYTE))
+    if (!(o->flags & OPT_BYTE) || (!len && o->flags & OPT_SOME))
         return -WEIR_EINVAL;
-    *out = *(const uint8_t *)value;
+    *out = len ? *(const uint8_t *)value : 0;
     return 0;
 }
 
@@ -549,8 +614,8 @@ static int option_set(struct wi_sock *s, struct wi_handle *h, int level, int nam
     const struct access a = {s, h, h->sk};
     const struct option *o = option_find(a.sk, level, name);
 
-    if (!o || o->flags & OPT_READ_ONLY)
-        return -WEIR_ENOPROTOOPT;
+    if (!o || o->flags & OPT_READ_ONLY) /* at SOL_SOCKET Linux looks at the length before the name */
+        return level == WEIR_SOL_SOCKET && len < sizeof(int) ? -WEIR_EINVAL : -WEIR_ENOPROTOOPT;
     if (o->flags & OPT_DGRAM && a.sk->type == WEIR_SOCK_STREAM)
         return o->stream_err;
     if (o->flags & OPT_UNBOUND && a.sk->port)

@@ -132,6 +132,8 @@ int wi_sock_bind(struct wi_sock *s, weir_fd fd, const struct weir_sockaddr *addr
     err = is_on_its_link(sk, &checked.addr) ? sk->ops->bind(sk, &checked) : -WEIR_EADDRNOTAVAIL;
     if (err)
         wi_sock_bind_netif(sk, bound_if);
+    else if (sk->family == WEIR_AF_INET6 && !weir_addr_is_any(&checked.addr) && !weir_addr_is_v4(&checked.addr))
+        sk->opts.v6only = true; /* it can't be anything else now, and getsockopt says so (Linux) */
     return err;
 }
 

@@ -131,8 +131,9 @@ static void send_delayed(struct wi_tcp_conn *c)
         }
         ato = ato < max ? ato : max;
     }
-    ato = ato < WI_TCP_DELACK_MAX ? ato : WI_TCP_DELACK_MAX;
+    weir_ns most = c->delack_max_us ? WEIR_US((weir_ns)c->delack_max_us) : WI_TCP_DELACK_MAX;
     ato = ato > WI_TCP_DELACK_MIN ? ato : WI_TCP_DELACK_MIN;
+    ato = ato < most ? ato : most;
     if (wi_timer_armed(&c->timer_delack)) {
         if (c->timer_delack.due <= now + ato)
             return;

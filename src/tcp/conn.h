@@ -44,7 +44,8 @@
 struct wi_tcp_listener; /* listen.c */
 struct wi_tcp_request;  /* listen.c */
 struct wi_tcp_fo_cookie;
-struct wi_tcp_timewait; /* timewait.c */
+struct wi_tcp_saved_syn; /* savedsyn.h */
+struct wi_tcp_timewait;  /* timewait.c */
 
 /* ---- What waits to be done at the next flush (wi_tcp_conn.owed) ---- */
 
@@ -381,13 +382,17 @@ struct wi_tcp_conn {
     weir_ns last_send_at;   /* data */
 
     /* Options (options.c) */
-    uint32_t user_timeout_ms;         /* TCP_USER_TIMEOUT, 0: the retry counts decide */
-    uint32_t keepidle_s, keepintvl_s; /* 0: the tunable's */
-    uint8_t keepcnt, syn_retries;     /* 0: the tunable's */
-    int32_t linger2_s;                /* TCP_LINGER2; 0: the tunable's, negative: none */
-    uint8_t defer_accept_n;           /* TCP_DEFER_ACCEPT as SYN-ACK timeouts to wait for data; 0: none */
-    uint32_t window_clamp_bytes;      /* TCP_WINDOW_CLAMP, 0: none */
-    uint32_t notsent_lowat_bytes;     /* UINT32_MAX: the tunable's */
+    uint32_t user_timeout_ms;                       /* TCP_USER_TIMEOUT, 0: the retry counts decide */
+    uint32_t keepidle_s, keepintvl_s;               /* 0: the tunable's */
+    uint8_t keepcnt, syn_retries;                   /* 0: the tunable's */
+    uint32_t rto_max_ms, rto_min_us, delack_max_us; /* TCP_RTO_MAX_MS and the like, 0: the tunable's, or 200 ms */
+    bool thin_linear;                               /* TCP_THIN_LINEAR_TIMEOUTS */
+    uint8_t save_syn;                               /* TCP_SAVE_SYN, a listener's */
+    struct wi_tcp_saved_syn *saved_syn;             /* NULL: none, or read already */
+    int32_t linger2_s;                              /* TCP_LINGER2; 0: the tunable's, negative: none */
+    uint8_t defer_accept_n;                         /* TCP_DEFER_ACCEPT as SYN-ACK timeouts to wait for data; 0: none */
+    uint32_t window_clamp_bytes;                    /* TCP_WINDOW_CLAMP, 0: none */
+    uint32_t notsent_lowat_bytes;                   /* 0: the tunable's */
     bool nodelay, cork;
     bool more;     /* the last write had MSG_MORE: this flush sends full segments only */
     bool push_now; /* TCP_NODELAY or TCP_CORK changed: this flush holds nothing back */
@@ -520,6 +525,9 @@ void wi_tcp_done(struct wi_tcp_conn *, int err, enum weir_why reset, const char 
 /* A segment for this connection, whose checksum is right. Not for LISTEN, TIME-WAIT, CLOSED. The caller counts and
  * tells a drop. */
 enum weir_drop wi_tcp_input(struct wi_tcp_conn *, struct wi_tcp_seg *);
+
+/* Did it pass more routers than IP_MINTTL, IPV6_MINHOPCOUNT allow (RFC 5082)? */
+bool wi_tcp_came_too_far(const struct wi_tcp_conn *, const struct wi_tcp_seg *);
 
 /* Forget the first n units of sequence space (SYN before data), or all but the first n. */
 void wi_tcp_seg_trim_front(struct wi_tcp_seg *, uint32_t n);
@@ -666,6 +674,7 @@ uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *, bool is_syn);
 /* What would be advertised, without doing it: bytes. And what is left of the window already advertised. */
 uint32_t wi_tcp_window_select(const struct wi_tcp_conn *);
 uint32_t wi_tcp_window_left(const struct wi_tcp_conn *);
+uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *); /* the largest that would ever be */
 
 /* Before our SYN: choose rcv_wscale and the first window. And once the options are known. */
 void wi_tcp_window_init(struct wi_tcp_conn *);

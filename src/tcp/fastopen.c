@@ -7,6 +7,7 @@
 #include "base/siphash.h"
 #include "base/str.h"
 #include "tcp/listen.h"
+#include "tcp/savedsyn.h"
 #include "tcp/send.h"
 
 #define COOKIE_LEN     8u
@@ -251,6 +252,7 @@ static struct wi_tcp_conn *child_of(struct wi_tcp_conn *l, const struct wi_tcp_s
         return NULL;
     }
     wi_tcp_event_stray_state(tcp, &key->tuple, syn->id, WEIR_TCP_LISTEN, WEIR_TCP_SYN_RCVD, "Fast Open SYN received");
+    c->saved_syn = l->save_syn ? wi_tcp_syn_save(tcp->core, seg, l->save_syn == 2) : NULL;
     wi_tcp_open_passive(c, syn);
     wi_tcp_demux_insert(c);
     begin_pending(c, l, p, syn, seg->netif);

@@ -68,6 +68,10 @@ enum weir_drop wi_tcp_icmp(struct wi_tcp_conn *c, const struct wi_net_error *e, 
     }
     /* RFC 5927 5.2: hard errors are soft for a connection that stands. A timeout will report it. */
     c->sk.err_soft = e->err;
+    if (c->sk.opts.recverr && c->sk.owner) { /* its owner wants to hear at once, once; the connection goes on (Linux) */
+        c->sk.err = e->err;
+        wi_sk_ready(&c->sk, WEIR_POLLERR);
+    }
     if (e->err == WEIR_EHOSTUNREACH || e->err == WEIR_ENETUNREACH)
         revert_backoff(c, seq);
     return WEIR_DROP_TCP_ICMP_SOFT;

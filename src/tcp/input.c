@@ -412,12 +412,19 @@ static void note_arrival(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     wi_tcp_event_seg_in(c, s);
 }
 
+bool wi_tcp_came_too_far(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    return s->ip->ttl < (s->ip->is_v6 ? c->sk.opts.min_hops : c->sk.opts.min_ttl);
+}
+
 enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 {
     wi_tcp_ledger_charge(c);
     note_arrival(c, s);
     if (c->state == WEIR_TCP_CLOSED || c->state == WEIR_TCP_LISTEN || c->is_shell)
         return WEIR_DROP_TCP_ABORTED;
+    if (wi_tcp_came_too_far(c, s))
+        return WEIR_DROP_TCP_MIN_TTL;
     enum weir_drop why;
     if (c->state == WEIR_TCP_SYN_SENT) {
         why = wi_tcp_input_syn_sent(c, s);

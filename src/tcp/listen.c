@@ -90,14 +90,14 @@ static bool syn_from_cookie(const struct wi_tcp_conn *l, const struct wi_tcp_seg
     syn->irs = wi_seq_sub(seg->seq, 1);
     syn->snd_wnd_bytes = seg->h.wnd;
     if (!seg->h.has_ts || !seg->h.tsecr) {
-        syn->ecn = (uint8_t)wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, false, false);
+        syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, false, false) & 3u;
         return true;
     }
     syn->ts_ok = true;
     syn->ts_recent = seg->h.tsval;
     syn->ts_off = wi_tcp_ts_off(l->tcp, &key->tuple);
     bool is_right = wi_tcp_cookie_ts_get(l->sk.core, seg->h.tsecr - syn->ts_off, syn);
-    syn->ecn = (uint8_t)wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, syn->ecn != WI_TCP_ECN_NONE, true);
+    syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, syn->ecn != WI_TCP_ECN_NONE, true) & 3u;
     return is_right;
 }
 
@@ -171,7 +171,7 @@ static enum weir_drop hold_syn(struct wi_tcp_conn *l, const struct wi_tcp_seg *s
     if (!held)
         return WEIR_DROP_NO_MEMORY;
     struct wi_tcp_conn *child = wi_tcp_child_new(l, &key->tuple, seg->netif, syn->id);
-    struct wi_tcp_request *req = child ? wi_tcp_request_new(l, key, syn, seg->netif) : NULL;
+    struct wi_tcp_request *req = child ? wi_tcp_request_new(l, key, syn, seg) : NULL;
     if (!req) {
         if (child)
             wi_tcp_owe(child, WI_TCP_OWE_FREE);
@@ -192,7 +192,7 @@ static enum weir_drop take_syn(struct wi_tcp_conn *l, const struct wi_tcp_seg *s
     struct wi_tcp_fo_cookie fo;
     if (wi_tcp_fo_take_syn(l, seg, key, syn, &fo))
         return WEIR_DROP_NONE;
-    struct wi_tcp_request *req = wi_tcp_request_new(l, key, syn, seg->netif);
+    struct wi_tcp_request *req = wi_tcp_request_new(l, key, syn, seg);
     if (!req) /* no memory even for this: a cookie needs none */
         return l->sk.core->sysctl.tcp_syncookies ? answer_with_cookie(l, key, syn, seg->netif) : WEIR_DROP_NO_MEMORY;
     if (wi_tcp_request_answer(l->tcp, req, fo.is_there ? &fo : NULL) < 0) {
@@ -238,6 +238,8 @@ enum weir_drop wi_tcp_listen_input(struct wi_tcp_conn *l, struct wi_tcp_seg *seg
                                    const struct wi_seq *iss)
 {
     const struct wi_wire_tcp *h = &seg->h;
+    if (wi_tcp_came_too_far(l, seg))
+        return WEIR_DROP_TCP_MIN_TTL;
     if (h->flags & WI_TH_RST)
         return WEIR_DROP_TCP_LISTEN_RST;
     if (h->flags & WI_TH_ACK) {

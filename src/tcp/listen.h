@@ -18,11 +18,12 @@ struct wi_tcp_held {
 
 /* A SYN that is or will be answered. */
 struct wi_tcp_request {
-    struct wi_hnode node;         /* wi_tcp.requests */
-    struct wi_list link;          /* wi_tcp_listener.requests, while there is a listener */
-    struct wi_timer timer;        /* SYN-ACK; not armed while held */
-    struct wi_tcp_conn *listener; /* NULL: it is gone, and the held child goes on alone */
-    struct wi_tcp_held *held;     /* NULL: an ordinary one */
+    struct wi_hnode node;               /* wi_tcp.requests */
+    struct wi_list link;                /* wi_tcp_listener.requests, while there is a listener */
+    struct wi_timer timer;              /* SYN-ACK; not armed while held */
+    struct wi_tcp_conn *listener;       /* NULL: it is gone, and the held child goes on alone */
+    struct wi_tcp_held *held;           /* NULL: an ordinary one */
+    struct wi_tcp_saved_syn *saved_syn; /* TCP_SAVE_SYN, else NULL */
     struct wi_tcp_tuple tuple;
     int netif; /* of a link-local peer or a listener that is bound to one, else 0: any */
     struct wi_tcp_syn syn;
@@ -74,7 +75,7 @@ enum weir_drop wi_tcp_request_icmp(struct wi_tcp *, struct wi_tcp_request *, con
 
 /* Make and enter a request; NULL: no memory. It sends nothing. */
 struct wi_tcp_request *wi_tcp_request_new(struct wi_tcp_conn *listener, const struct wi_tcp_key *,
-                                          const struct wi_tcp_syn *, int netif);
+                                          const struct wi_tcp_syn *, const struct wi_tcp_seg *);
 
 /* Send the SYN-ACK, again when it was sent before, and arm its timer. fo: a Fast Open cookie for the peer, or NULL. 0
  * or the network's error. */

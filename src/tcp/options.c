@@ -6,6 +6,7 @@
 #include "tcp/cc.h"
 #include "tcp/fastopen.h"
 #include "tcp/notice.h"
+#include "tcp/savedsyn.h"
 #include "tcp/send.h"
 #include "tcp/sock.h"
 #include <weir/socket.h>
@@ -18,6 +19,10 @@
 #define CC_NAME_CAP         16   /* Linux's TCP_CA_NAME_MAX */
 #define DEFER_TIMEOUT_S     1    /* of the first SYN-ACK */
 #define DEFER_TIMEOUT_MAX_S 120
+#define RTO_MAX_MIN_MS      1000 /* Linux's TCP_RTO_MAX_MIN_SEC, TCP_RTO_MAX_SEC */
+#define RTO_MAX_MAX_MS      120000
+#define TIMEOUT_MIN_US      2000 /* two ticks of a clock of 1000 Hz: Linux's TCP_TIMEOUT_MIN */
+#define TIMEOUT_MAX_US      200000
 
 void wi_tcp_options_copy(struct wi_tcp_conn *to, const struct wi_tcp_conn *from)
 {
@@ -29,6 +34,10 @@ void wi_tcp_options_copy(struct wi_tcp_conn *to, const struct wi_tcp_conn *from)
     to->keepcnt = from->keepcnt;
     to->syn_retries = from->syn_retries;
     to->linger2_s = from->linger2_s;
+    to->rto_max_ms = from->rto_max_ms;
+    to->rto_min_us = from->rto_min_us;
+    to->delack_max_us = from->delack_max_us;
+    to->thin_linear = from->thin_linear;
     to->defer_accept_n = from->defer_accept_n;
     to->window_clamp_bytes = from->window_clamp_bytes;
     to->notsent_lowat_bytes = from->notsent_lowat_bytes;
@@ -177,21 +186,24 @@ static int set_window_clamp(struct wi_tcp_conn *c, int v)
 {
     if (v == 0 && c->state != WEIR_TCP_CLOSED)
         return -WEIR_EINVAL;
-    c->window_clamp_bytes = v == 0 ? 0 : wi_max_u32((uint32_t)v, CLAMP_MIN);
+    c->window_clamp_bytes = v == 0 ? 0 : v < CLAMP_MIN ? CLAMP_MIN : (uint32_t)v;
     return 0;
 }
 
 static int get_window_clamp(const struct wi_tcp_conn *c)
 {
-    return (int)c->window_clamp_bytes;
+    bool is_idle = c->state == WEIR_TCP_CLOSED || c->state == WEIR_TCP_LISTEN;
+    return (int)(is_idle ? c->window_clamp_bytes : wi_tcp_window_clamp(c));
 }
 
 /* 0: delay ACKs from now on; 1: send them at once, the one that waits first; other even values: that one only. */
 static int set_quickack(struct wi_tcp_conn *c, int v)
 {
-    c->is_pingpong = v == 0 || !(v & 1);
-    if (v && c->is_ack_sched && (c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT))
+    c->is_pingpong = v == 0;
+    if (v && c->is_ack_sched && (c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+        c->is_pingpong = !(v & 1);
+    }
     return 0;
 }
 
@@ -219,10 +231,9 @@ static int set_notsent_lowat(struct wi_tcp_conn *c, int v)
     return 0;
 }
 
-/* Linux's member is 0 until it is set; 0 and -1 both leave it to the tunable there. */
 static int get_notsent_lowat(const struct wi_tcp_conn *c)
 {
-    return c->notsent_lowat_bytes == UINT32_MAX ? 0 : (int)c->notsent_lowat_bytes;
+    return (int)c->notsent_lowat_bytes;
 }
 
 static int get_timestamp(const struct wi_tcp_conn *c)
@@ -282,6 +293,61 @@ static int get_fastopen_no_cookie(const struct wi_tcp_conn *c)
     return c->fo.no_cookie;
 }
 
+static int set_rto_max(struct wi_tcp_conn *c, int v)
+{
+    c->rto_max_ms = (uint32_t)v;
+    return 0;
+}
+
+static int get_rto_max(const struct wi_tcp_conn *c)
+{
+    return (int)(wi_tcp_rto_max(c) / WEIR_MS(1));
+}
+
+static int set_rto_min(struct wi_tcp_conn *c, int v)
+{
+    c->rto_min_us = (uint32_t)v;
+    return 0;
+}
+
+static int get_rto_min(const struct wi_tcp_conn *c)
+{
+    return (int)(wi_tcp_rto_min(c) / WEIR_US(1));
+}
+
+static int set_delack_max(struct wi_tcp_conn *c, int v)
+{
+    c->delack_max_us = (uint32_t)v;
+    return 0;
+}
+
+static int get_delack_max(const struct wi_tcp_conn *c)
+{
+    return (int)(c->delack_max_us ? c->delack_max_us : WI_TCP_DELACK_MAX / WEIR_US(1));
+}
+
+static int set_thin_linear(struct wi_tcp_conn *c, int v)
+{
+    c->thin_linear = v != 0;
+    return 0;
+}
+
+static int get_thin_linear(const struct wi_tcp_conn *c)
+{
+    return c->thin_linear;
+}
+
+static int set_save_syn(struct wi_tcp_conn *c, int v)
+{
+    c->save_syn = (uint8_t)v;
+    return 0;
+}
+
+static int get_save_syn(const struct wi_tcp_conn *c)
+{
+    return c->save_syn;
+}
+
 /* Options that are an int; others below. */
 static const struct option {
     int name, min, max;
@@ -297,11 +363,16 @@ static const struct option {
     {WEIR_TCP_SYNCNT, 1, 127, set_syncnt, get_syncnt},
     {WEIR_TCP_LINGER2, INT32_MIN, INT32_MAX, set_linger2, get_linger2},
     {WEIR_TCP_DEFER_ACCEPT, INT32_MIN, INT32_MAX, set_defer_accept, get_defer_accept},
-    {WEIR_TCP_WINDOW_CLAMP, 0, INT32_MAX, set_window_clamp, get_window_clamp},
+    {WEIR_TCP_WINDOW_CLAMP, INT32_MIN, INT32_MAX, set_window_clamp, get_window_clamp},
     {WEIR_TCP_QUICKACK, INT32_MIN, INT32_MAX, set_quickack, get_quickack},
     {WEIR_TCP_USER_TIMEOUT, 0, INT32_MAX, set_user_timeout, get_user_timeout},
     {WEIR_TCP_NOTSENT_LOWAT, INT32_MIN, INT32_MAX, set_notsent_lowat, get_notsent_lowat},
     {WEIR_TCP_TIMESTAMP, 0, 0, NULL, get_timestamp},
+    {WEIR_TCP_THIN_LINEAR_TIMEOUTS, 0, 1, set_thin_linear, get_thin_linear},
+    {WEIR_TCP_SAVE_SYN, 0, 2, set_save_syn, get_save_syn},
+    {WEIR_TCP_RTO_MAX_MS, RTO_MAX_MIN_MS, RTO_MAX_MAX_MS, set_rto_max, get_rto_max},
+    {WEIR_TCP_RTO_MIN_US, TIMEOUT_MIN_US, TIMEOUT_MAX_US, set_rto_min, get_rto_min},
+    {WEIR_TCP_DELACK_MAX_US, TIMEOUT_MIN_US, TIMEOUT_MAX_US, set_delack_max, get_delack_max},
     {WEIR_TCP_INQ, 0, 1, set_inq, get_inq},
     {WEIR_TCP_FASTOPEN, 0, INT32_MAX, set_fastopen, get_fastopen},
     {WEIR_TCP_FASTOPEN_CONNECT, 0, 1, set_fastopen_connect, get_fastopen_connect},
@@ -366,11 +437,11 @@ int wi_tcp_setsockopt(struct wi_sk *sk, int level, int name, const void *value, 
     if (name == WEIR_TCP_FASTOPEN_KEY)
         return wi_tcp_fo_set_keys(c, value, len);
     const struct option *o = find(name);
-    if (!o || !o->set)
-        return -WEIR_ENOPROTOOPT;
     int v;
     if (len < sizeof v)
-        return -WEIR_EINVAL;
+        return -WEIR_EINVAL; /* Linux looks at the length before the name */
+    if (!o || !o->set)
+        return -WEIR_ENOPROTOOPT;
     memcpy(&v, value, sizeof v);
     return v < o->min || v > o->max ? -WEIR_EINVAL : o->set(c, v);
 }
@@ -417,6 +488,8 @@ int wi_tcp_getsockopt(struct wi_sk *sk, int level, int name, void *value, uint32
         union weir_tcp_cc_info info = {0};
         return give(value, len, &info, c->cc->info ? c->cc->info(c, &info) : 0);
     }
+    if (name == WEIR_TCP_SAVED_SYN)
+        return wi_tcp_syn_read(wi_tcp_conn_of(sk), value, len);
     const struct option *o = find(name);
     if (!o)
         return -WEIR_ENOPROTOOPT;

@@ -14,7 +14,8 @@
 
 bool wi_tcp_rack_is_on(const struct wi_tcp_conn *c)
 {
-    return c->sack_ok && (c->sk.core->sysctl.tcp_recovery & RACK_ENABLED);
+    int16_t how = c->sk.opts.rack;
+    return c->sack_ok && (how >= 0 ? how : c->sk.core->sysctl.tcp_recovery & RACK_ENABLED);
 }
 
 /* Positive: it was sent after the newest one that arrived; negative: before it; 0: it is a part of that one. What left
@@ -174,8 +175,9 @@ weir_ns wi_tcp_pto(const struct wi_tcp_conn *c)
 bool wi_tcp_tlp_arm(struct wi_tcp_conn *c, bool from_now)
 {
     int64_t how = c->sk.core->sysctl.tcp_early_retrans;
+    bool is_on = c->sk.opts.tlp >= 0 ? c->sk.opts.tlp : how == 3 || how == 4;
     const struct wi_tcp_rec *head = wi_tcp_rec_head_sent(c);
-    if ((how != 3 && how != 4) || !head || c->fo.pending || !c->sack_ok ||
+    if (!is_on || !head || c->fo.pending || !c->sack_ok ||
         (c->loss.ca != WI_TCP_CA_OPEN && c->loss.ca != WI_TCP_CA_CWR))
         return false;
 

@@ -5,6 +5,7 @@
 #include "tcp/listen.h"
 
 #include "base/str.h"
+#include "tcp/savedsyn.h"
 
 #define SYNACK_RTO_MAX WEIR_SEC(120)
 
@@ -45,6 +46,7 @@ void wi_tcp_request_drop(struct wi_tcp *tcp, struct wi_tcp_request *req)
             weir_pkt_unref(req->held->syn);
         wi_core_free(tcp->core, req->held, sizeof *req->held);
     }
+    wi_tcp_syn_forget(tcp->core, req->saved_syn);
     wi_slab_free(&tcp->request_slab, req);
 }
 
@@ -220,7 +222,7 @@ static void on_timer(struct wi_timer *timer, weir_ns now)
 }
 
 struct wi_tcp_request *wi_tcp_request_new(struct wi_tcp_conn *listener, const struct wi_tcp_key *key,
-                                          const struct wi_tcp_syn *syn, int netif)
+                                          const struct wi_tcp_syn *syn, const struct wi_tcp_seg *seg)
 {
     struct wi_tcp *tcp = listener->tcp;
     struct wi_tcp_request *req = wi_slab_alloc(&tcp->request_slab);
@@ -229,8 +231,9 @@ struct wi_tcp_request *wi_tcp_request_new(struct wi_tcp_conn *listener, const st
     req->listener = listener;
     req->tuple = key->tuple;
     bool is_linklocal = !weir_addr_is_v4(&key->tuple.remote) && weir_addr_is_linklocal(&key->tuple.remote);
-    req->netif = is_linklocal || listener->sk.opts.bound_if ? netif : 0;
+    req->netif = is_linklocal || listener->sk.opts.bound_if ? seg->netif : 0;
     req->syn = *syn;
+    req->saved_syn = listener->save_syn ? wi_tcp_syn_save(tcp->core, seg, listener->save_syn == 2) : NULL;
     wi_timer_init(&req->timer, on_timer);
     wi_htable_insert(&tcp->requests, &req->node, key->hash);
     wi_list_init(&req->link);
@@ -377,6 +380,8 @@ static enum weir_drop on_ack(struct wi_tcp *tcp, struct wi_tcp_request *req, str
         return why;
     struct wi_tcp_syn syn = req->syn;
     syn.snd_wnd_bytes = (uint32_t)seg->h.wnd << syn.snd_wscale;
+    child->saved_syn = req->saved_syn;
+    req->saved_syn = NULL;
     wi_tcp_request_drop(tcp, req);
     why = wi_tcp_child_establish(child, &syn, seg);
     if (l)

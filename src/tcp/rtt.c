@@ -8,12 +8,12 @@
 
 weir_ns wi_tcp_rto_min(const struct wi_tcp_conn *c)
 {
-    return WEIR_US((weir_ns)c->sk.core->sysctl.tcp_rto_min_us);
+    return WEIR_US(c->rto_min_us ? c->rto_min_us : (weir_ns)c->sk.core->sysctl.tcp_rto_min_us);
 }
 
 weir_ns wi_tcp_rto_max(const struct wi_tcp_conn *c)
 {
-    return WEIR_MS((weir_ns)c->sk.core->sysctl.tcp_rto_max_ms);
+    return WEIR_MS(c->rto_max_ms ? c->rto_max_ms : (weir_ns)c->sk.core->sysctl.tcp_rto_max_ms);
 }
 
 void wi_tcp_rtt_init(struct wi_tcp_conn *c)
@@ -21,7 +21,7 @@ void wi_tcp_rtt_init(struct wi_tcp_conn *c)
     c->rtt = (struct wi_tcp_rtt){.rto = WI_TCP_RTO_INIT, .mdev_us4 = 1000000, .min_us = UINT32_MAX};
 }
 
-static void set_rto(struct wi_tcp_conn *c)
+void wi_tcp_rto_update(struct wi_tcp_conn *c)
 {
     weir_ns rto = WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 3) + c->rtt.rttvar_us4), max = wi_tcp_rto_max(c);
     c->rtt.rto = rto < max ? rto : max;
@@ -31,7 +31,7 @@ static void set_rto(struct wi_tcp_conn *c)
 static void first_sample(struct wi_tcp_conn *c, uint32_t us)
 {
     struct wi_tcp_rtt *r = &c->rtt;
-    uint32_t floor = (uint32_t)c->sk.core->sysctl.tcp_rto_min_us;
+    uint32_t floor = (uint32_t)(wi_tcp_rto_min(c) / 1000);
     r->srtt_us8 = us << 3;
     r->mdev_us4 = us << 1;
     r->rttvar_us4 = r->mdev_us4 > floor ? r->mdev_us4 : floor;
@@ -58,7 +58,7 @@ static void update_mdev(struct wi_tcp_rtt *r, int64_t err_us)
 static void next_sample(struct wi_tcp_conn *c, uint32_t us)
 {
     struct wi_tcp_rtt *r = &c->rtt;
-    uint32_t floor = (uint32_t)c->sk.core->sysctl.tcp_rto_min_us;
+    uint32_t floor = (uint32_t)(wi_tcp_rto_min(c) / 1000);
     int64_t err = (int64_t)us - (r->srtt_us8 >> 3);
     r->srtt_us8 = (uint32_t)((int64_t)r->srtt_us8 + err);
     update_mdev(r, err);
@@ -96,7 +96,7 @@ void wi_tcp_rtt_sample(struct wi_tcp_conn *c, uint32_t us)
         next_sample(c, us);
     if (c->rtt.srtt_us8 == 0)
         c->rtt.srtt_us8 = 1;
-    set_rto(c);
+    wi_tcp_rto_update(c);
     c->loss.tlp_unsampled = false;
     c->rtt.backoff = 0; /* RFC 6298 5.7's end of back-off: Linux ends it with a fresh sample */
     wi_tcp_event_rtt(c, WEIR_US((weir_ns)us));

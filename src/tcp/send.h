@@ -384,6 +384,7 @@ void wi_tcp_rtt_sample(struct wi_tcp_conn *, uint32_t us); /* RFC 6298 2; RTO fo
 
 /* Of an ACK: from records never retransmitted, else from the echoed timestamp (RFC 7323 4). */
 bool wi_tcp_rtt_ack(struct wi_tcp_conn *, const struct wi_wire_tcp *, struct wi_tcp_ackinfo *);
+void wi_tcp_rto_update(struct wi_tcp_conn *); /* from the estimates, without back-off */
 void wi_tcp_rtt_backoff(struct wi_tcp_conn *);
 weir_ns wi_tcp_rto_min(const struct wi_tcp_conn *);
 weir_ns wi_tcp_rto_max(const struct wi_tcp_conn *);

@@ -320,8 +320,7 @@ static bool has_room(const struct wi_tcp_conn *c)
  * (Linux's tcp_stream_memory_free). */
 static bool may_add_unsent(const struct wi_tcp_conn *c, unsigned shift)
 {
-    int64_t lowat =
-        c->notsent_lowat_bytes != UINT32_MAX ? c->notsent_lowat_bytes : c->sk.core->sysctl.tcp_notsent_lowat;
+    int64_t lowat = c->notsent_lowat_bytes ? c->notsent_lowat_bytes : c->sk.core->sysctl.tcp_notsent_lowat;
     return lowat >= UINT32_MAX || (int64_t)wi_tcp_sndq_unsent_bytes(c) << shift < lowat;
 }
 
@@ -520,7 +519,7 @@ static int64_t write_end(struct wi_tcp_conn *c, const struct write *w, bool is_w
     struct wi_tcp_rec *last = wi_tcp_rec_last(c);
     bool is_cut = !is_whole && !w->is_out_of_memory;
     if (is_cut)
-        c->push_now = true; /* the buffer is full: nothing to wait for */
+        c->push_now = true;                                            /* the buffer is full: nothing to wait for */
     if (is_cut && !c->sndq.send_head && wi_tcp_in_flight(c) < c->cwnd) /* all of it has left already */
         wi_tcp_chrono_start(c, WI_TCP_CHRONO_SNDBUF);
     if (c->sndq.send_head && (is_cut || !(w->flags & WEIR_MSG_MORE) || is_push_forced(c)))

@@ -41,7 +41,7 @@ static int check_address(const struct wi_sk *sk, const struct weir_addr *addr)
         return 0;
     if (weir_addr_is_multicast(addr) || wi_net_is_broadcast(sk->net, addr))
         return -WEIR_EADDRNOTAVAIL;
-    return sk->opts.transparent || sk->core->sysctl.ip_nonlocal_bind ? 0 : -WEIR_EADDRNOTAVAIL;
+    return wi_sk_may_bind_foreign(&sk->opts, sk->core) ? 0 : -WEIR_EADDRNOTAVAIL;
 }
 
 static int op_bind(struct wi_sk *sk, const struct weir_sockaddr *addr)

@@ -4,6 +4,7 @@
  */
 #include "tcp/fastopen.h"
 #include "tcp/notice.h"
+#include "tcp/savedsyn.h"
 #include "tcp/send.h"
 
 int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
@@ -30,6 +31,7 @@ static void conn_free(struct wi_tcp_conn *c)
     wi_tcp_sndq_purge(c);
     wi_tcp_notice_free(c);
     wi_tcp_rcvq_purge(c);
+    wi_tcp_syn_forget(c->sk.core, c->saved_syn);
     wi_ports_release(&c->tcp->ports, &c->sk);
     wi_list_del(&c->pend_link);
     wi_list_del(&c->all_link);
@@ -59,7 +61,6 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
     wi_sk_init(&c->sk, t->core, t->net, &wi_tcp_sk_ops, family, WEIR_SOCK_STREAM, WEIR_IPPROTO_TCP);
     c->sk.opts.sndbuf_bytes = (uint32_t)s->tcp_wmem.dflt;
     c->sk.opts.rcvbuf_bytes = (uint32_t)s->tcp_rmem.dflt;
-    c->notsent_lowat_bytes = UINT32_MAX;
     wi_list_init(&c->pend_link);
     wi_list_init(&c->queue_link);
     wi_list_add_tail(&t->all, &c->all_link);

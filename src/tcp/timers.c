@@ -6,6 +6,8 @@
 #include "tcp/fastopen.h"
 #include "tcp/send.h"
 
+#define THIN_SEGS         4u /* Linux's tcp_stream_is_thin, TCP_THIN_LINEAR_RETRIES */
+#define THIN_TIMEOUTS     6u
 #define PROBE_MIN_NS      WEIR_MS(200)
 #define ORPHAN_PROBES_MAX 8u /* without an owner, Linux's default for tcp_orphan_retries 0 */
 
@@ -186,8 +188,21 @@ static bool rto_in_zero_window(struct wi_tcp_conn *c, const struct wi_tcp_rec *h
     return true;
 }
 
+/* So few segments under way that no dupacks can help: the first timeouts don't back off (Linux's thin streams). */
+static bool is_thin(const struct wi_tcp_conn *c)
+{
+    return c->state == WEIR_TCP_ESTABLISHED && (c->thin_linear || c->sk.core->sysctl.tcp_thin_linear_timeouts) &&
+           c->loss.packets_out < THIN_SEGS && c->ssthresh < WI_TCP_SSTHRESH_INF && c->loss.retransmits <= THIN_TIMEOUTS;
+}
+
 static void after_rto(struct wi_tcp_conn *c)
 {
+    if (is_thin(c)) {
+        c->rtt.backoff = 0;
+        wi_tcp_rto_update(c);
+        wi_tcp_rearm_rto(c);
+        return;
+    }
     /* Linux repeats the first SYNs without backing off: who has lost one has not met congestion yet. */
     bool is_linear = c->state == WEIR_TCP_SYN_SENT && c->total_rto <= c->sk.core->sysctl.tcp_syn_linear_timeouts;
     if (!is_linear)
@@ -231,7 +246,7 @@ static void rto_fire(struct wi_tcp_conn *c)
     }
     wi_count(c->sk.core, WI_STAT_TCPTimeouts);
     wi_tcp_note_rto(c);
-    c->rehash++;
+    c->rehash += c->sk.opts.txrehash;
     if (head->flags & WI_TH_SYN)
         wi_tcp_mark_lost(c, head); /* no window to reduce yet: finish_established sets the first one */
     else

@@ -32,7 +32,7 @@ static uint32_t round_up_to_scale(uint32_t wnd, uint8_t wscale)
 }
 
 /* The largest window that this connection may ever offer. */
-static uint32_t clamp_of(const struct wi_tcp_conn *c)
+uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *c)
 {
     uint32_t most = WND_UNSCALED_MAX << c->rcv_wscale;
 
@@ -107,7 +107,7 @@ void wi_tcp_window_established(struct wi_tcp_conn *c)
     q->rcv_ssthresh_bytes = wi_max_u32(q->rcv_ssthresh_bytes, c->rcv_wnd_bytes);
     /* Room for one segment more than is offered stays free: Linux's tcp_init_buffer_space. */
     uint32_t full = full_space(c), mss2 = 2u * c->advmss;
-    q->clamp_bytes = wi_min_u32(clamp_of(c), full);
+    q->clamp_bytes = wi_min_u32(wi_tcp_window_clamp(c), full);
     if (q->clamp_bytes > mss2 && q->clamp_bytes + c->advmss > full)
         q->clamp_bytes = wi_max_u32(mss2, full - c->advmss);
     q->rcv_ssthresh_bytes = wi_min_u32(q->rcv_ssthresh_bytes, q->clamp_bytes);
@@ -131,7 +131,7 @@ uint32_t wi_tcp_window_left(const struct wi_tcp_conn *c)
 /* RFC 9293 3.8.6.2.2: offer no silly windows. Linux's __tcp_select_window. */
 uint32_t wi_tcp_window_select(const struct wi_tcp_conn *c)
 {
-    uint32_t allowed = full_space(c), full = wi_min_u32(clamp_of(c), allowed);
+    uint32_t allowed = full_space(c), full = wi_min_u32(wi_tcp_window_clamp(c), allowed);
     uint32_t mss = wi_min_u32(c->rcv_mss_est ? c->rcv_mss_est : WI_TCP_MSS_DEFAULT_V4, full);
     uint32_t space = free_space(c), wnd;
 
@@ -177,7 +177,7 @@ uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *c, bool is_syn)
 void wi_tcp_window_grow(struct wi_tcp_conn *c, uint32_t len, uint32_t charge)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
-    uint32_t room = wi_min_u32(clamp_of(c), full_space(c));
+    uint32_t room = wi_min_u32(wi_tcp_window_clamp(c), full_space(c));
 
     if (q->rcv_ssthresh_bytes >= room || q->mem_bytes > c->sk.opts.rcvbuf_bytes)
         return;
@@ -267,7 +267,7 @@ static bool update_due(const struct wi_tcp_conn *c)
 {
     uint32_t left = wi_tcp_window_left(c);
 
-    if (c->has_rcvd_fin || 2ull * left > clamp_of(c))
+    if (c->has_rcvd_fin || 2ull * left > wi_tcp_window_clamp(c))
         return false;
     uint32_t wnd = wi_tcp_window_select(c);
     return wnd > 0 && wnd >= 2 * left;

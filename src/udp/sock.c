@@ -6,7 +6,7 @@ static bool may_bind(const struct wi_udp_sk *us, const struct weir_addr *addr)
 {
     if (weir_addr_is_any(addr) || weir_addr_is_multicast(addr) || wi_net_is_broadcast(us->udp->net, addr))
         return true;
-    return us->sk.opts.transparent || us->sk.core->sysctl.ip_nonlocal_bind || wi_net_is_local(us->udp->net, addr);
+    return wi_sk_may_bind_foreign(&us->sk.opts, us->sk.core) || wi_net_is_local(us->udp->net, addr);
 }
 
 static int udp_bind(struct wi_sk *sk, const struct weir_sockaddr *addr)

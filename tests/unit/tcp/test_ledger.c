@@ -276,6 +276,31 @@ static void test_ledger_fin_under_way_and_answered_is_closing(void **state)
     end();
 }
 
+/* Linux's counter, tcpi_sndbuf_limited: the writer was refused more, and what the buffer holds has left without filling
+ * the congestion window. It ends when there is room. */
+static void test_chrono_sndbuf_limited_is_while_the_writer_waits_for_room(void **state)
+{
+    (void)state;
+    static uint8_t bytes[3 * MSS];
+    begin(0);
+    c->cwnd = 100;
+    struct weir_iovec iov = {bytes, sizeof bytes};
+    assert_int_equal(wi_tcp_sndq_write(c, &iov, 1, 0), sizeof bytes);
+    c->sndq.was_refused = c->sndq.was_full = true;
+    c->sk.opts.sndbuf_bytes = 3500;
+    c->sk.opts.sndbuf_locked = true;
+    rig_flush(r);
+    rig_until(r, AT_MS(6));
+    rig_ack(r, MSS + 1); /* not room enough */
+    rig_until(r, AT_MS(8));
+    assert_int_equal(wi_tcp_chrono_read(c, WI_TCP_CHRONO_SNDBUF), WEIR_MS(8));
+    rig_ack(r, 3 * MSS + 1);
+    rig_until(r, AT_MS(20));
+    assert_int_equal(wi_tcp_chrono_read(c, WI_TCP_CHRONO_SNDBUF), WEIR_MS(8));
+    assert_int_equal(wi_tcp_chrono_read(c, WI_TCP_CHRONO_BUSY), 0);
+    end();
+}
+
 /* Nothing is charged behind the end, and the sums stay to be read. */
 static void test_ledger_over_stands_still(void **state)
 {
@@ -335,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_ledger_data_that_arrives_is_receiving_then_idle),
         cmocka_unit_test(test_ledger_unread_data_fills_the_window_is_the_readers),
         cmocka_unit_test(test_ledger_fin_under_way_and_answered_is_closing),
+        cmocka_unit_test(test_chrono_sndbuf_limited_is_while_the_writer_waits_for_room),
         cmocka_unit_test(test_ledger_over_stands_still),
         cmocka_unit_test(test_ledger_check_finds_parts_that_do_not_sum),
         cmocka_unit_test(test_ledger_read_changes_nothing),

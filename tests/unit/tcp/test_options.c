@@ -56,12 +56,19 @@ static void test_options_take_and_refuse_what_linux_does(void **state)
         {WEIR_TCP_DEFER_ACCEPT, 0, 5, 7, 0, {0}},
         {WEIR_TCP_DEFER_ACCEPT, 7, 1, 1, 0, {0}},
         {WEIR_TCP_DEFER_ACCEPT, 1, 0, 0, 0, {0}},
-        {WEIR_TCP_WINDOW_CLAMP, 0, 5000, 5000, 1, {-1}},
+        {WEIR_TCP_WINDOW_CLAMP, 0, 5000, 5000, 0, {0}},
         {WEIR_TCP_WINDOW_CLAMP, 5000, 1, 1152, 0, {0}},
+        {WEIR_TCP_WINDOW_CLAMP, 1152, -1, 1152, 0, {0}},
         {WEIR_TCP_QUICKACK, 1, 0, 0, 0, {0}},
         {WEIR_TCP_QUICKACK, 0, 1, 1, 0, {0}},
         {WEIR_TCP_USER_TIMEOUT, 0, 30000, 30000, 1, {-1}},
         {WEIR_TCP_NOTSENT_LOWAT, 0, 16384, 16384, 0, {0}},
+        {WEIR_TCP_NOTSENT_LOWAT, 16384, -1, -1, 0, {0}},
+        {WEIR_TCP_THIN_LINEAR_TIMEOUTS, 0, 1, 1, 2, {-1, 2}},
+        {WEIR_TCP_SAVE_SYN, 0, 1, 1, 2, {-1, 3}},
+        {WEIR_TCP_RTO_MAX_MS, 120000, 1000, 1000, 3, {-1, 999, 120001}},
+        {WEIR_TCP_RTO_MIN_US, 200000, 5000, 5000, 3, {-1, 1999, 200001}},
+        {WEIR_TCP_DELACK_MAX_US, 200000, 5000, 5000, 3, {-1, 1999, 200001}},
         {WEIR_TCP_INQ, 0, 1, 1, 2, {-1, 2}},
     };
     for (size_t i = 0; i < WI_ARRAY_LEN(rows); i++) {
@@ -285,12 +292,195 @@ static void test_options_nodelay_and_uncork_push(void **state)
     peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
 }
 
+/* TCP_SAVE_SYN: the accepted socket gives the headers of its SYN, once. */
+static void test_options_saved_syn_is_given_once(void **state)
+{
+    (void)state;
+    uint8_t syn[128];
+    uint32_t seq, ack, len = sizeof syn;
+    int on = 1;
+    weir_fd l = peer_listen(&p, 5);
+    assert_int_equal(weir_setsockopt(p.stack, l, WEIR_SOL_TCP, WEIR_TCP_SAVE_SYN, &on, sizeof on), 0);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    len = 10;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_SAVED_SYN, syn, &len), -WEIR_EINVAL);
+    assert_int_equal(len, 20 + 20 + 12); /* MSS, SACK permitted, window scale, padded */
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_SAVED_SYN, syn, &len), 0);
+    assert_int_equal(len, 20 + 20 + 12);
+    assert_int_equal(syn[0], 0x45);
+    assert_int_equal(syn[20] << 8 | syn[21], PEER_PORT);
+    assert_int_equal(syn[33], WI_TH_SYN);
+    len = sizeof syn;
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_SAVED_SYN, syn, &len), 0);
+    assert_int_equal(len, 0);
+}
+
+/* How long after `from` the n-th segment from here on went. */
+static weir_ns nth_at(unsigned n, weir_ns from)
+{
+    const struct peer_seg *s = NULL;
+    while (n > 0) {
+        s = peer_next(&p);
+        if (!s)
+            peer_run(&p, WEIR_MS(1));
+        else
+            n--;
+    }
+    return s->at - from;
+}
+
+static void open_without_tlp(void)
+{
+    uint32_t seq, ack;
+    int off = 0;
+    weir_fd l = peer_listen(&p, 5);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_WEIR, WEIR_OPT_TLP, &off, sizeof off), 0);
+}
+
+/* TCP_RTO_MIN_US, TCP_RTO_MAX_MS: the first timeout, and where doubling ends. */
+static void test_options_rto_stays_within_the_sockets_bounds(void **state)
+{
+    (void)state;
+    struct wi_wire_tcp h;
+    int off = 0;
+    uint32_t seq = 1001, ack;
+    weir_fd l = peer_listen(&p, 5);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_WEIR, WEIR_OPT_TLP, &off, sizeof off), 0);
+    assert_int_equal(set(WEIR_TCP_RTO_MIN_US, 20000), 0);
+    assert_int_equal(set(WEIR_TCP_RTO_MAX_MS, 1000), 0);
+    for (int i = 0; i < 60; i++) { /* the old floor is forgotten */
+        assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
+        h = peer_hdr(WI_TH_ACK, seq, ++ack);
+        peer_run(&p, WEIR_MS(1));
+        peer_send(&p, &h, NULL);
+    }
+    while (peer_next(&p))
+        ;
+    weir_ns from = p.now;
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
+    assert_in_range(nth_at(2, from), WEIR_MS(20), WEIR_MS(60));
+    weir_ns last = nth_at(8, from), next = nth_at(1, from);
+    assert_int_equal(next - last, WEIR_MS(1000));
+}
+
+/* WEIR_OPT_TLP 0: what is left of a flight waits for the timeout, whatever the tunable says. */
+static void test_options_tlp_is_the_sockets(void **state)
+{
+    (void)state;
+    open_without_tlp();
+    assert_int_equal(weir_send(p.stack, fd, "xy", 2, 0), 2);
+    (void)nth_at(2, p.now);
+    assert_int_equal(peer_stat(&p, "TCPTimeouts"), 1);
+    assert_int_equal(peer_stat(&p, "TCPLossProbes"), 0);
+}
+
+/* WEIR_OPT_RACK 0: two SACKed segments behind a hole and a round trip's time are no loss; three are (RFC 6675). */
+static void test_options_rack_is_the_sockets(void **state)
+{
+    (void)state;
+    static const char bytes[5 * 1460];
+    int off = 0;
+    open_without_tlp();
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_WEIR, WEIR_OPT_RACK, &off, sizeof off), 0);
+    assert_int_equal(weir_send(p.stack, fd, bytes, sizeof bytes, 0), sizeof bytes);
+    uint32_t una = 0;
+    for (const struct peer_seg *s; (s = peer_next(&p));)
+        una = una ? una : s->h.seq.v;
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK, 1001, una);
+    h.sack_n = 1;
+    h.sacks[0] = (struct wi_sack_block){{una + 1460}, {una + 3 * 1460}};
+    peer_send(&p, &h, NULL);
+    peer_run(&p, WEIR_MS(150)); /* RACK would have waited a quarter of a round trip */
+    peer_none(&p);
+    h.sacks[0].hi.v += 1460;
+    peer_send(&p, &h, NULL);
+    assert_int_equal(peer_expect(&p, WI_TH_ACK)->h.seq.v, una);
+}
+
+/* TCP_THIN_LINEAR_TIMEOUTS: timeouts of the same length, once the first slow start is over. */
+static void test_options_thin_stream_does_not_back_off(void **state)
+{
+    (void)state;
+    open_without_tlp();
+    assert_int_equal(set(WEIR_TCP_THIN_LINEAR_TIMEOUTS, 1), 0);
+    assert_int_equal(weir_send(p.stack, fd, "xy", 2, 0), 2);
+    weir_ns from = p.now, second = nth_at(3, from), third = nth_at(1, from), fourth = nth_at(1, from);
+    assert_int_equal(fourth - third, third - second);
+}
+
+/* TCP_DELACK_MAX_US: the delayed ACK comes no later. */
+static void test_options_delayed_ack_stays_below_the_sockets_maximum(void **state)
+{
+    (void)state;
+    uint32_t seq, ack;
+    weir_fd l = peer_listen(&p, 5);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(set(WEIR_TCP_QUICKACK, 0), 0);
+    assert_int_equal(set(WEIR_TCP_DELACK_MAX_US, 5000), 0);
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK | WI_TH_PSH, seq, ack);
+    weir_ns from = p.now;
+    peer_send(&p, &h, "x");
+    peer_none(&p);
+    assert_int_equal(nth_at(1, from), WEIR_MS(5));
+}
+
+/* RFC 5082: what came from further away is dropped, at a connection and at a listener. */
+static void test_options_minimum_ttl_drops_what_came_too_far(void **state)
+{
+    (void)state;
+    int far = 65;
+    uint32_t seq, ack;
+    weir_fd l = peer_listen(&p, 5);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_IP, WEIR_IP_MINTTL, &far, sizeof far), 0);
+    struct wi_wire_tcp h = peer_hdr(WI_TH_ACK | WI_TH_PSH, seq, ack);
+    peer_send(&p, &h, "x"); /* TTL 64 */
+    assert_int_equal(p.drop, WEIR_DROP_TCP_MIN_TTL);
+    assert_int_equal(weir_setsockopt(p.stack, l, WEIR_SOL_IP, WEIR_IP_MINTTL, &far, sizeof far), 0);
+    struct wi_wire_tcp syn = peer_syn(9000);
+    syn.src_port = PEER_PORT + 1;
+    peer_send(&p, &syn, NULL);
+    peer_none(&p);
+    far = 64;
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_IP, WEIR_IP_MINTTL, &far, sizeof far), 0);
+    peer_send(&p, &h, "x");
+    char c;
+    assert_int_equal(weir_recv(p.stack, fd, &c, 1, 0), 1);
+}
+
+/* IP_RECVERR: an ICMP error that does not end the connection is told at once, once. */
+static void test_options_recverr_tells_soft_errors_at_once(void **state)
+{
+    (void)state;
+    int on = 1, err = 0;
+    uint32_t seq, ack, len = sizeof err;
+    weir_fd l = peer_listen(&p, 5);
+    fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    assert_int_equal(weir_setsockopt(p.stack, fd, WEIR_SOL_IP, WEIR_IP_RECVERR, &on, sizeof on), 0);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
+    peer_send_unreach(&p, 1, peer_next(&p));
+    assert_true(peer_poll(&p, fd) & WEIR_POLLERR);
+    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_SOCKET, WEIR_SO_ERROR, &err, &len), 0);
+    assert_int_equal(err, WEIR_EHOSTUNREACH);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1); /* it goes on */
+}
+
 #define ON(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(test_options_take_and_refuse_what_linux_does),
+        ON(test_options_saved_syn_is_given_once),
+        ON(test_options_rto_stays_within_the_sockets_bounds),
+        ON(test_options_tlp_is_the_sockets),
+        ON(test_options_rack_is_the_sockets),
+        ON(test_options_thin_stream_does_not_back_off),
+        ON(test_options_delayed_ack_stays_below_the_sockets_maximum),
+        ON(test_options_minimum_ttl_drops_what_came_too_far),
+        ON(test_options_recverr_tells_soft_errors_at_once),
         ON(test_options_that_do_not_exist_are_refused),
         ON(test_options_short_values_are_refused_or_cut),
         ON(test_options_congestion_control_is_chosen_by_name),
