@@ -45,13 +45,13 @@ static size_t total(const struct weir_iovec *iov, size_t n)
     return sum;
 }
 
-/* How many pieces come before one that is nowhere; as the kernel copies up to the fault. */
-static size_t before_fault(const struct weir_iovec *iov, size_t n)
+static bool has_fault(const struct weir_iovec *iov, size_t n)
 {
-    size_t i = 0;
-    while (i < n && (iov[i].base || iov[i].len == 0))
-        i++;
-    return i;
+    for (size_t i = 0; i < n; i++) {
+        if (!iov[i].base && iov[i].len > 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- Sending ---- */
@@ -102,10 +102,9 @@ bool wdr_try_send(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
         return try_pipe_write(px, op, f);
     if (f->kind != WDR_FD_SOCKET)
         return wdr_op_finish(px, op, -EBADF, false, 0);
-    size_t n = rest_of(op, iov), good = before_fault(iov, n);
-    if (good == 0 && n > 0)
+    struct weir_msg m = {.iov = iov, .iov_n = rest_of(op, iov)};
+    if (has_fault(iov, m.iov_n))
         return wdr_op_finish(px, op, -EFAULT, false, 0);
-    struct weir_msg m = {.iov = iov, .iov_n = good};
     int64_t ret = send_name(op, &to, &has_name);
     if (op->kind == WDR_OP_SENDMSG)
         read_control(&m, op->msg);
@@ -273,7 +272,7 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     bool may_block = !f->is_nonblocking && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
     bool wants_all = (op->flags & MSG_WAITALL) && f->type == SOCK_STREAM && !(op->flags & MSG_PEEK);
     struct weir_msg m = {.name = &from, .iov = iov, .iov_n = rest_of(op, iov)};
-    if (before_fault(iov, m.iov_n) < m.iov_n)
+    if (has_fault(iov, m.iov_n))
         return wdr_op_finish(px, op, -EFAULT, false, 0);
     bool is_plain = op->kind == WDR_OP_READ || op->kind == WDR_OP_READV;
     if (is_plain && total(iov, m.iov_n) == 0) /* System V's rule, kept by Linux's sock_read_iter */

@@ -6,14 +6,8 @@
 
 #include "drill/posix.h"
 
-/* A message with as much of its memory as is there. */
-struct wdr_so_message {
-    struct msghdr msg;
-    struct iovec iov[64];
-};
-
-/* Look at what the call reads or writes. 0; or -EFAULT: nothing of it is there. Where its first part is, the call is
- * cut to that, as the kernel copies up to the fault; `room` must live as long as the call. */
-int wdr_so_check_memory(struct wdr_op *, struct wdr_so_message *room);
+/* Look at what the call reads or writes: 0, or -EFAULT when any of it is not there. The kernel takes what comes before
+ * the fault where that fills a buffer of its own; no script is that large. */
+int wdr_so_check_memory(const struct wdr_op *);
 
 #endif

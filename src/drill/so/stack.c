@@ -90,8 +90,7 @@ static void drive(struct wdr_so *s, struct wdr_op *op)
 
 int64_t wdr_so_call(struct wdr_so *s, struct wdr_op *op)
 {
-    struct wdr_so_message room;
-    int wrong = wdr_so_check_memory(op, &room);
+    int wrong = wdr_so_check_memory(op);
     pthread_mutex_lock(&s->lock);
     if (s->is_dead || wrong) {
         op->ret = s->is_dead ? -ENOMEM : wrong;
