@@ -28,6 +28,23 @@ static void fill(uint8_t *buf, size_t len, uint64_t key, uint64_t off)
     }
 }
 
+/* ---- Calls ---- */
+
+static void will_call(const struct wsim_end *e, enum wsim_call what, int64_t asked)
+{
+    const struct wsim_flow_watch *wt = &e->flow->watch;
+    if (wt->on_call)
+        wt->on_call(wt->ctx, e, what, asked);
+}
+
+static int64_t has_called(const struct wsim_end *e, int64_t got)
+{
+    const struct wsim_flow_watch *wt = &e->flow->watch;
+    if (wt->on_result)
+        wt->on_result(wt->ctx, e, got);
+    return got;
+}
+
 /* ---- Endings ---- */
 
 static void fail(struct wsim_end *e, const char *what, int64_t err)
@@ -44,7 +61,8 @@ static void close_end(struct wsim_end *e)
     struct wsim_flow *f = e->flow;
     wsim_alarm_cancel(e->waiter.host->world, &e->read_alarm);
     wsim_alarm_cancel(e->waiter.host->world, &e->write_alarm);
-    int err = weir_close(e->waiter.host->w, e->waiter.fd);
+    will_call(e, WSIM_CALL_CLOSE, 0);
+    int err = (int)has_called(e, weir_close(e->waiter.host->w, e->waiter.fd));
     if (err)
         fail(e, "close", err);
     e->is_closed = true;
@@ -71,7 +89,8 @@ static void maybe_end(struct wsim_end *e)
     case WSIM_END_HALF: break;
     }
     if (!e->is_shut) {
-        int err = weir_shutdown(e->waiter.host->w, e->waiter.fd, WEIR_SHUT_WR);
+        will_call(e, WSIM_CALL_SHUTDOWN, 0);
+        int err = (int)has_called(e, weir_shutdown(e->waiter.host->w, e->waiter.fd, WEIR_SHUT_WR));
         e->is_shut = true;
         if (err)
             fail(e, "shutdown", err);
@@ -97,7 +116,8 @@ static void do_write(struct wsim_end *e)
         uint64_t left = e->plan.bytes - e->sent;
         size_t n = left < most ? (size_t)left : most;
         fill(buf, n, e->out_key, e->sent);
-        int64_t got = weir_send(e->waiter.host->w, e->waiter.fd, buf, n, 0);
+        will_call(e, WSIM_CALL_SEND, (int64_t)n);
+        int64_t got = has_called(e, weir_send(e->waiter.host->w, e->waiter.fd, buf, n, 0));
         if (got == -WEIR_EAGAIN)
             return;
         if (got <= 0) {
@@ -134,7 +154,8 @@ static void do_read(struct wsim_end *e)
     static uint8_t buf[PIECE_MAX];
     size_t most = e->plan.read_bytes && e->plan.read_bytes < PIECE_MAX ? e->plan.read_bytes : PIECE_MAX;
     while (e->is_open && !is_stopped(e) && !e->is_read_paused && !e->has_eof) {
-        int64_t got = weir_recv(e->waiter.host->w, e->waiter.fd, buf, most, 0);
+        will_call(e, WSIM_CALL_RECV, (int64_t)most);
+        int64_t got = has_called(e, weir_recv(e->waiter.host->w, e->waiter.fd, buf, most, 0));
         if (got == -WEIR_EAGAIN)
             return;
         if (got < 0) {
@@ -201,9 +222,10 @@ static void on_end_ready(struct wsim_waiter *wt, uint32_t events)
 
 /* ---- Beginning ---- */
 
-static void set_option(struct wsim_end *e, int level, int name, int value)
+static void set_option(struct wsim_end *e, enum wsim_call what, int level, int name, int value)
 {
-    int err = weir_setsockopt(e->waiter.host->w, e->waiter.fd, level, name, &value, sizeof value);
+    will_call(e, what, value);
+    int err = (int)has_called(e, weir_setsockopt(e->waiter.host->w, e->waiter.fd, level, name, &value, sizeof value));
     if (err)
         fail(e, "setsockopt", err);
 }
@@ -216,11 +238,11 @@ static void adopt(struct wsim_end *e, weir_fd fd)
         return;
     }
     if (e->plan.sndbuf)
-        set_option(e, WEIR_SOL_SOCKET, WEIR_SO_SNDBUF, e->plan.sndbuf);
+        set_option(e, WSIM_CALL_SNDBUF, WEIR_SOL_SOCKET, WEIR_SO_SNDBUF, e->plan.sndbuf);
     if (e->plan.rcvbuf)
-        set_option(e, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, e->plan.rcvbuf);
+        set_option(e, WSIM_CALL_RCVBUF, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, e->plan.rcvbuf);
     if (e->plan.nodelay)
-        set_option(e, WEIR_SOL_TCP, WEIR_TCP_NODELAY, 1);
+        set_option(e, WSIM_CALL_NODELAY, WEIR_SOL_TCP, WEIR_TCP_NODELAY, 1);
 }
 
 static void watch(struct wsim_end *e)
@@ -234,7 +256,8 @@ static void on_listener_ready(struct wsim_waiter *wt, uint32_t events)
 {
     struct wsim_flow *f = (struct wsim_flow *)(void *)((char *)wt - offsetof(struct wsim_flow, listener));
     (void)events;
-    weir_fd fd = weir_accept(wt->host->w, wt->fd, NULL);
+    will_call(&f->server, WSIM_CALL_ACCEPT, 0);
+    weir_fd fd = (weir_fd)has_called(&f->server, weir_accept(wt->host->w, wt->fd, NULL));
     if (fd == -WEIR_EAGAIN)
         return;
     adopt(&f->server, fd);
@@ -264,13 +287,14 @@ void wsim_flow_begin(struct wsim_flow *f, struct wsim_host *client, struct wsim_
                      const struct weir_sockaddr *to, const struct wsim_plan *client_plan,
                      const struct wsim_plan *server_plan, uint64_t key)
 {
-    *f = (struct wsim_flow){.began = wsim_now(client->world)};
+    *f = (struct wsim_flow){.began = wsim_now(client->world), .watch = f->watch};
     init_end(f, &f->client, client, client_plan, server_plan);
     init_end(f, &f->server, server, server_plan, client_plan);
     f->client.out_key = f->server.in_key = word_at(key, 1);
     f->server.out_key = f->client.in_key = word_at(key, 2);
 
     f->listener = (struct wsim_waiter){.host = server, .on_ready = on_listener_ready};
+    will_call(&f->server, WSIM_CALL_LISTEN, f->server.plan.rcvbuf);
     f->listener.fd = weir_socket(server->w, to->family, WEIR_SOCK_STREAM, 0);
     int err = f->listener.fd < 0 ? (int)f->listener.fd : weir_bind(server->w, f->listener.fd, to);
     /* The buffer's size has to be known before the window scale is agreed. */
@@ -281,15 +305,18 @@ void wsim_flow_begin(struct wsim_flow *f, struct wsim_host *client, struct wsim_
         err = weir_listen(server->w, f->listener.fd, 8);
     if (!err)
         err = wsim_wait(&f->listener, WEIR_POLLIN);
+    has_called(&f->server, err);
     if (err) {
         fail(&f->server, "listen", err);
         return;
     }
-    adopt(&f->client, weir_socket(client->w, to->family, WEIR_SOCK_STREAM, 0));
+    will_call(&f->client, WSIM_CALL_SOCKET, to->family);
+    adopt(&f->client, (weir_fd)has_called(&f->client, weir_socket(client->w, to->family, WEIR_SOCK_STREAM, 0)));
     if (wsim_error(client->world))
         return;
     watch(&f->client);
-    err = weir_connect(client->w, f->client.waiter.fd, to);
+    will_call(&f->client, WSIM_CALL_CONNECT, to->port);
+    err = (int)has_called(&f->client, weir_connect(client->w, f->client.waiter.fd, to));
     if (err && err != -WEIR_EINPROGRESS)
         fail(&f->client, "connect", err);
     client->is_touched = true;

@@ -39,16 +39,39 @@ struct wsim_end {
     int err; /* that a call or SO_ERROR gave */
 };
 
+/* A call that an end makes on its socket. */
+enum wsim_call {
+    WSIM_CALL_LISTEN, /* socket, bind, SO_RCVBUF, listen: the server's, before the client connects */
+    WSIM_CALL_ACCEPT, /* and the listener is closed */
+    WSIM_CALL_SOCKET,
+    WSIM_CALL_SNDBUF, /* bytes */
+    WSIM_CALL_RCVBUF,
+    WSIM_CALL_NODELAY,
+    WSIM_CALL_CONNECT,
+    WSIM_CALL_SEND, /* bytes */
+    WSIM_CALL_RECV,
+    WSIM_CALL_SHUTDOWN,
+    WSIM_CALL_CLOSE,
+};
+
+/* Told of each call before it is made, and of what it returned. Either may look at the end, and must change nothing. */
+struct wsim_flow_watch {
+    void (*on_call)(void *ctx, const struct wsim_end *, enum wsim_call, int64_t asked);
+    void (*on_result)(void *ctx, const struct wsim_end *, int64_t got);
+    void *ctx;
+};
+
 struct wsim_flow {
     struct wsim_end client, server;
     struct wsim_waiter listener;
+    struct wsim_flow_watch watch; /* set before the flow begins; all zero: nobody */
     weir_ns began, ended;
     bool is_done; /* both ends have closed their handles */
 };
 
 /*
  * Listen on `server` at `to` and connect from `client`; the world's run does the rest. Failures are told by wsim_fail.
- * The flow must outlive the run.
+ * The flow must outlive the run; but for `watch` nothing in it counts.
  */
 void wsim_flow_begin(struct wsim_flow *, struct wsim_host *client, struct wsim_host *server,
                      const struct weir_sockaddr *to, const struct wsim_plan *client_plan,

@@ -30,14 +30,16 @@ void wi_tcp_mark_lost(struct wi_tcp_conn *c, struct wi_tcp_rec *r)
         return;
     if (wi_seq_lt(r->seq, l->retrans_hint))
         l->retrans_hint = r->seq;
-    if (!(r->marks & WI_TCP_REC_LOST)) {
+    bool was_lost = r->marks & WI_TCP_REC_LOST, was_sent_again = r->marks & WI_TCP_REC_RETRANS;
+    if (was_lost && !was_sent_again)
+        return;
+    if (!was_lost) {
         r->marks |= WI_TCP_REC_LOST;
         l->lost_out += r->segs;
-    } else if (r->marks & WI_TCP_REC_RETRANS) { /* the retransmission is lost as well */
+    }
+    if (was_sent_again) { /* that is lost as well, also where an undo had taken the first mark away */
         r->marks &= (uint8_t)~WI_TCP_REC_RETRANS;
         l->retrans_out -= r->segs;
-    } else {
-        return;
     }
     l->newly_lost += r->segs;
     c->lost_total += r->segs;

@@ -1,12 +1,15 @@
 /*
- * weir sim: run and matrix.
+ * weir sim: run, matrix and shrink.
  */
 #include "trial/command.h"
 
+#include "drill/run.h"
+#include "io/link_spec.h"
 #include "io/units.h"
 #include "trial/goodput.h"
 #include "trial/matrix.h"
 #include "trial/options.h"
+#include "trial/pkt.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -121,6 +124,89 @@ static int matrix(const struct wtl_options *o)
     return err || r.failed > 0;
 }
 
+/* ---- shrink ---- */
+
+static void print_decision(const struct wtl_decision *d)
+{
+    const char *dir = d->dir == WIO_UP ? "client's" : "server's";
+    switch (d->what) {
+    case WTL_LOSE: printf("  the %s packet %" PRIu32 " is lost\n", dir, d->index + 1); return;
+    case WTL_TWICE: printf("  the %s packet %" PRIu32 " arrives twice\n", dir, d->index + 1); return;
+    case WTL_LATE:
+        printf("  the %s packet %" PRIu32 " is %" PRId64 " us %s\n", dir, d->index + 1,
+               (d->shift < 0 ? -d->shift : d->shift) / 1000, d->shift < 0 ? "early" : "late");
+        return;
+    }
+}
+
+/* What the script is about, and what else makes the same one. */
+static void write_title(const struct wtl_options *o, char *buf, size_t cap)
+{
+    char spec[WIO_SPEC_TEXT_CAP];
+    int n = snprintf(buf, cap, "weir sim shrink %" PRIu64, o->seed);
+    if (o->has_condition)
+        n += snprintf(buf + n, cap - (size_t)n, " --fail-if '%s'", o->condition.text);
+    if (o->has_link)
+        n += snprintf(buf + n, cap - (size_t)n, " --link '%s'", wio_link_spec_format(&o->link, spec, sizeof spec / 2));
+    if (o->cc)
+        n += snprintf(buf + n, cap - (size_t)n, " --cc %s", o->cc);
+    if (o->has_bytes)
+        snprintf(buf + n, cap - (size_t)n, " --bytes %" PRIu64, o->bytes);
+}
+
+/* Write the script and see that weir drill plays it. */
+static int write_script(const struct wtl_options *o, const struct wtl_shrunk *sh)
+{
+    char path[64], title[2 * WIO_SPEC_TEXT_CAP], err[256];
+    snprintf(path, sizeof path, "seed-%" PRIu64 ".pkt", o->seed);
+    const char *name = o->out ? o->out : path;
+    FILE *out = fopen(name, "w");
+    if (!out) {
+        fprintf(stderr, "weir sim: %s: %s\n", name, strerror(errno));
+        return 2;
+    }
+    write_title(o, title, sizeof title);
+    int bad = wtl_pkt_write(sh, title, out, err, sizeof err);
+    if (fclose(out) != 0 && !bad)
+        bad = snprintf(err, sizeof err, "%s", strerror(errno));
+    if (bad) {
+        fprintf(stderr, "weir sim: %s: %s\n", name, err);
+        return 2;
+    }
+    bool plays = wdr_run_file(name, &(struct wdr_run_config){.seed = o->seed}, stdout) == WDR_PASSED;
+    printf("%s: weir drill %s\n", name, plays ? "plays it" : "does not play it");
+    return !plays;
+}
+
+static int shrink(const struct wtl_options *o)
+{
+    struct wtl_scenario s = scenario_of(o);
+    struct wtl_shrunk sh;
+    int status = 2;
+    switch (wtl_shrink(&s, o->has_condition ? &o->condition : NULL, &sh)) {
+    case WTL_HOLDS:
+        printf("seed %" PRIu64 " does not fail: %s\n", o->seed,
+               o->has_condition ? o->condition.text : "all holds; --fail-if CONDITION makes something else a failure");
+        break;
+    case WTL_NOT_DECISIONS:
+        printf("seed %" PRIu64 " fails, but not for packets lost, late, early or twice\n", o->seed);
+        break;
+    case WTL_NO_MEMORY: fputs("weir sim: no memory\n", stderr); break;
+    case WTL_SHRUNK:
+        wtl_scenario_print(&sh.scenario, stdout);
+        printf("%zu of the link's %zu decisions are enough (%u runs):\n", sh.decisions.n, sh.decisions_before, sh.runs);
+        for (size_t i = 0; i < sh.decisions.n; i++)
+            print_decision(&sh.decisions.at[i]);
+        print_outcome(&sh.outcome);
+        if (sh.outcome.err[0])
+            printf("failed: %s\n", sh.outcome.err);
+        status = write_script(o, &sh);
+        break;
+    }
+    wtl_record_free(&sh.decisions);
+    return status;
+}
+
 int wtl_sim_main(int argc, char **argv)
 {
     struct wtl_options o;
@@ -130,6 +216,7 @@ int wtl_sim_main(int argc, char **argv)
     case WTL_HELP: fputs(wtl_help, stdout); return 0;
     case WTL_RUN: return run(&o);
     case WTL_MATRIX: return matrix(&o);
+    case WTL_SHRINK: return shrink(&o);
     }
     return 2;
 }

@@ -19,6 +19,7 @@
 const char wtl_help[] =
     "usage: weir sim run [--seed N] [--link SPEC] [--cc NAME] [--bytes N] [OPTION]...\n"
     "       weir sim matrix [--seeds N] [OPTION]...\n"
+    "       weir sim shrink SEED [--fail-if CONDITION] [OPTION]...\n"
     "\n"
     "Transfers between two weir hosts in virtual time. The same seed gives the same packets.\n"
     "\n"
@@ -40,6 +41,9 @@ const char wtl_help[] =
     "  -j N                 so many processes (1)\n"
     "  --goodput FILE       instead: measure the goodput by loss, round trip and congestion control, write it there\n"
     "  --compare FILE       instead: measure again, and fail where a figure is off by more than a tenth\n"
+    "shrink: the smallest set of packets lost, delayed or duplicated with which that seed still fails\n"
+    "  -o FILE              a script of it for weir drill (seed-SEED.pkt)\n"
+    "  --fail-if, --link, --cc, --bytes as above\n"
     "\n"
     "  -h, --help           this\n"
     "\n"
@@ -63,6 +67,7 @@ enum {
 
 #define FOR_RUN    (1u << WTL_RUN)
 #define FOR_MATRIX (1u << WTL_MATRIX)
+#define FOR_SHRINK (1u << WTL_SHRINK)
 
 static const struct option longs[] = {
     {"seed", required_argument, NULL, OPT_SEED},
@@ -85,21 +90,25 @@ static const struct option longs[] = {
 static const struct {
     const char *word;
     unsigned options; /* which actions take it */
-} actions[] = {[WTL_HELP] = {"--help", 0}, [WTL_RUN] = {"run", FOR_RUN}, [WTL_MATRIX] = {"matrix", FOR_MATRIX}};
+} actions[] = {[WTL_HELP] = {"--help", 0},
+               [WTL_RUN] = {"run", FOR_RUN},
+               [WTL_MATRIX] = {"matrix", FOR_MATRIX},
+               [WTL_SHRINK] = {"shrink", FOR_SHRINK}};
 #define ACTION_N (sizeof actions / sizeof actions[0])
 
 static unsigned takers_of(int c)
 {
     switch (c) {
-    case OPT_CC: return FOR_RUN | FOR_MATRIX;
+    case OPT_CC: return FOR_RUN | FOR_MATRIX | FOR_SHRINK;
     case OPT_LINK:
     case OPT_BYTES:
-    case OPT_FAIL_IF: return FOR_RUN;
+    case OPT_FAIL_IF: return FOR_RUN | FOR_SHRINK;
     case OPT_SEED:
     case OPT_PCAP:
     case OPT_TRACE:
     case OPT_STORY: return FOR_RUN;
-    case 'h': return FOR_RUN | FOR_MATRIX;
+    case 'o': return FOR_SHRINK;
+    case 'h': return FOR_RUN | FOR_MATRIX | FOR_SHRINK;
     default: return FOR_MATRIX;
     }
 }
@@ -207,6 +216,7 @@ static int take(struct wtl_options *o, int c, const char *text)
     case OPT_GOODPUT: o->goodput = text; return 0;
     case OPT_COMPARE: o->compare = text; return 0;
     case 'j': return read_number("-j", text, 1, 64, &o->jobs);
+    case 'o': o->out = text; return 0;
     default: o->action = WTL_HELP; return 0;
     }
 }
@@ -227,15 +237,26 @@ static int read_action(struct wtl_options *o, const char *word)
     if (near)
         fprintf(stderr, "weir sim: there is no '%s'. Did you mean '%s'?\n", word, near);
     else
-        fprintf(stderr, "weir sim: there is no '%s'; there are run and matrix\n", word);
+        fprintf(stderr, "weir sim: there is no '%s'; there are run, matrix and shrink\n", word);
     return -EINVAL;
+}
+
+static int read_operands(struct wtl_options *o, int n, char **words)
+{
+    if (o->action == WTL_SHRINK && n == 1)
+        return read_number("shrink", words[0], 0, UINT64_MAX, &o->seed);
+    if (o->action == WTL_SHRINK)
+        fprintf(stderr, "weir sim: shrink wants one seed, as in weir sim shrink 7 --fail-if 'retransmits>=3'\n");
+    else if (n > 0)
+        fprintf(stderr, "weir sim: %s: nothing but options here. See weir sim --help\n", words[0]);
+    return o->action == WTL_SHRINK || n > 0 ? -EINVAL : 0;
 }
 
 int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
 {
     *o = (struct wtl_options){.seed = 1, .bytes = 1 << 20, .seeds = 1, .first_seed = 1, .sample = 1, .jobs = 1};
     if (argc < 2) {
-        fputs("weir sim: run or matrix? See weir sim --help\n", stderr);
+        fputs("weir sim: run, matrix or shrink? See weir sim --help\n", stderr);
         return -EINVAL;
     }
     int bad = read_action(o, argv[1]), c;
@@ -246,7 +267,7 @@ int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
     argc--;
     argv++;
     optind = 0; /* glibc: begin anew */
-    while ((c = getopt_long(argc, argv, ":hj:", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":hj:o:", longs, NULL)) != -1) {
         if (c == '?' || c == ':')
             return bad_option(c, argv[optind - 1]);
         if (!(takers_of(c) & action)) {
@@ -258,8 +279,5 @@ int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
         if (bad || o->action == WTL_HELP)
             return bad;
     }
-    if (optind == argc)
-        return 0;
-    fprintf(stderr, "weir sim: %s: nothing but options here. See weir sim --help\n", argv[optind]);
-    return -EINVAL;
+    return read_operands(o, argc - optind, argv + optind);
 }

@@ -6,7 +6,7 @@
 
 #include "trial/condition.h"
 
-enum wtl_action { WTL_HELP, WTL_RUN, WTL_MATRIX };
+enum wtl_action { WTL_HELP, WTL_RUN, WTL_MATRIX, WTL_SHRINK };
 
 struct wtl_options {
     enum wtl_action action;
@@ -14,7 +14,7 @@ struct wtl_options {
     bool has_link, has_bytes, has_seeds, has_seed; /* were said */
     struct wio_link_config link;
     uint64_t bytes, seeds, first_seed, sample, jobs;
-    const char *cc, *pcap, *trace, *goodput, *compare;
+    const char *cc, *pcap, *trace, *out, *goodput, *compare;
     bool story;
     bool has_condition;
     struct wtl_condition condition;

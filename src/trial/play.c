@@ -116,17 +116,18 @@ static struct wio_verdict on_judge(void *ctx, enum wio_dir dir, const struct wei
 
 /* ---- Beginning ---- */
 
-/* Persistent hosts: what is tested is that all bytes come, not when a host may give up. */
+const char *const wtl_patience[][2] = {{"net.ipv4.tcp_syn_retries", "127"},
+                                       {"net.ipv4.tcp_synack_retries", "127"},
+                                       {"net.ipv4.tcp_retries2", "127"},
+                                       {"net.ipv4.tcp_orphan_retries", "127"},
+                                       {NULL, NULL}};
+
 static void make_patient(struct weir *w)
 {
-    static const char *const knobs[][2] = {{"tcp_syn_retries", "127"},
-                                           {"tcp_synack_retries", "127"},
-                                           {"tcp_retries2", "127"},
-                                           {"tcp_orphan_retries", "127"},
-                                           {"net.ipv4.neigh.default.mcast_solicit", "255"},
-                                           {"net.ipv4.neigh.default.ucast_solicit", "255"}};
-    for (size_t i = 0; i < sizeof knobs / sizeof knobs[0]; i++)
-        weir_sysctl_set(w, knobs[i][0], knobs[i][1]);
+    for (size_t i = 0; wtl_patience[i][0]; i++)
+        weir_sysctl_set(w, wtl_patience[i][0], wtl_patience[i][1]);
+    weir_sysctl_set(w, "net.ipv4.neigh.default.mcast_solicit", "255");
+    weir_sysctl_set(w, "net.ipv4.neigh.default.ucast_solicit", "255");
 }
 
 static uint64_t events_wanted(const struct play *p)

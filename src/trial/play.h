@@ -29,6 +29,10 @@ struct wtl_outcome {
     uint64_t packets, drops;        /* that the link was given, and that it did not deliver */
 };
 
+/* Tunables of persistent hosts, name and value, NULL at the end: what is tested is that all bytes come, not when a host
+ * may give up. */
+extern const char *const wtl_patience[][2];
+
 /*
  * Play it, and check: all bytes come, in order and unchanged; both sides close; no invariant breaks; memory goes back;
  * in a steady transfer the sender is never silent for longer than its retransmission timeout explains.

@@ -127,5 +127,6 @@ struct wtl_scenario wtl_scenario_transfer(uint64_t seed, const struct wio_link_c
         s.link.mtu = 1500;
     snprintf(s.cc, sizeof s.cc, "%s", cc ? cc : "");
     s.client[0].bytes = bytes;
+    s.server[0].ending = WSIM_END_WAIT;
     return s;
 }

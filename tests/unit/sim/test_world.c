@@ -91,7 +91,7 @@ static void test_world_links_have_nets_of_their_own(void **state)
     assert_non_null(wsim_link_add(wd, a, b, &(struct wio_link_config){0}));
     assert_non_null(wsim_link_add(wd, b, c, &(struct wio_link_config){.dir = {{.delay = WEIR_MS(3)}}}));
     assert_null(wsim_run(wd, WEIR_SEC(5), NULL, NULL));
-    struct wsim_flow flow;
+    struct wsim_flow flow = {0};
     struct wsim_plan plan = {.bytes = 5000};
     struct weir_sockaddr to = {.addr = wsim_addr(2, WIO_FAR, WEIR_AF_INET6), .family = WEIR_AF_INET6, .port = 80};
     wsim_flow_begin(&flow, b, c, &to, &plan, &plan, 1);
@@ -108,7 +108,7 @@ static void test_world_refused_connection_is_told(void **state)
     struct wsim_host *a = wsim_host_add(wd, "a"), *b = wsim_host_add(wd, "b");
     assert_non_null(wsim_link_add(wd, a, b, &(struct wio_link_config){0}));
     assert_null(wsim_run(wd, WEIR_SEC(5), NULL, NULL));
-    struct wsim_flow flow;
+    struct wsim_flow flow = {0};
     struct wsim_plan plan = {.bytes = 10};
     struct weir_sockaddr to = {.addr = wsim_addr(1, WIO_FAR, WEIR_AF_INET), .family = WEIR_AF_INET, .port = 80};
     wsim_flow_begin(&flow, a, b, &to, &plan, &plan, 1);

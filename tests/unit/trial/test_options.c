@@ -88,9 +88,9 @@ static void test_options_help_wins(void **state)
 static void test_options_mistakes_are_named(void **state)
 {
     (void)state;
-    assert_refused("", "run or matrix?");
+    assert_refused("", "run, matrix or shrink?");
     assert_refused("rum", "Did you mean 'run'?");
-    assert_refused("dance", "there are run and matrix");
+    assert_refused("dance", "there are run, matrix and shrink");
     assert_refused("run --sed 1", "Did you mean --seed?");
     assert_refused("run --seed", "--seed wants a value");
     assert_refused("run --seed x", "--seed x: a whole number");
