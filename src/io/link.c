@@ -146,8 +146,8 @@ static uint64_t *drop_counter(struct direction *d, enum weir_drop why)
 }
 
 /* Put one copy on its way. Its reference stays the caller's where it is dropped. */
-static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt **pkt, weir_ns now,
-                             const struct wio_verdict *v, struct wio_link_note *note)
+static enum weir_drop launch(struct wio_link *l, struct direction *d, struct weir_pkt **pkt, bool is_harmed,
+                             weir_ns now, const struct wio_verdict *v, struct wio_link_note *note)
 {
     struct weir_pkt *p = *pkt;
     if (d->line.bytes + p->len > d->hold_max_bytes) {
@@ -173,7 +173,8 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
     d->stats.ce_marked += is_marked;
     note->is_marked = is_marked;
     note->due = pass.due;
-    note->plain_due = pass.plain_due;
+    if (!is_harmed)
+        note->copy_shift[note->copy_n++] = (int64_t)(pass.due - pass.plain_due);
     if (pass.due < d->latest_due) {
         d->stats.reordered++;
         note->is_reordered = true;
@@ -187,6 +188,7 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
 static enum weir_drop send_copy(struct wio_link *l, struct direction *d, struct weir_pkt *p, weir_ns now,
                                 const struct wio_verdict *v, struct wio_link_note *note)
 {
+    bool is_harmed = false;
     if (wio_impair_lose(&d->impair)) {
         d->stats.lost++;
         weir_pkt_unref(p);
@@ -199,9 +201,9 @@ static enum weir_drop send_copy(struct wio_link *l, struct direction *d, struct 
             return WEIR_DROP_NO_MEMORY;
         }
         d->stats.corrupted++;
-        note->is_corrupted = true;
+        note->is_corrupted = is_harmed = true;
     }
-    enum weir_drop why = launch(l, d, &p, now, v, note);
+    enum weir_drop why = launch(l, d, &p, is_harmed, now, v, note);
     if (why && p)
         weir_pkt_unref(p);
     return why;
@@ -230,6 +232,7 @@ static void send_impaired(struct wio_link *l, enum wio_dir dir, struct weir_pkt 
         return;
     d->stats.duplicated++;
     note->is_duplicated = true;
+    v.delay = l->judge ? v.twin_delay : v.delay;
     enum weir_drop twin_drop = send_copy(l, d, twin, now, &v, note);
     if (!twin_drop)
         note->drop = WEIR_DROP_NONE;
@@ -244,7 +247,7 @@ static void send_packet(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p
     d->stats.sent_pkts++;
     d->stats.sent_bytes += p->len;
     if (d->is_clean) {
-        note.drop = launch(l, d, &p, now, &(struct wio_verdict){0}, &note);
+        note.drop = launch(l, d, &p, false, now, &(struct wio_verdict){0}, &note);
         if (note.drop)
             weir_pkt_unref(p);
     } else if (p->len > l->frame_max) {

@@ -110,7 +110,9 @@ struct wio_link_note {
     bool is_duplicated, is_corrupted, is_reordered; /* SENT */
     bool is_marked;                                 /* SENT: arrives with Congestion Experienced, and left without */
     weir_ns due;                                    /* SENT: when it will arrive; not valid for a drop */
-    weir_ns plain_due;                              /* SENT: the same without jitter, reordering and rules */
+    /* SENT: how much later than by its delay alone (earlier: negative) each copy arrives that does so unharmed, ns. */
+    unsigned copy_n;
+    int64_t copy_shift[2];
 };
 
 struct wio_link;
@@ -165,8 +167,9 @@ void wio_link_set_tap(struct wio_link *, void (*tap)(void *ctx, const struct wio
 /* What the rules, or a judge, want of a packet. */
 struct wio_verdict {
     bool is_dropped, is_duplicated, is_corrupted;
-    bool is_marked; /* with Congestion Experienced, if it may be */
-    int64_t delay;  /* more than the link's own, nanoseconds; less where negative, but never before it is sent */
+    bool is_marked;     /* with Congestion Experienced, if it may be */
+    int64_t delay;      /* more than the link's own, nanoseconds; less where negative, but never before it is sent */
+    int64_t twin_delay; /* of the duplicate that a judge asks for */
 };
 
 /*

@@ -143,7 +143,7 @@ static void add_sent(struct writer *wr, const struct wio_link_note *note, bool i
     char text[WDR_PACKET_TEXT_CAP], at[32], shift[32] = "";
     if (!packet_text(wr, note->pkt, is_out ? WDR_OUT : WDR_IN, text, sizeof text))
         return;
-    int64_t more = note->drop ? 0 : (int64_t)(note->due - note->plain_due);
+    int64_t more = note->copy_n ? note->copy_shift[0] : 0;
     if (more)
         snprintf(shift, sizeof shift, "%" PRId64 " us %s", (more < 0 ? -more : more) / 1000,
                  more < 0 ? "early" : "late");

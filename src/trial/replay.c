@@ -35,19 +35,20 @@ void wtl_record_note(struct wtl_record *r, const struct wio_link_note *note)
     if (note->what != WIO_NOTE_SENT || !is_tcp(note->pkt, r->type))
         return;
     struct wtl_decision d = {.dir = note->dir, .index = r->sent[note->dir]++};
-    bool is_lost = note->drop == WEIR_DROP_LINK_LOSS || note->drop == WEIR_DROP_LINK_SCRIPT || note->is_corrupted;
-    if (is_lost) {
-        d.what = WTL_LOSE;
-        add(r, &d);
+    bool is_harmed = note->is_corrupted || note->drop == WEIR_DROP_LINK_LOSS || note->drop == WEIR_DROP_LINK_SCRIPT;
+    if (note->copy_n == 0) {
+        if (is_harmed) /* else the queue was full, or the policer's bucket empty: that follows from the rest */
+            add(r, &d);
         return;
     }
-    if (note->is_duplicated) {
-        d.what = WTL_TWICE;
+    if (note->copy_shift[0]) {
+        d.what = WTL_LATE;
+        d.shift = note->copy_shift[0];
         add(r, &d);
     }
-    if (note->drop == WEIR_DROP_NONE && note->due != note->plain_due) {
-        d.what = WTL_LATE;
-        d.shift = (int64_t)(note->due - note->plain_due);
+    if (note->copy_n > 1) {
+        d.what = WTL_TWICE;
+        d.shift = note->copy_shift[1];
         add(r, &d);
     }
 }
@@ -72,7 +73,10 @@ struct wio_verdict wtl_replay_judge(struct wtl_replay *r, enum wio_dir dir, cons
             break;
         switch (d->what) {
         case WTL_LOSE: v.is_dropped = true; break;
-        case WTL_TWICE: v.is_duplicated = true; break;
+        case WTL_TWICE:
+            v.is_duplicated = true;
+            v.twin_delay = d->shift;
+            break;
         case WTL_LATE: v.delay = d->shift; break;
         }
     }

@@ -11,7 +11,7 @@ struct wtl_decision {
     enum { WTL_LOSE, WTL_TWICE, WTL_LATE } what; /* a packet with a wrong bit counts as lost: its checksum fails */
     enum wio_dir dir;
     uint32_t index; /* of the packet among TCP's that were sent that way, from 0 */
-    int64_t shift;  /* LATE: so many nanoseconds later than the link's delay; earlier where negative */
+    int64_t shift;  /* LATE, TWICE (of the second): nanoseconds later than by the link's delay; earlier: negative */
 };
 
 struct wtl_record {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define RUNS_MAX 20000
+#define ORDERS   8
 #define RATE_BPS UINT64_C(100000000)
 
 struct shrink {
@@ -137,34 +138,68 @@ static bool record(struct shrink *sh)
     return !r->is_short;
 }
 
-/* Take away runs of decisions, shorter and shorter, as long as it fails without them. */
-static bool minimize(struct shrink *sh)
+static int compare_decisions(const void *a, const void *b)
 {
-    struct wtl_record *r = &sh->out->decisions;
-    struct wtl_decision *without = malloc((r->n + 1) * sizeof *without);
-    if (!without)
-        return false;
-    for (size_t chunk = r->n; chunk > 0; chunk /= 2) {
-        for (size_t from = 0; from < r->n;) {
-            size_t len = chunk < r->n - from ? chunk : r->n - from, n = r->n - len;
-            memcpy(without, r->at, from * sizeof *without);
-            memcpy(without + from, r->at + from + len, (n - from) * sizeof *without);
-            if (fails(sh, &sh->out->scenario, without, n)) {
-                memcpy(r->at, without, n * sizeof *without);
-                r->n = n;
+    const struct wtl_decision *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* Take away runs of decisions, shorter and shorter, as long as it fails without them. `at` may be in any order: what is
+ * left depends on it. Returns how many are left. */
+static size_t take_away(struct shrink *sh, struct wtl_decision *at, size_t n, struct wtl_decision *without)
+{
+    for (size_t chunk = n; chunk > 0; chunk /= 2) {
+        for (size_t from = 0; from < n;) {
+            size_t len = chunk < n - from ? chunk : n - from, left = n - len;
+            memcpy(without, at, from * sizeof *at);
+            memcpy(without + from, at + from + len, (left - from) * sizeof *at);
+            qsort(without, left, sizeof *at, compare_decisions);
+            if (fails(sh, &sh->out->scenario, without, left)) {
+                memmove(at + from, at + from + len, (left - from) * sizeof *at);
+                n = left;
             } else {
                 from += len;
             }
         }
     }
-    free(without);
-    return true;
+    return n;
 }
 
-static int compare_decisions(const void *a, const void *b)
+static void shuffle(struct wtl_decision *at, size_t n, struct wio_rng *rng)
 {
-    const struct wtl_decision *x = a, *y = b;
-    return (x->index > y->index) - (x->index < y->index);
+    for (size_t i = n; i > 1; i--) {
+        size_t k = wio_rng_below(rng, (uint32_t)i);
+        struct wtl_decision one = at[i - 1];
+        at[i - 1] = at[k];
+        at[k] = one;
+    }
+}
+
+/* The smallest of what some orders lead to: each gives a set of which nothing may be missing, but not the same one. */
+static bool minimize(struct shrink *sh)
+{
+    struct wtl_record *r = &sh->out->decisions;
+    struct wio_rng rng;
+    size_t all = r->n, best = r->n;
+    struct wtl_decision *from = malloc((3 * all + 1) * sizeof *from), *try = from + all, *without = try + all;
+    if (!from)
+        return false;
+    wio_rng_init(&rng, sh->out->scenario.seed, 3000);
+    memcpy(from, r->at, all * sizeof *from);
+    for (int order = 0; order < ORDERS; order++) {
+        memcpy(try, from, all * sizeof *try);
+        if (order > 0)
+            shuffle(try, all, &rng);
+        size_t n = take_away(sh, try, all, without);
+        if (n < best || order == 0) {
+            best = n;
+            qsort(try, n, sizeof *try, compare_decisions);
+            memcpy(r->at, try, n * sizeof *try);
+            r->n = n;
+        }
+    }
+    free(from);
+    return true;
 }
 
 static bool is_there(const struct wtl_record *r, const struct wtl_decision *d)
