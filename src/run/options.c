@@ -25,6 +25,8 @@ static const char help[] =
     "                    reorder=2% dup=1% corrupt=0.1% queue=64k'; ECN marks: ecn=30k (or ecn=1ms) codel=5ms ce=1%;\n"
     "                    'up.' or 'down.' before a word is one direction\n"
     "  --profile NAME    a named link (a wrong name lists them); --link adds to it\n"
+    "  --sysctl NAME=VALUE\n"
+    "                    a tunable of both hosts, by Linux's name, such as tcp_ecn=1; may be repeated\n"
     "  --seed N          the same seed loses the same packets\n"
     "  -p [ADDRESS:]PORT:PORT[/udp]\n"
     "                    connections to the host's port reach the program's; may be repeated\n"
@@ -39,11 +41,12 @@ static const char help[] =
     "\n"
     "The exit status is the program's. 125: weir run failed; 126: the program can't be run; 127: there is none.\n";
 
-enum { OPT_LINK = 256, OPT_PROFILE, OPT_SEED, OPT_MTU, OPT_PCAP, OPT_PCAP_END, OPT_TRACE, OPT_STORY };
+enum { OPT_LINK = 256, OPT_PROFILE, OPT_SYSCTL, OPT_SEED, OPT_MTU, OPT_PCAP, OPT_PCAP_END, OPT_TRACE, OPT_STORY };
 
 static const struct option longs[] = {
     {"link", required_argument, NULL, OPT_LINK},
     {"profile", required_argument, NULL, OPT_PROFILE},
+    {"sysctl", required_argument, NULL, OPT_SYSCTL},
     {"seed", required_argument, NULL, OPT_SEED},
     {"publish", required_argument, NULL, 'p'},
     {"mtu", required_argument, NULL, OPT_MTU},
@@ -211,6 +214,11 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
             return too_many("-p");
         said->publish[said->publish_n++] = optarg;
         return 0;
+    case OPT_SYSCTL:
+        if (o->sysctl_n == WIR_SYSCTL_MAX)
+            return too_many("--sysctl");
+        o->sysctls[o->sysctl_n++] = optarg;
+        return strchr(optarg, '=') ? 0 : bad_value("--sysctl", optarg, "the form is NAME=VALUE, such as tcp_ecn=1");
     case OPT_SEED:
         o->has_seed = true;
         return read_number(optarg, 0, UINT64_MAX, &o->seed) ? bad_value("--seed", optarg, "not a number") : 0;

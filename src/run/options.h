@@ -11,6 +11,7 @@
 #include "io/link.h"
 
 #define WIR_PUBLISH_MAX 64
+#define WIR_SYSCTL_MAX  64
 #define WIR_EXIT_OURS   125 /* weir run itself failed; 126: the program can't be run, 127: there is none */
 
 /* -p [ADDRESS:]PORT:PORT[/udp] */
@@ -31,6 +32,8 @@ struct wir_run_opts {
     int family; /* AF_INET: -4; AF_INET6: -6; 0: both */
     struct wir_publish publish[WIR_PUBLISH_MAX];
     unsigned publish_n;
+    const char *sysctls[WIR_SYSCTL_MAX]; /* "net.ipv4.tcp_ecn=1", for both hosts */
+    unsigned sysctl_n;
     char **argv; /* of the program */
 };
 

@@ -94,6 +94,25 @@ static int host_attach(struct wir_run *r, struct wir_host *h, enum wio_side side
     return 0;
 }
 
+/* --sysctl, on one host. */
+static int set_tunables(const struct wir_run *r, const struct wir_host *h)
+{
+    char name[128];
+    for (unsigned i = 0; i < r->opts->sysctl_n; i++) {
+        const char *text = r->opts->sysctls[i], *equals = strchr(text, '=');
+        snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+        int err = weir_sysctl_set(h->stack, name, equals + 1);
+        if (err < 0) {
+            fprintf(stderr, "weir run: --sysctl %s: %s\n", text,
+                    err == -WEIR_ENOENT   ? "there is no such tunable"
+                    : err == -WEIR_EINVAL ? "not a value that it takes"
+                                          : "it only tells");
+            return err;
+        }
+    }
+    return 0;
+}
+
 int wir_topology_new(struct wir_run *r)
 {
     uint64_t seed = r->opts->seed;
@@ -103,6 +122,8 @@ int wir_topology_new(struct wir_run *r)
     int err = host_new(r, &r->prog, WIO_NEAR, seed ^ 1, "program");
     if (err == 0)
         err = host_new(r, &r->gate, WIO_FAR, seed ^ 2, "gateway");
+    if (err == 0 && (set_tunables(r, &r->prog) < 0 || set_tunables(r, &r->gate) < 0))
+        return -EINVAL;
     if (err == 0) {
         r->link = wio_link_new(&r->opts->link, seed);
         err = r->link ? 0 : -ENOMEM;

@@ -44,6 +44,17 @@ static void test_options_link_and_profile_any_order_profile_first(void **state)
     assert_true(o.link.dir[WIO_DOWN].rate_bps > 0);
 }
 
+static void test_options_sysctls_are_kept_in_order(void **state)
+{
+    struct wir_run_opts o;
+    (void)state;
+    assert_int_equal(PARSE(&o, "--sysctl", "tcp_ecn=3", "--sysctl=net.ipv4.tcp_sack=0", "true"), 0);
+    assert_int_equal(o.sysctl_n, 2);
+    assert_string_equal(o.sysctls[0], "tcp_ecn=3");
+    assert_string_equal(o.sysctls[1], "net.ipv4.tcp_sack=0");
+    assert_int_equal(PARSE(&o, "--sysctl", "tcp_ecn", "true"), -WEIR_EINVAL);
+}
+
 static void test_options_publish_forms_are_read(void **state)
 {
     struct wir_run_opts o;
@@ -108,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_program_arguments_are_left_alone),
         cmocka_unit_test(test_options_link_and_profile_any_order_profile_first),
+        cmocka_unit_test(test_options_sysctls_are_kept_in_order),
         cmocka_unit_test(test_options_publish_forms_are_read),
         cmocka_unit_test(test_options_wrong_words_are_refused),
         cmocka_unit_test(test_address_loopback_goes_onto_the_link_and_back),
