@@ -117,7 +117,7 @@ static bool take_option(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, uint
     wi_tcp_accecn_saw(c, h);
     unsigned estimate = e->estimate, changed = 0;
     bool is_sure = estimate != 0, is_mixed = false;
-    for (unsigned i = 0; i < h->accecn_n; i++) {
+    for (unsigned i = 0; i < h->accecn_n && i < WI_TCP_ECN_FIELDS; i++) {
         unsigned field = field_at(h->accecn_kind, i);
         int32_t delta = add_counter(&e->delivered_bytes[field - 1], h->accecn[i], initial(field));
         is_mixed |= delta < 0;

@@ -30,9 +30,10 @@ static int compare_figures(const void *a, const void *b)
 static double median(const struct table *t, unsigned cell)
 {
     uint64_t sorted[SEEDS];
+    size_t middle = SEEDS / 2;
     memcpy(sorted, &t->figures[cell * SEEDS], sizeof sorted);
     qsort(sorted, SEEDS, sizeof sorted[0], compare_figures);
-    return (double)sorted[SEEDS / 2] / 1e6;
+    return (double)sorted[middle] / 1e6;
 }
 
 /* Returns how many transfers failed, or a negative errno. */
@@ -79,12 +80,11 @@ static void write_table(const struct table *t, FILE *out)
     fputs("\n|---|---|---|", out);
     for (unsigned i = 0; i < cc_n; i++)
         fputs("---:|", out);
-    for (unsigned i = 0; i < t->cell_n; i++) {
-        if (i % cc_n == 0) {
-            fputc('\n', out);
-            write_row_head(&t->cells[i], out);
-        }
-        fprintf(out, " %.2f |", median(t, i));
+    for (unsigned row = 0; row < t->cell_n; row += cc_n) {
+        fputc('\n', out);
+        write_row_head(&t->cells[row], out);
+        for (unsigned i = 0; i < cc_n; i++)
+            fprintf(out, " %.2f |", median(t, row + i));
     }
     fputc('\n', out);
 }
