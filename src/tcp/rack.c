@@ -123,14 +123,15 @@ void wi_tcp_rack_unmark_all(struct wi_tcp_conn *c)
     c->loss.lost_out = 0;
 }
 
-void wi_tcp_rack_mark_lost(struct wi_tcp_conn *c)
+bool wi_tcp_rack_mark_lost(struct wi_tcp_conn *c)
 {
     if (!c->loss.rack_advanced)
-        return;
+        return false;
     c->loss.rack_advanced = false;
     weir_ns wait = detect(c);
     if (wait)
         wi_tcp_arm_rtx(c, WEIR_TIMER_REORDER, wait + TIMER_SLACK < c->rtt.rto ? wait + TIMER_SLACK : c->rtt.rto);
+    return wait > 0;
 }
 
 void wi_tcp_rack_note_dsack(struct wi_tcp_conn *c, const struct wi_tcp_rate *s)

@@ -392,12 +392,12 @@ static void reno_mark_lost(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a
     wi_tcp_mark_lost(c, head);
 }
 
-static void identify_loss(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+static void identify_loss(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     if (!c->sack_ok)
         reno_mark_lost(c, a);
     else if (wi_tcp_rack_is_on(c))
-        wi_tcp_rack_mark_lost(c);
+        a->set_timer = !wi_tcp_rack_mark_lost(c) && a->set_timer; /* the wait for reordering comes first (Linux) */
     else
         wi_tcp_sack_mark_lost(c);
 }
@@ -489,7 +489,7 @@ static bool episode_ends(struct wi_tcp_conn *c)
 }
 
 /* Open, Disorder or CWR. True: a retransmission is due. */
-static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+static bool suspect(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     struct wi_tcp_loss *l = &c->loss;
     if (!c->sack_ok) {
@@ -514,7 +514,7 @@ static bool suspect(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
 }
 
 /* In Recovery. True: what is lost may be sent again. */
-static bool process_recovery(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+static bool process_recovery(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     if (!a->una_advanced) {
         if (!c->sack_ok && is_dupack(a))
@@ -535,7 +535,7 @@ static bool process_recovery(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo 
 
 /* In Loss. True: what is lost may be sent again. A retransmission that was lost is congestion anew (RFC 5681 4.3), and
  * so is what is lost beside an undone timeout. */
-static bool process_loss_state(struct wi_tcp_conn *c, const struct wi_tcp_ackinfo *a)
+static bool process_loss_state(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
 {
     struct wi_tcp_loss *l = &c->loss;
     bool may_send = process_loss(c, a);

@@ -351,8 +351,8 @@ void wi_tcp_rack_advance(struct wi_tcp_conn *, const struct wi_tcp_rec *);
 /* Was it sent so lately that its ACK can't be here yet? */
 bool wi_tcp_rack_is_recent(const struct wi_tcp_conn *, const struct wi_tcp_rec *);
 
-/* After the scoreboard: mark what is lost, arm the reordering timer for what may be. */
-void wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
+/* After the scoreboard: mark what is lost, arm the reordering timer for what may be. True: it is armed. */
+bool wi_tcp_rack_mark_lost(struct wi_tcp_conn *);
 
 /* Nothing was lost: take the marks away, and let time judge those records again. */
 void wi_tcp_rack_unmark_all(struct wi_tcp_conn *);
