@@ -90,6 +90,7 @@ static const struct tunable tunables[] = {
     V4(tcp_ecn_fallback, 1, 0, 1, "1: without ECN where it doesn't get through: a SYN again (RFC 3168 6.1.1.1), overwritten bits (RFC 9768 3.2.2.3)"),
     V4(tcp_ecn_option, 2, 0, 3, "AccECN's option. 0: never; 1: when it must be; 2: in every segment; 3: even where it gets lost"),
     V4(tcp_ecn_option_beacon, 3, 0, 63, "AccECN's option with tcp_ecn_option 1: so often a round trip at least"),
+    V4(tcp_fack, 0, 0, 1, "no effect, as in Linux: RACK took the place of forward acknowledgement"),
     V4(tcp_fastopen, 1, 0, INT_MAX, "Fast Open (RFC 7413): 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 every listener"),
     V4(tcp_fastopen_blackhole_timeout_sec, 0, 0, INT_MAX, "seconds without Fast Open after a path swallowed it, doubled each time; 0: never"),
     {.name = "net.ipv4.tcp_fastopen_key", .kind = KIND_KEYS, .off = AT(tcp_fastopen_key),

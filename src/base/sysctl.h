@@ -49,6 +49,7 @@ struct wi_sysctl {
     int64_t tcp_dsack;
     int64_t tcp_early_retrans;
     int64_t tcp_ecn, tcp_ecn_fallback, tcp_ecn_option, tcp_ecn_option_beacon;
+    int64_t tcp_fack;
     int64_t tcp_fastopen, tcp_fastopen_blackhole_timeout_sec;
     struct wi_sysctl_keys tcp_fastopen_key;
     int64_t tcp_fin_timeout;
