@@ -49,8 +49,9 @@ bool wi_tcp_accecn_is_valid(unsigned sent, unsigned arrived)
 /* Which field the i-th counter of an option counts: kind 172 ECT(0), CE, ECT(1); kind 174 the other way round. */
 static unsigned field_at(uint8_t kind, unsigned i)
 {
-    static const uint8_t order[] = {WI_ECN_ECT1, WI_ECN_CE, WI_ECN_ECT0};
-    return order[kind == WI_TCPOPT_ACCECN1 ? i : 2 - i];
+    if (i == 1)
+        return WI_ECN_CE;
+    return (i == 0) == (kind == WI_TCPOPT_ACCECN1) ? WI_ECN_ECT1 : WI_ECN_ECT0;
 }
 
 /* What a counter began with. */

@@ -21,7 +21,7 @@
 #define SETTLED      WEIR_SEC(2)        /* slow start is over */
 #define BYTES        UINT64_C(18000000) /* 7.4 s of the link's time */
 #define FEW_BYTES    UINT64_C(3000000)
-#define MS_OF(bytes) (WEIR_SEC(1) / WEIR_MS(1) * (bytes)*8 / LINK_BPS)
+#define MS_OF(bytes) (UINT64_C(1000) * (bytes)*8 / LINK_BPS)
 
 struct transfer {
     const char *controller, *tcp_ecn;
@@ -82,7 +82,7 @@ static void play(struct transfer *t)
     assert_int_equal(weir_stat_get(from->w, "TcpRetransSegs", &t->retransmits), 0);
     t->link = wio_link_stats(link, WIO_UP);
     printf("%s, tcp_ecn %s: %llu ms, RTT at most %u us, %llu marked, %u told, %llu retransmitted, %llu dropped\n",
-           t->controller, t->tcp_ecn, (unsigned long long)(t->took / WEIR_MS(1)), t->rtt_max_us,
+           t->controller, t->tcp_ecn, (unsigned long long)t->took / 1000000, t->rtt_max_us,
            (unsigned long long)t->link.ce_marked, t->info.delivered_ce, (unsigned long long)t->retransmits,
            (unsigned long long)(t->link.queue_full + t->link.queue_managed));
     wsim_world_free(world);
