@@ -213,6 +213,12 @@ static void op_segment(struct rig *r)
         .tsecr = options & 8 ? near(r) : 0,
         .sack_n = options & 16 ? 1 + (options >> 7) : 0,
     };
+    if (which & 0x10) {
+        h.accecn_kind = which & 0x20 ? WI_TCPOPT_ACCECN1 : WI_TCPOPT_ACCECN0;
+        h.accecn_n = fuzz_u8(&r->in) & 3;
+        for (unsigned i = 0; i < h.accecn_n; i++)
+            h.accecn[i] = near(r) & 0xffffff;
+    }
     for (unsigned i = 0; i < h.sack_n; i++) {
         h.sacks[i].lo = wi_seq_add(f->next, near(r));
         h.sacks[i].hi = wi_seq_add(f->next, near(r));
@@ -439,6 +445,7 @@ static bool set_up(struct rig *r)
     if (!r->w)
         return false;
 
+    (void)weir_sysctl_set(r->w, "tcp_ecn", how & 4 ? "3" : "1");
     struct weir_netif_config netif = {
         .name = "fuzz0", .type = r->is_ether ? WEIR_LINK_ETHERNET : WEIR_LINK_RAW_IP, .mtu = 1500, .tx_queue_pkts = 16};
     memcpy(netif.mac, our_mac, sizeof netif.mac);

@@ -108,6 +108,18 @@ static const char *check_counts(const struct wi_tcp_conn *c)
     return c->cc ? NULL : "no congestion control";
 }
 
+static const char *check_ecn(const struct wi_tcp_conn *c)
+{
+    const struct wi_tcp_ecn *e = &c->ecn;
+    if (e->mode != WI_TCP_ECN_ACCURATE && (e->reflect || e->received_ce || e->opt_demand || e->fail))
+        return "AccECN's state without AccECN";
+    if (e->mode != WI_TCP_ECN_CLASSIC && e->queue_cwr)
+        return "CWR is owed without classic ECN";
+    if (e->opt_min > WI_TCP_ECN_FIELDS || e->estimate > WI_TCP_ECN_FIELDS)
+        return "AccECN counts fields that there are not";
+    return NULL;
+}
+
 static bool has_timer(const struct wi_tcp_conn *c)
 {
     return wi_timer_armed(&c->timer_rtx) || wi_timer_armed(&c->timer_delack) || wi_timer_armed(&c->timer_pace) ||
@@ -118,7 +130,7 @@ const char *wi_tcp_check(const struct wi_tcp_conn *c)
 {
     static const char *(*const checks[])(const struct wi_tcp_conn *) = {
         check_identity,    check_listener,    check_sequence,      check_counts,
-        wi_tcp_sndq_check, wi_tcp_rcvq_check, wi_tcp_ledger_check,
+        wi_tcp_sndq_check, wi_tcp_rcvq_check, wi_tcp_ledger_check, check_ecn,
     };
     for (size_t i = 0; i < WI_ARRAY_LEN(checks); i++) {
         const char *broken = checks[i](c);
