@@ -240,6 +240,8 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, e
     else
         wi_tcp_chrono_stop(c, WI_TCP_CHRONO_RWND);
     p.is_cwnd_limited |= wi_tcp_in_flight(c) >= c->cwnd;
+    if (p.is_rwnd_limited && !p.is_cwnd_limited && c->cc->control)
+        wi_tcp_rate_app_limited(c); /* the peer's window tells no more of the path than a slow writer would */
     if (p.sent || p.is_cwnd_limited)
         wi_tcp_cwnd_validate(c, p.is_cwnd_limited);
     if (p.sent) {

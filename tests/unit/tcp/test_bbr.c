@@ -151,6 +151,22 @@ static void test_bbr_startup_ends_by_a_congestion_mark(void **state)
     rig_end(l.r);
 }
 
+/* The peer's window held the segments back: what they tell of the bandwidth is marked as too little. */
+static void test_bbr_peers_window_is_taken_for_a_slow_writer(void **state)
+{
+    (void)state;
+    for (uint32_t wnd = 5; wnd <= 50; wnd += 45) {
+        struct lab l = begin();
+        l.c->snd_wnd_bytes = wnd * MSS;
+        rig_write(l.r, 40 * MSS);
+        l.c->app_limited = 0;
+        wi_tcp_owe(l.c, WI_TCP_OWE_SEND);
+        rig_flush(l.r);
+        assert_int_equal(l.c->app_limited != 0, wnd < l.c->cwnd);
+        rig_end(l.r);
+    }
+}
+
 /* ---- ProbeBW ---- */
 
 /* Two segments above 2 % of what was in flight are too much. */
@@ -405,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_bbr_startup_goes_on_while_the_application_is_the_limit),
         cmocka_unit_test(test_bbr_startup_ends_by_loss_only_when_it_is_much),
         cmocka_unit_test(test_bbr_startup_ends_by_a_congestion_mark),
+        cmocka_unit_test(test_bbr_peers_window_is_taken_for_a_slow_writer),
         cmocka_unit_test(test_bbr_loss_threshold_is_two_percent),
         cmocka_unit_test(test_bbr_cruise_loss_lowers_the_bounds_by_delivery_and_beta),
         cmocka_unit_test(test_bbr_cruise_mark_lowers_the_bounds_as_loss_does),
