@@ -4,8 +4,9 @@
  */
 #include "tcp/send.h"
 
-#define QUICK_MAX   16u /* Linux's TCP_MAX_QUICKACKS */
-#define RCV_MSS_MIN 88u /* Linux's TCP_MIN_MSS */
+#define GROW_MIN    128u /* smaller segments say nothing about the window: Linux */
+#define QUICK_MAX   16u  /* Linux's TCP_MAX_QUICKACKS */
+#define RCV_MSS_MIN 88u  /* Linux's TCP_MIN_MSS */
 
 static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
 {
@@ -36,11 +37,14 @@ static bool in_quickack(const struct wi_tcp_conn *c)
 
 /* The peer's segment size as its segments show it, up to what we let it send. A tail is no sign of a smaller one, two
  * of the same length are. Linux's tcp_measure_rcv_mss. */
-static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, uint32_t charge)
 {
     uint32_t len = s->gso_size ? s->gso_size : s->data_len;
-    uint32_t max = c->advmss ? c->advmss : WI_TCP_MSS_DEFAULT_V4;
+    uint32_t max = c->advmss ? c->advmss : WI_TCP_MSS_DEFAULT_V4, last = c->last_seg_len;
+    c->last_seg_len = 0;
     if (len >= c->rcv_mss_est) {
+        if (len != c->rcv_mss_est)
+            wi_tcp_window_measure(c, s->h.data_len, charge);
         c->rcv_mss_est = len < max ? len : max;
         if ((s->h.flags & WI_TH_PSH) && c->ack_pushed == 0)
             c->ack_pushed = 1; /* one full segment may be a whole request */
@@ -48,11 +52,11 @@ static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
     }
     bool is_remnant = s->h.flags & (WI_TH_FIN | WI_TH_PSH | WI_TH_URG);
     if (len >= WI_TCP_MSS_DEFAULT_V4 || (len >= RCV_MSS_MIN && !is_remnant)) {
-        if (len == c->last_seg_len) {
+        c->last_seg_len = len;
+        if (len == last) {
             c->rcv_mss_est = len;
             return;
         }
-        c->last_seg_len = len;
     }
     c->ack_pushed = c->ack_pushed ? 2 : 1;
 }
@@ -79,9 +83,15 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
 {
     weir_ns now = c->sk.core->now;
     c->is_ack_sched = true;
-    measure_mss(c, s);
-    if (!in_order)
+    uint32_t room,
+        charge = wi_tcp_rcvq_charge(c, (uint32_t)s->h.data_len, s->gso_size && s->h.data_len > s->gso_size, &room);
+    measure_mss(c, s, charge);
+    if (!in_order) {
+        if (c->sack_ok) /* without SACK a growing window would hide that this is a dupack */
+            wi_tcp_window_grow(c, (uint32_t)s->h.data_len, charge, in_order);
+        wi_tcp_window_reordered(c);
         return;
+    }
     if (c->ato == 0) {
         raise_quick(c, QUICK_MAX); /* the first data: the peer is in slow start */
         c->ato = WI_TCP_DELACK_MIN;
@@ -95,6 +105,8 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
             raise_quick(c, QUICK_MAX); /* a pause: the peer may have fallen back to slow start */
     }
     c->last_rcv_at = now;
+    if (s->h.data_len >= GROW_MIN)
+        wi_tcp_window_grow(c, (uint32_t)s->h.data_len, charge, in_order);
 }
 
 void wi_tcp_data_sent(struct wi_tcp_conn *c)
@@ -143,7 +155,7 @@ static void send_delayed(struct wi_tcp_conn *c)
 
 /* More than one full segment is unacknowledged (RFC 9293 MUST-58's "every second"), and saying so helps: the reader
  * takes it, or the window would move. */
-static bool is_second_segment(const struct wi_tcp_conn *c)
+static bool is_second_segment(struct wi_tcp_conn *c)
 {
     uint32_t since = (uint32_t)wi_seq_diff(c->rcv_nxt, c->rcv_wup);
     if (since <= c->rcv_mss_est)

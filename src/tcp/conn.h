@@ -66,6 +66,8 @@ struct wi_tcp_chunk {
     uint32_t off, len; /* of the view in the block, bytes */
     struct wi_seq seq; /* of its first byte */
     weir_ns at;        /* when it came; in the receive queue */
+    uint32_t charge;   /* in the receive queue: of the segment whose first chunk it is; else 0 */
+    uint32_t room;     /* the same: what may be added to the segment without more charge */
     bool is_ours;      /* the block was made by the queue: free room behind the view may be filled */
 };
 
@@ -672,7 +674,7 @@ void wi_tcp_rcvq_purge(struct wi_tcp_conn *);
 uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *, bool is_syn);
 
 /* What would be advertised, without doing it: bytes. And what is left of the window already advertised. */
-uint32_t wi_tcp_window_select(const struct wi_tcp_conn *);
+uint32_t wi_tcp_window_select(struct wi_tcp_conn *);
 uint32_t wi_tcp_window_left(const struct wi_tcp_conn *);
 uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *); /* the largest that would ever be */
 

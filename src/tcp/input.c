@@ -113,7 +113,13 @@ static enum weir_drop place_in_window(const struct wi_tcp_conn *c, const struct 
 {
     if (wi_seq_lt(s->end, c->rcv_wup))
         return WEIR_DROP_TCP_OLD_SEQ;
-    if (wi_seq_gt(s->seq, wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c))))
+    struct wi_seq wnd_end = wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c)), end = s->end;
+    if (s->h.flags & WI_TH_FIN)
+        end = wi_seq_sub(end, 1);
+    if (wi_seq_leq(end, wnd_end))
+        return WEIR_DROP_NONE;
+    /* What reaches beyond the window is the peer's fault, and taken only where it costs nothing: nothing is unread. */
+    if (wi_seq_gt(s->seq, wnd_end) || !wi_list_empty(&c->rcvq.chunks))
         return WEIR_DROP_TCP_BEYOND_WND;
     return WEIR_DROP_NONE;
 }
@@ -369,7 +375,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     enum weir_drop why = wi_tcp_rcvq_data(c, s);
     if (!wi_seq_eq(before, c->rcv_nxt))
         c->dup_acks_owed = 0;
-    if (why == WEIR_DROP_NONE)
+    if (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP)
         wi_tcp_ack_data(c, &whole, is_in_order);
     if (wi_tcp_rcvq_fin_due(c))
         consume_fin(c);

@@ -407,6 +407,7 @@ static void follow_rcvlowat(struct wi_tcp_conn *c)
     o->rcvlowat = wi_max_u32(wi_min_u32(o->rcvlowat, most), 1);
     if (o->rcvbuf_bytes < 2 * o->rcvlowat)
         (void)wi_tcp_window_expand(c, 2 * o->rcvlowat); /* as far as it may */
+    wi_tcp_window_raise_clamp(c, o->rcvlowat);
     uint32_t ready = wi_tcp_rcvq_readable(c);
     if (ready && ready >= o->rcvlowat)
         wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDNORM);

@@ -434,7 +434,8 @@ void wi_tcp_output(struct wi_tcp_conn *c)
     uint64_t acks_before = c->segs_out;
     if (owed & WI_TCP_OWE_SEND)
         send_owed_data(c);
-    bool data_carried_it = c->segs_out != acks_before && c->dup_acks_owed == 0;
+    /* Without SACK a segment with data is no dupack to the peer: each that is owed goes by itself. */
+    bool data_carried_it = c->segs_out != acks_before && (c->sack_ok || c->dup_acks_owed == 0);
     if ((owed & WI_TCP_OWE_ACK) && may_ack(c->state) && !data_carried_it)
         send_owed_acks(c);
     c->ack_why = WEIR_WHY_NONE;

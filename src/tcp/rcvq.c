@@ -12,6 +12,9 @@
 /* A view that shows less than a quarter of its block is copied out of it. */
 enum { VIEW_SHARE = 4 };
 
+/* Linux's accounts: of a page, its bookkeeping before and behind a packet, and its smallest block. */
+enum { PAGE_BYTES = 4096, BLOCK_HEAD = 256, BLOCK_TAIL = 320, SMALL_BLOCK = 576 };
+
 /* Runs out of order that one connection may hold: more is an attack on our memory, not reordering. */
 enum { OOO_RUNS_MAX = 4096 };
 
@@ -20,14 +23,28 @@ static struct wi_tcp_ooo *ooo_of(struct wi_rb_node *node)
     return node ? WI_CONTAINER_OF(node, struct wi_tcp_ooo, node) : NULL;
 }
 
-static uint32_t chunk_charge(const struct wi_tcp_chunk *k)
+/*
+ * What a segment is charged against the receive buffer: as Linux charges a packet from a device that it copies out of,
+ * so that windows and SO_RCVBUF mean here what they mean there: a block in a power of two, or whole pages where several
+ * segments came as one. It is always more than the segment's bytes and our own bookkeeping.
+ */
+uint32_t wi_tcp_rcvq_charge(const struct wi_tcp_conn *c, uint32_t len, bool is_merged, uint32_t *room)
 {
-    return (uint32_t)sizeof *k + (k->is_ours ? (uint32_t)sizeof *k->block + k->block->cap : k->len);
+    uint32_t bytes = len + wi_tcp_hdrs_len(c) + (c->ts_ok ? WI_TCP_TS_SPACE : 0), block = SMALL_BLOCK;
+    *room = 0;
+    if (is_merged)
+        return SMALL_BLOCK + BLOCK_HEAD + (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    if (bytes + BLOCK_TAIL > block) {
+        for (block = 1024; block < bytes + BLOCK_TAIL;)
+            block *= 2;
+    }
+    *room = block <= PAGE_BYTES ? block - BLOCK_TAIL - bytes : 0;
+    return block + BLOCK_HEAD;
 }
 
 static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
 {
-    c->rcvq.mem_bytes -= chunk_charge(k);
+    c->rcvq.mem_bytes -= k->charge;
     wi_list_del(&k->link);
     weir_block_unref(k->block);
     wi_slab_free(&c->tcp->chunk_slab, k);
@@ -63,8 +80,8 @@ static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_b
         memcpy(k->block->data, block ? block->data + off : bytes, len);
         k->is_ours = true;
     }
+    k->charge = k->room = 0;
     wi_list_add_tail(out, &k->link);
-    c->rcvq.mem_bytes += chunk_charge(k);
     return true;
 }
 
@@ -73,6 +90,7 @@ static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, const struc
                          uint32_t len, struct wi_seq seq)
 {
     bool ok = true;
+    uint32_t room, charge = wi_tcp_rcvq_charge(c, len, pkt->gso_size && len > pkt->gso_size, &room);
 
     wi_list_init(out);
     if (at < pkt->head_len) {
@@ -102,6 +120,9 @@ static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, const struc
         k->seq = seq;
         seq = wi_seq_add(seq, k->len);
     }
+    wi_list_first(out, struct wi_tcp_chunk, link)->charge = charge;
+    wi_list_last(out, struct wi_tcp_chunk, link)->room = room;
+    c->rcvq.mem_bytes += charge;
     return true;
 }
 
@@ -112,6 +133,11 @@ static void coalesce(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *
     struct wi_tcp_chunk *last = wi_list_last(to, struct wi_tcp_chunk, link);
     struct wi_tcp_chunk *next = wi_list_first(from, struct wi_tcp_chunk, link);
 
+    if (last && next && next->len <= last->room && next->charge) { /* Linux copies it behind the last */
+        last->room -= next->len;
+        c->rcvq.mem_bytes -= next->charge;
+        next->charge = 0;
+    }
     if (!last || !next || !last->is_ours || !next->is_ours || last->block->refs > 1)
         return;
     if (next->len > last->block->cap - last->off - last->len)
@@ -120,6 +146,10 @@ static void coalesce(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *
         return;
     memcpy(last->block->data + last->off + last->len, next->block->data + next->off, next->len);
     last->len += next->len;
+    if (next->charge)
+        last->room = next->room;
+    last->charge += next->charge;
+    next->charge = 0;
     chunk_free(c, next);
 }
 
@@ -270,10 +300,18 @@ static void ooo_join(struct wi_tcp_conn *c, struct wi_tcp_ooo *run, struct wi_tc
     wi_slab_free(&c->tcp->ooo_slab, next);
 }
 
-/* What of [lo, hi) is here already: told by DSACK (RFC 2883 4), the first such piece. */
-static void dsack_overlap(struct wi_tcp_conn *c, const struct wi_tcp_ooo *run, struct wi_seq lo, struct wi_seq hi)
+/* What of [lo, hi) is here already: told by DSACK (RFC 2883 4), the first such piece and what adjoins it. */
+static void dsack_overlap(struct wi_tcp_conn *c, const struct wi_tcp_ooo *run, struct wi_seq lo, struct wi_seq hi,
+                          bool *is_noted)
 {
-    note_dsack(c, wi_seq_max(run->lo, lo), wi_seq_min(run->hi, hi));
+    struct wi_sack_block *b = &c->rcvq.dsack;
+    lo = wi_seq_max(run->lo, lo);
+    hi = wi_seq_min(run->hi, hi);
+    if (!*is_noted)
+        note_dsack(c, lo, hi);
+    else if (c->rcvq.has_dsack && wi_seq_leq(lo, b->hi) && wi_seq_geq(hi, b->lo))
+        *b = (struct wi_sack_block){wi_seq_min(lo, b->lo), wi_seq_max(hi, b->hi)};
+    *is_noted = true;
 }
 
 /*
@@ -284,6 +322,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
                                  struct wi_seq hi)
 {
     struct wi_tcp_ooo *run = ooo_from(c, lo);
+    bool is_noted = false;
 
     if (run && wi_seq_leq(run->lo, lo) && wi_seq_geq(run->hi, hi)) {
         note_dsack(c, lo, hi);
@@ -291,7 +330,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
         return WEIR_DROP_TCP_OOO_DUP;
     }
     if (run && wi_seq_leq(run->lo, lo)) {
-        dsack_overlap(c, run, lo, hi);
+        dsack_overlap(c, run, lo, hi, &is_noted);
     } else {
         run = ooo_new(c, lo);
         if (!run)
@@ -308,7 +347,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
             break;
         }
         if (next && wi_seq_eq(next->lo, run->hi)) {
-            dsack_overlap(c, next, lo, hi);
+            dsack_overlap(c, next, lo, hi, &is_noted);
             ooo_join(c, run, next);
         }
     }
@@ -340,7 +379,7 @@ static bool make_room(struct wi_tcp_conn *c, uint32_t len, bool in_order)
     struct wi_tcp_rcvq *q = &c->rcvq;
 
     /* As Linux: while the account is not overdrawn a segment is taken whole, so that a full-sized one always fits. */
-    if (q->mem_bytes <= c->sk.opts.rcvbuf_bytes || wi_tcp_window_expand(c, q->mem_bytes + len))
+    if (q->mem_bytes <= c->sk.opts.rcvbuf_bytes || wi_tcp_window_expand(c, q->mem_bytes))
         return true;
     if (in_order)
         ooo_prune(c, len);
@@ -370,7 +409,7 @@ static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_s
     bool had_hole = has_runs || (q->has_fin && !(seg->h.flags & WI_TH_FIN)); /* a FIN may have come ahead, alone */
     struct wi_tcp_ooo *run = has_runs ? ooo_of(wi_rb_first(&q->ooo)) : NULL;
     struct wi_seq upto = run ? wi_seq_min(run->lo, hi) : hi;
-    uint32_t len = (uint32_t)wi_seq_diff(upto, c->rcv_nxt), before = q->mem_bytes;
+    uint32_t len = (uint32_t)wi_seq_diff(upto, c->rcv_nxt);
     struct wi_list chunks;
 
     if (len > 0) {
@@ -389,7 +428,6 @@ static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_s
     forget_sacks(c);
     if (had_hole) /* RFC 5681 4.2: a segment that fills a gap is acknowledged at once */
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
-    wi_tcp_window_grow(c, len, q->mem_bytes > before ? q->mem_bytes - before : len);
     wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDNORM);
     return WEIR_DROP_NONE;
 }
@@ -408,7 +446,8 @@ void wi_tcp_rcvq_repeated(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq
     wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
 }
 
-/* Cut off what lies before rcv_nxt and beyond the window. Not NONE: nothing is left. */
+/* Cut off what lies before rcv_nxt. What lies beyond the window's end has passed the first check, so it is taken: the
+ * buffer is empty, and as good a place for it as any. Not NONE: nothing is left. */
 static enum weir_drop trim_to_window(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
 {
     struct wi_seq wnd_end = wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c));
@@ -425,8 +464,6 @@ static enum weir_drop trim_to_window(struct wi_tcp_conn *c, struct wi_tcp_seg *s
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
         return wi_seq_eq(wnd_end, c->rcv_nxt) ? WEIR_DROP_TCP_ZERO_WND : WEIR_DROP_TCP_BEYOND_WND;
     }
-    if (wi_seq_gt(wi_seq_add(seg->seq, seg->data_len), wnd_end))
-        wi_tcp_seg_trim_back(seg, (uint32_t)wi_seq_diff(wnd_end, seg->seq));
     return WEIR_DROP_NONE;
 }
 
@@ -559,11 +596,9 @@ static void consume(struct wi_tcp_conn *c, uint32_t len)
             chunk_free(c, k);
             continue;
         }
-        q->mem_bytes -= chunk_charge(k);
         k->off += len;
         k->len -= len;
         k->seq = wi_seq_add(k->seq, len);
-        q->mem_bytes += chunk_charge(k);
         len = 0;
     }
     if (q->urg != WI_TCP_URG_NONE && wi_seq_gt(c->copied_seq, q->urg_seq))
@@ -696,7 +731,7 @@ static const char *check_chunks(const struct wi_list *chunks, struct wi_seq lo, 
         if (k->len == 0 || (uint64_t)k->off + k->len > k->block->cap)
             return "receive queue: a chunk is empty or leaves its block";
         lo = wi_seq_add(lo, k->len);
-        *charge += chunk_charge(k);
+        *charge += k->charge;
     }
     return wi_seq_eq(lo, hi) ? NULL : "receive queue: the chunks do not add up";
 }

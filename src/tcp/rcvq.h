@@ -46,6 +46,7 @@ struct wi_tcp_rcvq {
     struct wi_sack_block sacks[WI_TCP_SACK_MAX]; /* the run changed last comes first */
 
     /* Window and buffer tuning (window.c) */
+    uint16_t ratio;              /* of bytes to charge in what arrives, in 1/256: how much of the buffer is window */
     uint32_t rcv_ssthresh_bytes; /* what the window may be for now: grows with well-filled arrivals, as Linux's */
     uint32_t clamp_bytes;        /* and what it may ever be with this buffer; 0 before the connection is established */
     uint32_t drs_space_bytes;    /* the most that was read in one round trip */
@@ -64,6 +65,9 @@ struct wi_tcp_rcvq {
 
 /* Bytes in order that the reader may have now, up to an urgent mark (what SIOCINQ says). */
 uint32_t wi_tcp_rcvq_readable(const struct wi_tcp_conn *);
+
+/* What a segment with `len` bytes is charged, and what more would fit without a charge. */
+uint32_t wi_tcp_rcvq_charge(const struct wi_tcp_conn *, uint32_t len, bool is_merged, uint32_t *room);
 
 /* What we have comes again: an ACK is owed that says so (RFC 2883). */
 void wi_tcp_rcvq_repeated(struct wi_tcp_conn *, struct wi_seq lo, struct wi_seq hi);
@@ -98,8 +102,14 @@ void wi_tcp_window_first(const struct wi_core *, const struct wi_sk_opts *, uint
                          bool wscale_ok, uint32_t *wnd, uint8_t *wscale);
 
 /* Files of the receiving side among themselves. */
-void wi_tcp_window_grow(struct wi_tcp_conn *, uint32_t len, uint32_t charge); /* in-order data of this size came */
-void wi_tcp_window_read(struct wi_tcp_conn *);                  /* the reader took bytes: copied_seq has moved */
+/* Data of this size came, whose charge counts as used space or doesn't: may the window grow? Linux's tcp_grow_window.
+ */
+void wi_tcp_window_grow(struct wi_tcp_conn *, uint32_t len, uint32_t charge, bool is_counted);
+void wi_tcp_window_measure(struct wi_tcp_conn *, uint32_t len,
+                           uint32_t charge);                          /* the peer's segments have a new size */
+void wi_tcp_window_reordered(struct wi_tcp_conn *);                   /* data came ahead of a hole */
+void wi_tcp_window_raise_clamp(struct wi_tcp_conn *, uint32_t bytes); /* it may be at least so large */
+void wi_tcp_window_read(struct wi_tcp_conn *);                        /* the reader took bytes: copied_seq has moved */
 bool wi_tcp_window_expand(struct wi_tcp_conn *, uint32_t need); /* try to let the buffer hold `need`; false: it can't */
 
 #endif

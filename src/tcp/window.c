@@ -7,21 +7,31 @@
 
 #define WND_UNSCALED_MAX 65535u
 
-/* The share of a buffer that may be promised as window; the rest is for what bytes cost beyond themselves
- * (tcp_adv_win_scale). */
-static uint32_t win_from_space(const struct wi_core *core, uint32_t space)
+#define RATIO_ONE 256u
+
+/* The share of a buffer that may be promised as window before anything has come (tcp_adv_win_scale). */
+static uint32_t ratio_first(const struct wi_core *core)
 {
     int64_t scale = core->sysctl.tcp_adv_win_scale;
 
-    return scale <= 0 ? space >> -scale : space - (space >> scale);
+    return scale <= 0 ? RATIO_ONE >> -scale : RATIO_ONE - (RATIO_ONE >> scale);
 }
 
-static uint32_t space_from_win(const struct wi_core *core, uint64_t win)
+static uint32_t win_of(uint32_t ratio, uint32_t space)
 {
-    int64_t scale = core->sysctl.tcp_adv_win_scale;
-    uint64_t space = scale <= 0 ? win << -scale : scale == 1 ? win * 2 : win + win / ((UINT64_C(1) << scale) - 1);
+    return (uint32_t)((uint64_t)space * ratio / RATIO_ONE);
+}
 
-    return (uint32_t)wi_min_u64(space, INT32_MAX);
+static uint32_t win_from_space(const struct wi_tcp_conn *c, uint32_t space)
+{
+    return win_of(c->rcvq.ratio ? c->rcvq.ratio : ratio_first(c->sk.core), space);
+}
+
+static uint32_t space_from_win(const struct wi_tcp_conn *c, uint64_t win)
+{
+    uint32_t ratio = c->rcvq.ratio ? c->rcvq.ratio : ratio_first(c->sk.core);
+
+    return (uint32_t)wi_min_u64(win * RATIO_ONE / wi_max_u32(ratio, 1), INT32_MAX);
 }
 
 static uint32_t round_up_to_scale(uint32_t wnd, uint8_t wscale)
@@ -43,14 +53,14 @@ uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *c)
 
 static uint32_t full_space(const struct wi_tcp_conn *c)
 {
-    return win_from_space(c->sk.core, c->sk.opts.rcvbuf_bytes);
+    return win_from_space(c, c->sk.opts.rcvbuf_bytes);
 }
 
 static uint32_t free_space(const struct wi_tcp_conn *c)
 {
     uint32_t buf = c->sk.opts.rcvbuf_bytes, used = c->rcvq.mem_bytes;
 
-    return used < buf ? win_from_space(c->sk.core, buf - used) : 0;
+    return used < buf ? win_from_space(c, buf - used) : 0;
 }
 
 /* ---- The first window ---- */
@@ -68,7 +78,7 @@ void wi_tcp_window_first(const struct wi_core *core, const struct wi_sk_opts *op
                          bool wscale_ok, uint32_t *wnd, uint8_t *wscale)
 {
     uint32_t most = clamp ? clamp : WND_UNSCALED_MAX << WI_TCP_WSCALE_MAX;
-    uint32_t space = win_from_space(core, opts->rcvbuf_bytes);
+    uint32_t space = win_of(ratio_first(core), opts->rcvbuf_bytes);
 
     if (opts->rcvbuf_locked) /* it won't grow: no scale for what never comes */
         most = wi_min_u32(most, space);
@@ -129,13 +139,14 @@ uint32_t wi_tcp_window_left(const struct wi_tcp_conn *c)
 }
 
 /* RFC 9293 3.8.6.2.2: offer no silly windows. Linux's __tcp_select_window. */
-uint32_t wi_tcp_window_select(const struct wi_tcp_conn *c)
+uint32_t wi_tcp_window_select(struct wi_tcp_conn *c)
 {
     uint32_t allowed = full_space(c), full = wi_min_u32(wi_tcp_window_clamp(c), allowed);
     uint32_t mss = wi_min_u32(c->rcv_mss_est ? c->rcv_mss_est : WI_TCP_MSS_DEFAULT_V4, full);
     uint32_t space = free_space(c), wnd;
 
     if (space < full / 2) {
+        c->quick_acks = 0; /* no haste to tell of little */
         space -= space % (1u << c->rcv_wscale);
         if (space < allowed >> 4 || space < mss)
             return 0;
@@ -170,21 +181,73 @@ uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *c, bool is_syn)
 
 /* ---- Growth ---- */
 
-/*
- * In-order data came: may the window be larger? Only while what arrives fills its memory well; a peer that sends crumbs
- * is not promised the whole buffer. Linux's tcp_grow_window.
- */
-void wi_tcp_window_grow(struct wi_tcp_conn *c, uint32_t len, uint32_t charge)
+/* The peer's crumbs: how many bytes of window is a segment worth that costs more than its share? None, when the buffer
+ * is near its largest. Linux's __tcp_grow_window. */
+static uint32_t worth_of_crumb(const struct wi_tcp_conn *c, uint32_t len, uint32_t charge)
+{
+    uint32_t cost = win_from_space(c, charge) >> 1;
+    uint32_t window = win_from_space(c, (uint32_t)c->sk.core->sysctl.tcp_rmem.max) >> 1;
+
+    for (; c->rcvq.rcv_ssthresh_bytes <= window; cost >>= 1, window >>= 1) {
+        if (cost <= len)
+            return 2u * c->rcv_mss_est;
+    }
+    return 0;
+}
+
+void wi_tcp_window_grow(struct wi_tcp_conn *c, uint32_t len, uint32_t charge, bool is_counted)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
-    uint32_t room = wi_min_u32(wi_tcp_window_clamp(c), full_space(c));
+    uint32_t used = q->mem_bytes - (is_counted ? 0 : wi_min_u32(charge, q->mem_bytes));
+    uint32_t buf = c->sk.opts.rcvbuf_bytes, room = used < buf ? win_from_space(c, buf - used) : 0;
 
-    if (q->rcv_ssthresh_bytes >= room || q->mem_bytes > c->sk.opts.rcvbuf_bytes)
+    if (q->clamp_bytes)
+        room = wi_min_u32(room, q->clamp_bytes);
+    if (c->window_clamp_bytes)
+        room = wi_min_u32(room, c->window_clamp_bytes);
+
+    if (q->rcv_ssthresh_bytes >= room)
         return;
-    if (win_from_space(c->sk.core, charge) > len)
+    uint32_t more = win_from_space(c, charge) <= len ? 2u * c->advmss : worth_of_crumb(c, len, charge);
+    if (more == 0)
         return;
-    uint32_t more = wi_max_u32(2u * c->advmss, 2 * len);
-    q->rcv_ssthresh_bytes = wi_min_u32(room, q->rcv_ssthresh_bytes + more);
+    more = wi_max_u32(more, 2 * len);
+    q->rcv_ssthresh_bytes += wi_min_u32(room - q->rcv_ssthresh_bytes, more);
+    c->quick_acks |= 1;
+}
+
+/* Linux's tcp_set_window_clamp. */
+static void set_clamp(struct wi_tcp_conn *c, uint32_t bytes)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    uint32_t before = q->clamp_bytes;
+
+    if (before == 0 || bytes == before)
+        return;
+    q->clamp_bytes = bytes;
+    if (bytes < before)
+        q->rcv_ssthresh_bytes = wi_min_u32(q->rcv_ssthresh_bytes, bytes);
+    else
+        q->rcv_ssthresh_bytes = wi_max_u32(q->rcv_ssthresh_bytes, wi_min_u32(c->rcv_wnd_bytes, bytes));
+}
+
+void wi_tcp_window_measure(struct wi_tcp_conn *c, uint32_t len, uint32_t charge)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    uint32_t ratio = wi_max_u32((uint32_t)wi_min_u64((uint64_t)len * RATIO_ONE / charge, RATIO_ONE - 1), 1);
+
+    if (ratio == (q->ratio ? q->ratio : ratio_first(c->sk.core)))
+        return;
+    q->ratio = (uint16_t)ratio;
+    set_clamp(c, full_space(c));
+    if (q->clamp_bytes)
+        q->drs_space_bytes = wi_min_u32(q->drs_space_bytes, q->clamp_bytes);
+}
+
+void wi_tcp_window_raise_clamp(struct wi_tcp_conn *c, uint32_t bytes)
+{
+    if (c->rcvq.clamp_bytes < bytes)
+        set_clamp(c, bytes);
 }
 
 bool wi_tcp_window_expand(struct wi_tcp_conn *c, uint32_t need)
@@ -195,20 +258,19 @@ bool wi_tcp_window_expand(struct wi_tcp_conn *c, uint32_t need)
     if (o->rcvbuf_locked || o->rcvbuf_bytes >= most)
         return false;
     o->rcvbuf_bytes = wi_min_u32(need, most);
-    c->rcvq.clamp_bytes = c->rcvq.clamp_bytes ? full_space(c) : 0;
     return o->rcvbuf_bytes >= need;
 }
 
 /* RFC 7323's timestamps and Linux's DRS: the round-trip time as a receiver can see it. The smaller one wins, slowly. */
-static void note_rtt(struct wi_tcp_rcvq *q, uint32_t us, bool is_upper_bound)
+static void note_rtt(struct wi_tcp_conn *c, uint32_t us, bool is_upper_bound)
 {
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
     if (us == 0)
         us = 1;
-    if (q->rtt_us == 0)
+    if (q->rtt_us == 0 || us < q->rtt_us)
         q->rtt_us = us;
-    else if (is_upper_bound)
-        q->rtt_us = wi_min_u32(q->rtt_us, us);
-    else
+    else if (!is_upper_bound && wi_seq_eq(c->rcv_nxt, c->copied_seq)) /* or the reader's delay would count */
         q->rtt_us = q->rtt_us - q->rtt_us / 8 + us / 8;
 }
 
@@ -219,7 +281,7 @@ static void measure_by_window(struct wi_tcp_conn *c)
 
     if (wi_seq_lt(c->rcv_nxt, q->rtt_seq))
         return;
-    note_rtt(q, (uint32_t)wi_min_u64((c->sk.core->now - q->rtt_at) / 1000, UINT32_MAX), true);
+    note_rtt(c, (uint32_t)wi_min_u64((c->sk.core->now - q->rtt_at) / 1000, UINT32_MAX), true);
     q->rtt_seq = wi_seq_add(c->rcv_nxt, c->rcv_wnd_bytes);
     q->rtt_at = c->sk.core->now;
 }
@@ -238,32 +300,40 @@ void wi_tcp_window_rcv_rtt(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
 
     uint32_t ms = wi_tcp_ts_clock(c->sk.core) + c->ts_off - seg->h.tsecr;
     if (ms < INT32_MAX / 1000)
-        note_rtt(q, (ms ? ms : 1) * 1000, false);
+        note_rtt(c, (ms ? ms : 1) * 1000, false);
 }
 
-/* Dynamic right-sizing: the buffer must hold twice what the reader took in the last round trip, and grow while that
- * grows. */
-static void tune_buffer(struct wi_tcp_conn *c, uint32_t copied)
+/* Dynamic right-sizing: the buffer must hold twice what the reader took in the last round trip, grow while that grows,
+ * and hold what waits behind a hole as well. Linux's tcp_rcvbuf_grow. */
+static void tune_buffer(struct wi_tcp_conn *c, uint32_t taken)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
     struct wi_sk_opts *o = &c->sk.opts;
     const struct wi_sysctl *s = &c->sk.core->sysctl;
+    uint32_t before = q->drs_space_bytes;
 
-    if (s->tcp_moderate_rcvbuf && !o->rcvbuf_locked) {
-        uint64_t win = ((uint64_t)copied << 1) + 16u * c->advmss;
-        uint64_t grow = win * (copied - q->drs_space_bytes) / wi_max_u32(q->drs_space_bytes, 1);
-        uint32_t want = (uint32_t)wi_min_u64(space_from_win(c->sk.core, win + (grow << 1)), (uint64_t)s->tcp_rmem.max);
-
-        if (want > o->rcvbuf_bytes) {
-            o->rcvbuf_bytes = want;
-            q->clamp_bytes = full_space(c);
-        }
+    q->drs_space_bytes = taken;
+    if (!s->tcp_moderate_rcvbuf || o->rcvbuf_locked)
+        return;
+    uint64_t win = (uint64_t)taken << 1;
+    win += win * (taken - before) / wi_max_u32(before, 1) << 1;
+    struct wi_rb_node *last = wi_rb_last(&q->ooo);
+    if (last)
+        win += (uint32_t)wi_seq_diff(WI_CONTAINER_OF(last, struct wi_tcp_ooo, node)->hi, c->rcv_nxt);
+    uint32_t want = (uint32_t)wi_min_u64(space_from_win(c, win), (uint64_t)s->tcp_rmem.max);
+    if (want > o->rcvbuf_bytes) {
+        o->rcvbuf_bytes = want;
+        q->clamp_bytes = full_space(c);
     }
-    q->drs_space_bytes = copied;
+}
+
+void wi_tcp_window_reordered(struct wi_tcp_conn *c)
+{
+    tune_buffer(c, c->rcvq.drs_space_bytes);
 }
 
 /* RFC 9293 3.8.6.2.2: the reader has made room; tell when the window has at least doubled. Linux's tcp_cleanup_rbuf. */
-static bool update_due(const struct wi_tcp_conn *c)
+static bool update_due(struct wi_tcp_conn *c)
 {
     uint32_t left = wi_tcp_window_left(c);
 
@@ -279,9 +349,10 @@ void wi_tcp_window_read(struct wi_tcp_conn *c)
     weir_ns now = c->sk.core->now;
 
     if (q->rtt_us > 0 && now - q->drs_at >= (weir_ns)q->rtt_us * 1000) {
-        uint32_t taken = (uint32_t)wi_seq_diff(c->copied_seq, q->drs_seq);
+        int64_t taken = (int64_t)(uint32_t)wi_seq_diff(c->copied_seq, q->drs_seq);
+        taken -= (uint32_t)wi_seq_diff(c->rcv_nxt, c->copied_seq); /* what still waits could have been read */
         if (taken > q->drs_space_bytes)
-            tune_buffer(c, taken);
+            tune_buffer(c, (uint32_t)taken);
         q->drs_seq = c->copied_seq;
         q->drs_at = now;
     }

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -339,13 +340,23 @@ static bool set_up_device(void)
     return pclose(ip) == 0;
 }
 
+/* What comes in is not looked at: a copy held here would keep the kernel from joining packets in its receive queue. */
 static bool open_sniffer(void)
 {
+    struct sock_filter outgoing[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, PACKET_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog filter = {.len = sizeof outgoing / sizeof outgoing[0], .filter = outgoing};
     int on = 1, bytes = SNIFFER_BYTES;
     struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
     a.sll_ifindex = (int)if_nametoindex(DEVICE);
-    kernel.sniffer = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL));
-    return kernel.sniffer >= 0 && bind(kernel.sniffer, (struct sockaddr *)&a, sizeof a) == 0 &&
+    kernel.sniffer = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return kernel.sniffer >= 0 &&
+           setsockopt(kernel.sniffer, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
+           bind(kernel.sniffer, (struct sockaddr *)&a, sizeof a) == 0 &&
            setsockopt(kernel.sniffer, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on) == 0 &&
            setsockopt(kernel.sniffer, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) == 0;
 }
