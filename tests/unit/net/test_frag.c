@@ -108,7 +108,8 @@ static void test_duplicate_fragment_is_tolerated(void **state)
 }
 
 /* Teardrop, bonk, overlap evasion: the whole datagram goes, and what comes of it later. Rows: 1122-I13 8200-8
- * attack-teardrop attack-bonk-boink-newtear-nestea attack-overlapping-fragment-evasion */
+ * attack-teardrop attack-bonk-boink-newtear-nestea attack-overlapping-fragment-evasion
+ * attack-tiny-fragment */
 static void test_overlapping_fragments_drop_the_datagram(void **state)
 {
     (void)state;
@@ -302,7 +303,8 @@ static void test_random_overlaps_never_deliver_a_mixture(void **state)
     world_end(w);
 }
 
-/* RFC 6980: neighbour discovery does not come in fragments. Rows: 8200-13 */
+/* RFC 6980: neighbour discovery does not come in fragments. Rows: 8200-13
+ * attack-bad-neighbor */
 static void test_fragmented_neighbour_discovery_is_ignored(void **state)
 {
     (void)state;

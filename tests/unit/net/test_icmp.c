@@ -127,7 +127,8 @@ static void test_echo_to_broadcast_is_ignored(void **state)
     world_end(w);
 }
 
-/* Types that are not for hosts, or for nobody. Rows: 1122-C1 1122-C11 4443-5 */
+/* Types that are not for hosts, or for nobody. Rows: 1122-C1 1122-C11 4443-5
+ * attack-icmp-redirect-hijack attack-icmp-source-quench */
 static void test_other_types_are_silently_dropped(void **state)
 {
     (void)state;
@@ -146,6 +147,7 @@ static void test_other_types_are_silently_dropped(void **state)
     world_end(w);
 }
 
+/* Rows: attack-amnesia-33-icmpv6-checksum-lengths attack-nucleus-13 */
 static void test_bad_checksum_and_every_truncation_are_dropped(void **state)
 {
     (void)state;
@@ -202,7 +204,8 @@ static void test_error_quotes_the_packet(void **state)
     world_end(w);
 }
 
-/* About these nothing is said. Rows: 1122-C3 4443-1 */
+/* About these nothing is said. Rows: 1122-C3 4443-1
+ * attack-udp-loop */
 static void test_error_is_not_sent_about_errors_groups_and_later_fragments(void **state)
 {
     (void)state;

@@ -330,7 +330,8 @@ static uint16_t next_port(struct desk *d, const char *to)
 }
 
 /* To one remote the ports step up by a little, with noise; what one remote sees says nothing of another's.
- * Rows: 6056-3 6056-5 6056-8 */
+ * Rows: 6056-3 6056-5 6056-8
+ * attack-ephemeral-port-prediction */
 static void test_ephemeral_steps_are_small_and_noisy_per_destination(void **state)
 {
     (void)state;

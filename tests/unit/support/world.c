@@ -8,11 +8,14 @@ struct world_pkt {
 };
 
 /* A copy in the receiver's memory, as if it had come over a wire. */
-static struct weir_pkt *carry(struct world *w, struct weir *to, const struct weir_pkt *p)
+static struct weir_pkt *carry(struct world *w, struct world_side *from, const struct weir_pkt *p)
 {
+    struct weir *to = w->side[!from->index].stack;
     static uint8_t bytes[1 << 17];
     assert_true(p->len <= sizeof bytes);
     assert_int_equal(weir_pkt_copy(p, 0, bytes, p->len), p->len);
+    if (w->mangle)
+        w->mangle(w, from, bytes, p->len);
     struct weir_pkt *copy = weir_pkt_from(weir_stack_pool(to), bytes, p->len);
     if (!copy)
         return NULL; /* lost, for the receiver has no memory */
@@ -21,6 +24,25 @@ static struct weir_pkt *carry(struct world *w, struct weir *to, const struct wei
     if (w->opts.caps & (WEIR_CAP_TX_CSUM | WEIR_CAP_RX_CSUM))
         copy->flags |= WEIR_PKT_CSUM_OK;
     return copy;
+}
+
+/* In the order of arrival; what arrives at one moment, in that of sending. */
+static void queue(struct world_side *from, struct weir_pkt *pkt, weir_ns due)
+{
+    struct world_pkt *p = malloc(sizeof *p);
+    assert_non_null(p);
+    struct world_pkt **at = from->last;
+    if (from->first && due < from->last_due) {
+        at = &from->first;
+        while (*at && (*at)->due <= due)
+            at = &(*at)->next;
+    }
+    *p = (struct world_pkt){.pkt = pkt, .due = due, .next = *at};
+    *at = p;
+    if (!p->next) {
+        from->last = &p->next;
+        from->last_due = due;
+    }
 }
 
 static unsigned link_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
@@ -33,14 +55,9 @@ static unsigned link_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
         assert_true(w->opts.caps & WEIR_CAP_TSO || pkts[i]->gso_size == 0);
         assert_true(w->opts.caps & WEIR_CAP_TX_CSUM || !(pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL));
         if (!w->drop || !w->drop(w, from, pkts[i], from->sent_n)) {
-            struct weir_pkt *copy = carry(w, w->side[!from->index].stack, pkts[i]);
-            if (copy) {
-                struct world_pkt *p = malloc(sizeof *p);
-                assert_non_null(p);
-                *p = (struct world_pkt){.pkt = copy, .due = w->now + w->opts.delay};
-                *from->last = p;
-                from->last = &p->next;
-            }
+            struct weir_pkt *copy = carry(w, from, pkts[i]);
+            if (copy)
+                queue(from, copy, w->now + w->opts.delay + (w->hold ? w->hold(w, from) : 0));
         }
         weir_pkt_unref(pkts[i]);
     }

@@ -36,6 +36,7 @@ struct world_side {
     int netif;
     struct weir_addr v4, v6;
     struct world_pkt *first, **last; /* on their way from here, in order of arrival */
+    weir_ns last_due;                /* when the last of them arrives */
     uint64_t sent_n;                 /* packets that its stack has sent */
     bool takes_none;                 /* the driver is full: xmit takes nothing */
 };
@@ -46,6 +47,10 @@ struct world {
     struct world_opts opts;
     /* Lose this packet? `n` counts the side's packets from 1. NULL: lose none. */
     bool (*drop)(struct world *, struct world_side *from, const struct weir_pkt *, uint64_t n);
+    /* How much longer than others is this packet under way? It may be overtaken. NULL: no longer. */
+    weir_ns (*hold)(struct world *, struct world_side *from);
+    /* Change a packet's bytes on their way; checksums are not looked at with WEIR_CAP_RX_CSUM. NULL: change none. */
+    void (*mangle)(struct world *, struct world_side *from, uint8_t *bytes, size_t len);
     void *user;
 };
 

@@ -169,6 +169,7 @@ struct in {
     uint32_t sacks[4][2]; /* relative to ISS */
     uint16_t urg;
     uint8_t ecn;
+    uint8_t flip; /* the payload's bytes, XORed with this */
 };
 
 /* The peer's segment as a packet; the caller gives it to the stack and lets go of it. */
@@ -202,7 +203,7 @@ static inline struct weir_pkt *rig_segment(struct rig *r, struct in in)
     if (in.len) {
         struct weir_block *b = weir_block_new(r->core.pool, in.len);
         for (uint32_t i = 0; i < in.len; i++)
-            b->data[i] = (uint8_t)(in.seq + i);
+            b->data[i] = (uint8_t)(in.seq + i) ^ in.flip;
         assert_int_equal(weir_pkt_append(p, b, 0, in.len), 0);
         weir_block_unref(b);
     }

@@ -220,7 +220,8 @@ static void test_hostile_window_at_random_breaks_nothing(void **state)
 }
 
 /* URGENT/11, AMNESIA:33: the pointer is a number, not an offset into the segment.
- * Rows: attack-amnesia-33-urgent-pointer attack-urgent-11-tcp-urgent */
+ * Rows: attack-amnesia-33-urgent-pointer attack-urgent-11-tcp-urgent
+ * attack-infra-halt */
 static void test_hostile_urgent_pointer_leads_nowhere(void **state)
 {
     (void)state;

@@ -89,7 +89,8 @@ static void test_input_rst_inside_the_window_is_challenged(void **state)
     rig_end(r);
 }
 
-/* Rows: 5961-3-c */
+/* Rows: 5961-3-c
+ * attack-urgent-11-others */
 static void test_input_rst_outside_the_window_is_dropped(void **state)
 {
     (void)state;

@@ -81,7 +81,8 @@ static void test_open_window_of_a_syn_is_not_shifted(void **state)
     rig_end(r);
 }
 
-/* RFC 9293 3.10.7.3 first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". Rows: 9293-S4 */
+/* RFC 9293 3.10.7.3 first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". Rows: 9293-S4
+ * attack-old-duplicate-syn-ack-half-open */
 static void test_open_wrong_ack_is_reset(void **state)
 {
     (void)state;
@@ -111,6 +112,46 @@ static void test_open_reset_needs_the_ack(void **state)
     assert_int_equal(c->state, WEIR_TCP_CLOSED);
     assert_int_equal(c->sk.err, WEIR_ECONNREFUSED);
     assert_true(r->ready & WEIR_POLLERR);
+    rig_end(r);
+}
+
+/* Beardsley and Qian 2010: a server that splits its SYN-ACK gets what the state machine says: an ACK alone opens
+ * nothing, and a SYN afterwards makes it a simultaneous opening, whose data waits for its ACK. Rows:
+ * attack-split-handshake-simultaneous-open-abuse */
+static void test_open_split_handshake_follows_the_states(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    rig_forget(r);
+    rig_in(r, (struct in){.seq = 0, .ack = 1, .flags = WI_TH_ACK, .len = 10});
+    assert_int_equal(c->state, WEIR_TCP_SYN_SENT);
+    assert_int_equal(r->pkt_n, 0);
+    rig_in(r, (struct in){.seq = 0, .flags = WI_TH_SYN, .mss = MSS});
+    assert_int_equal(c->state, WEIR_TCP_SYN_RCVD);
+    expect_out(r, 0, WI_TH_SYN | WI_TH_ACK, 0, 0);
+    rig_in(r, (struct in){.seq = 1, .flags = 0, .len = 10}); /* no ACK: it is not established by data */
+    assert_int_equal(c->state, WEIR_TCP_SYN_RCVD);
+    assert_int_equal(c->bytes_received, 0);
+    rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK, .len = 10});
+    assert_int_equal(c->state, WEIR_TCP_ESTABLISHED);
+    assert_int_equal(c->bytes_received, 10);
+    rig_end(r);
+}
+
+/* RFC 7323 3.2: TSecr means something with an ACK only: a crossing SYN's is not our clock. Rows: 7323-16 */
+static void test_open_echo_without_ack_is_no_rtt(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_connecting(r);
+    uint32_t ours = rig_out(r, 0).h.tsval;
+    rig_until(r, AT_MS(500));
+    rig_in(r, (struct in){.seq = 0, .flags = WI_TH_SYN, .mss = MSS, .ts = true, .tsval = 5, .tsecr = ours});
+    assert_int_equal(c->state, WEIR_TCP_SYN_RCVD);
+    assert_true(c->ts_ok);
+    assert_int_equal(c->rtt.srtt_us8, 0);
+    assert_int_equal(c->last_tsecr, 0);
     rig_end(r);
 }
 
@@ -347,6 +388,8 @@ int main(void)
         cmocka_unit_test(test_open_window_of_a_syn_is_not_shifted),
         cmocka_unit_test(test_open_wrong_ack_is_reset),
         cmocka_unit_test(test_open_reset_needs_the_ack),
+        cmocka_unit_test(test_open_split_handshake_follows_the_states),
+        cmocka_unit_test(test_open_echo_without_ack_is_no_rtt),
         cmocka_unit_test(test_open_simultaneous_establishes),
         cmocka_unit_test(test_open_simultaneous_repeats_its_syn_ack),
         cmocka_unit_test(test_open_simultaneous_closed_in_syn_received_ends_orderly),

@@ -66,6 +66,7 @@ static void test_ipv4_parse_written_gives_fields(void **state)
     assert_false(ip.owed.is_owed);
 }
 
+/* Rows: attack-ripple20-ip-in-ip-fragments */
 static void test_ipv4_parse_padded_frame_trims(void **state)
 {
     (void)state;
@@ -143,6 +144,7 @@ static void test_ipv4_parse_bad_checksum_is_dropped_when_asked(void **state)
     assert_int_equal(wi_ip_parse(&ip, p, len, len, false), WEIR_DROP_NONE);
 }
 
+/* Rows: attack-ripple20-ip-in-ip-fragments attack-infra-halt */
 static void test_ipv4_parse_total_below_header_is_dropped(void **state)
 {
     (void)state;

@@ -172,6 +172,7 @@ static void test_ipv6_parse_unknown_option_obeys_action(void **state)
     }
 }
 
+/* Rows: attack-amnesia-33-ipv6-extension-headers */
 static void test_ipv6_parse_malformed_option_is_dropped(void **state)
 {
     (void)state;
@@ -192,6 +193,7 @@ static void test_ipv6_parse_malformed_option_is_dropped(void **state)
     }
 }
 
+/* Rows: attack-amnesia-33-ipv6-extension-headers */
 static void test_ipv6_parse_too_many_options_is_dropped(void **state)
 {
     (void)state;
@@ -205,6 +207,7 @@ static void test_ipv6_parse_too_many_options_is_dropped(void **state)
     assert_int_equal(parse(&ip, &d), WEIR_DROP_IPV6_EXT_MANY);
 }
 
+/* Rows: attack-ipv6-extension-header-dos attack-amnesia-33-ipv6-extension-headers 8200-5 */
 static void test_ipv6_parse_too_many_headers_is_dropped(void **state)
 {
     (void)state;
@@ -239,6 +242,7 @@ static void test_ipv6_parse_late_hop_by_hop_owes_next_header(void **state)
     assert_int_equal(ip.owed.pointer, at);
 }
 
+/* Rows: 8200-5 attack-ripple20-ipv6-and-arp-length-bugs */
 static void test_ipv6_parse_cut_extension_is_dropped(void **state)
 {
     (void)state;
@@ -418,7 +422,8 @@ static void test_ipv6_parse_fragment_bad_length_owes(void **state)
     }
 }
 
-/* RFC 7112 5: the first fragment holds all headers, the upper-layer one included */
+/* RFC 7112 5: the first fragment holds all headers, the upper-layer one included
+ * Rows: attack-tiny-fragment */
 static void test_ipv6_parse_first_fragment_needs_whole_chain(void **state)
 {
     (void)state;

@@ -67,6 +67,7 @@ static void test_tcp_parse_segment_gives_fields(void **state)
     assert_int_equal(wi_wire_tcp_seg_len(&h), 102); /* SYN and FIN take one each: RFC 9293 3.4 */
 }
 
+/* Rows: attack-infra-halt attack-nucleus-13 */
 static void test_tcp_parse_cut_off_is_dropped(void **state)
 {
     (void)state;

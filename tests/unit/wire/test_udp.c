@@ -53,6 +53,7 @@ static void test_udp_parse_longer_ip_payload_is_trimmed(void **state)
     assert_int_equal(h.data_len, 4);
 }
 
+/* Rows: attack-nucleus-13 */
 static void test_udp_parse_length_below_header_is_dropped(void **state)
 {
     (void)state;
