@@ -29,6 +29,14 @@ static bool is_reserved(int level, int name)
     return level == WEIR_SOL_WEIR || (level == IPPROTO_IP && name == IP_TRANSPARENT);
 }
 
+/* Options whose effect is in control messages and the error queue of the program's own descriptor, the mirror, which has
+ * none of weir's: refused, so that no program waits for what can't come. */
+static bool is_beyond_mirrors(int level, int name)
+{
+    return (level == SOL_SOCKET && (name == WEIR_SO_ZEROCOPY || name == WEIR_SO_TIMESTAMPING)) ||
+           (level == IPPROTO_TCP && name == WEIR_TCP_INQ);
+}
+
 /* ---- get ---- */
 
 static int get_error(struct wir_run *r, struct wir_sock *s)
@@ -47,7 +55,7 @@ static int get_error(struct wir_run *r, struct wir_sock *s)
 
 static int get_value(struct wir_run *r, struct wir_sock *s, int level, int name, void *value, uint32_t *len)
 {
-    if (is_reserved(level, name))
+    if (is_reserved(level, name) || is_beyond_mirrors(level, name))
         return -ENOPROTOOPT;
     if (level == SOL_SOCKET && name == SO_ERROR) {
         int err = get_error(r, s);
@@ -141,6 +149,8 @@ void wir_on_setsockopt(struct wir_run *r, struct wir_call *call)
         wir_call_continue(r, call);
         return;
     }
+    if (err == 0 && is_beyond_mirrors(level, name))
+        err = -ENOPROTOOPT;
     if (err == 0)
         err = is_reserved(level, name) ? -EPERM
                                        : weir_setsockopt(r->prog.stack, s->pump.net, level, name, value, (uint32_t)len);
