@@ -119,7 +119,7 @@ static void test_run_update_rewrites_what_came(void **state)
     text[n] = '\0';
     assert_string_equal(text, "// keep this\n" LISTEN
                               "+0 > S. 0:0(0) ack 1 <mss 1460>\n+0 close(77) = -1 EBADF (Bad file descriptor) // and "
-                              "this\n+1 > S. 0:0(0) ack 1 <mss 1460>\n");
+                              "this\n+1.000000 > S. 0:0(0) ack 1 <mss 1460>\n");
     cfg.is_update = false;
     struct wdr_run_config again = cfg;
     free(said);
