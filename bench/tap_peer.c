@@ -334,15 +334,10 @@ static void connect_to(struct peer *p, enum role role, const char *address, unsi
     flow_new(p, fd, role, false);
 }
 
-/* False at the end of standard input. */
-static bool run_command(struct peer *p)
+static void run_command(struct peer *p, const char *line)
 {
-    char line[256], word[64], address[64];
+    char word[64], address[64];
     unsigned port;
-    ssize_t len = read(STDIN_FILENO, line, sizeof line - 1);
-    if (len <= 0)
-        return false;
-    line[len] = 0;
     uint64_t value = 0;
     if (sscanf(line, "stat %63s", word) == 1) {
         int err = weir_stat_get(p->w, word, &value);
@@ -361,6 +356,18 @@ static bool run_command(struct peer *p)
     } else if (sscanf(line, "%63s %63s %u", word, address, &port) == 3) {
         connect_to(p, strcmp(word, "sink") == 0 ? SINK : SOURCE, address, port);
     }
+}
+
+/* Lines come whole: whoever writes them writes each at once. False at the end of standard input. */
+static bool run_commands(struct peer *p)
+{
+    char text[512], *rest = NULL;
+    ssize_t len = read(STDIN_FILENO, text, sizeof text - 1);
+    if (len <= 0)
+        return false;
+    text[len] = 0;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        run_command(p, line);
     return true;
 }
 
@@ -488,7 +495,7 @@ int main(int argc, char **argv)
         if (fds[0].revents & POLLIN)
             tap_run(&p, now);
         link_run(&p, now);
-        if (fds[1].revents && !run_command(&p))
+        if (fds[1].revents && !run_commands(&p))
             break;
         run_ready(&p, now);
     }

@@ -3,6 +3,7 @@ import errno
 import hashlib
 import select
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -263,6 +264,57 @@ def marked(mode):
         check(f"what weir sent again, tcp_ecn {mode}", peer.stat("TcpRetransSegs"), 0)
 
 
+def summed(data, start=0):
+    total = start + sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def packet(src, dst, tos, seg):
+    """An IPv4 packet around a TCP segment, both checksums right."""
+    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
+    pseudo = summed(addresses + struct.pack("!BBH", 0, 6, len(seg)))
+    seg = seg[:16] + struct.pack("!H", ~summed(seg, pseudo) & 0xFFFF) + seg[18:]
+    hdr = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(seg), 1, 0x4000, 64, 6, 0) + addresses
+    return hdr[:10] + struct.pack("!H", ~summed(hdr) & 0xFFFF) + hdr[12:] + seg
+
+
+def accurate():
+    """AccECN with offloads: the kernel would clear CWR in all segments of a super-segment but the first, so they are cut.
+    The peer is this process, at an address that nobody has."""
+    other, ours = "10.9.0.77", "10.9.0.2"
+    with Peer("-o", file=SHORT) as peer:
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        raw.bind(("weir0", 0x0800))
+        raw.settimeout(5)
+        peer.ask("sysctl tcp_ecn 3")
+        peer.ask(f"source {other} 1234")
+
+        def segment():
+            while True:
+                p = raw.recv(1 << 17)
+                if p[9] == 6 and socket.inet_ntoa(p[12:16]) == ours:
+                    port, _, seq, _, off = struct.unpack("!HHIIH", p[20:34])
+                    return p, port, seq, off & 0x1FF, p[20 + (off >> 12) * 4:]
+
+        _, port, seq, flags, _ = segment()
+        check("flags of weir's SYN", flags, 0x1C2)
+        answer = struct.pack("!HHIIHHHH", 1234, port, 1000, seq + 1, 6 << 12 | 0x92, 65535, 0, 0) + b"\2\4\5\xb4"
+        raw.sendto(packet(other, ours, 3, answer), ("weir0", 0x0800))  # marked on its way
+        p, _, _, flags, _ = segment()
+        check("ACE and field of weir's ACK: the SYN-ACK came marked", (flags, p[1] & 3), (0x190, 2))
+        got = 0
+        while got < 14600:  # the first window
+            p, _, _, flags, data = segment()
+            check("ACE, field and length of weir's data", (flags & 0x1D0, p[1] & 3, len(data) <= 1460), (0x190, 2, True))
+            got += len(data)
+        reset = struct.pack("!HHIIHHHH", 1234, port, 1001, 0, 5 << 12 | 4, 0, 0, 0)
+        raw.sendto(packet(other, ours, 0, reset), ("weir0", 0x0800))
+        check("weir's end", peer.line().split()[:3], ["end", "source", str(errno.ECONNRESET)])
+        raw.close()
+
+
 def manners(peer):
     """All but bulk: what must be the same on either kind of link."""
     for v in (4, 6):
@@ -307,6 +359,7 @@ def main():
             from_weir(peer, v, f"loss and reordering, IPv{v}")
     for mode in ("1", "3"):
         marked(mode)
+    accurate()
 
 
 main()
