@@ -215,7 +215,7 @@ void wi_tcp_finish_established(struct wi_tcp_conn *c)
     wi_tcp_mss_sync(c, c->dst.mtu);
     if (!c->is_active)
         wi_tcp_mtup_init(c); /* as on Linux: the size follows the search with the first window update */
-    if (c->ts_ok) /* from here on it is what a segment's payload can be */
+    if (c->ts_ok)            /* from here on it is what a segment's payload can be */
         c->advmss = (uint16_t)(c->advmss - WI_TCP_TS_SPACE);
     if (c->rtt.srtt_us8 == 0) { /* RFC 6298 5.7, and as Linux after a cookie: the handshake gave no sample */
         c->rtt.rto = WI_TCP_RTO_FALLBACK;
