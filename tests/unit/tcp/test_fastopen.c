@@ -362,9 +362,8 @@ static void test_fastopen_7413_15_syn_ack_goes_again_without_the_option(void **s
     assert_int_equal(err, WEIR_ETIMEDOUT);
 }
 
-/* The SYN-ACK went three times, which cuts the window to one segment; the ACK that comes at last echoes the first one's
- * timestamp, so nothing was lost: the window is what it was (Linux's tcp_rcv_synrecv_state_fastopen). An echo of the
- * second leaves it cut. RFC 4015. */
+/* The SYN-ACK went three times, which cuts the window to one segment. The ACK that comes at last echoes the first one's
+ * timestamp: nothing was lost, the window is what it was. An echo of the second leaves it cut. RFC 4015. */
 static void test_fastopen_needless_syn_ack_timeout_is_undone(void **state)
 {
     (void)state;
@@ -375,24 +374,19 @@ static void test_fastopen_needless_syn_ack_timeout_is_undone(void **state)
         h.has_ts = true;
         h.tsval = 100;
         peer_send(&p, &h, "q");
-        uint32_t echo[3], iss = 0;
         weir_fd fd = weir_accept(p.stack, l, NULL);
-        assert_true(fd >= 0);
         peer_run(&p, WEIR_SEC(4));
+        assert_int_equal(info_of(fd).snd_cwnd, 1);
+        h.flags = WI_TH_ACK;
+        h.has_fo = h.has_wscale = h.sack_ok = false;
+        h.mss = 0;
+        h.seq.v = ISN + 2;
         for (unsigned i = 0; i < 3; i++) {
             const struct peer_seg *s = peer_expect(&p, SA);
-            echo[i] = s->h.tsval;
-            iss = s->h.seq.v;
+            h.ack.v = s->h.seq.v + 1;
+            h.tsecr = i == which ? s->h.tsval : h.tsecr;
         }
-        assert_int_equal(info_of(fd).snd_cwnd, 1);
-        assert_int_equal(info_of(fd).ca_state, 4);
-        h = peer_hdr(WI_TH_ACK, ISN + 2, iss + 1);
-        h.src_port = (uint16_t)(2000 + which);
-        h.has_ts = true;
-        h.tsval = 101;
-        h.tsecr = echo[which];
         peer_send(&p, &h, NULL);
-        assert_int_equal(info_of(fd).state, 1);
         assert_int_equal(info_of(fd).ca_state, 0);
         assert_int_equal(info_of(fd).snd_cwnd, which == 0 ? 10 : 1);
     }
