@@ -59,7 +59,7 @@ static int asserted(const char *script, const char *field)
 static void test_shrink_script_shows_the_condition(void **state)
 {
     (void)state;
-    struct wtl_scenario s = transfer_over("rate=10mbit delay=20ms loss=10% reorder=5% dup=2%", 7, 600000);
+    struct wtl_scenario s = transfer_over("rate=10mbit delay=20ms loss=10% reorder=5% dup=2%", 7, 1 << 20);
     struct wtl_condition c = condition_of("timeouts>=2");
     struct wtl_shrunk sh;
     enum wdr_verdict verdict;
