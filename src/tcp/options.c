@@ -182,11 +182,15 @@ static int get_defer_accept(const struct wi_tcp_conn *c)
     return period;
 }
 
+/* What was let through stays so; what is offered from now on follows. Linux's tcp_set_window_clamp. */
 static int set_window_clamp(struct wi_tcp_conn *c, int v)
 {
     if (v == 0 && c->state != WEIR_TCP_CLOSED)
         return -WEIR_EINVAL;
-    c->window_clamp_bytes = v == 0 ? 0 : v < CLAMP_MIN ? CLAMP_MIN : (uint32_t)v;
+    uint32_t clamp = v == 0 ? 0 : v < CLAMP_MIN ? CLAMP_MIN : (uint32_t)v, *ssthresh = &c->rcvq.rcv_ssthresh_bytes;
+    c->window_clamp_bytes = clamp;
+    if (clamp)
+        *ssthresh = wi_min_u32(wi_max_u32(*ssthresh, c->rcv_wnd_bytes), clamp);
     return 0;
 }
 

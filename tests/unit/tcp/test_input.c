@@ -331,9 +331,37 @@ static void test_input_in_order_data_are_acknowledged_every_second_segment(void 
     rig_end(r);
 }
 
+/* A window of a gibibyte, both ways (RFC 7323 2.3): scale 14, and the numbers hold across the wrap. */
+static void test_input_window_of_a_gibibyte_is_used_to_its_end(void **state)
+{
+    (void)state;
+    const uint32_t wnd = 65535u << 14;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = rig_establish(r, UINT32_MAX - 5000, UINT32_MAX - 7000, RIG_SACK);
+    c->wscale_ok = true;
+    c->rcv_wscale = c->snd_wscale = 14;
+    c->sk.opts.rcvbuf_bytes = INT32_MAX;
+    c->rcvq.clamp_bytes = 0;
+    c->rcvq.rcv_ssthresh_bytes = INT32_MAX;
+
+    rig_in(r, (struct in){.seq = 1, .ack = 1, .flags = WI_TH_ACK, .len = 10, .wnd = 65535});
+    rig_until(r, AT_MS(300));
+    assert_int_equal(c->snd_wnd_bytes, wnd);
+    assert_int_equal(wi_seq_diff(wi_tcp_wnd_end(c), c->snd_una), wnd);
+    assert_int_equal(rig_out(r, r->pkt_n - 1).wnd, 65535);
+    assert_int_equal(c->rcv_wnd_bytes, wnd);
+
+    rig_in(r, (struct in){.seq = 11 + wnd - 100, .ack = 1, .flags = WI_TH_ACK, .len = 100, .wnd = 65535});
+    assert_int_equal(c->rcv_ooopack, 1);
+    rig_in(r, (struct in){.seq = 11 + wnd, .ack = 1, .flags = WI_TH_ACK, .len = 100, .wnd = 65535});
+    assert_int_equal(c->rcv_ooopack, 1); /* beyond it */
+    rig_end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_input_window_of_a_gibibyte_is_used_to_its_end),
         cmocka_unit_test(test_input_segment_beyond_the_window_is_answered_with_ack),
         cmocka_unit_test(test_input_old_segment_is_answered_with_ack),
         cmocka_unit_test(test_input_rst_at_rcv_nxt_resets),
