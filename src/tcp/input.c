@@ -317,8 +317,8 @@ static bool takes_text(enum weir_tcp_state s)
 static bool is_unwanted(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     bool is_fin_wait = c->state == WEIR_TCP_FIN_WAIT_1 || c->state == WEIR_TCP_FIN_WAIT_2;
-    struct wi_seq data_end = wi_seq_add(s->seq, s->data_len);
-    return is_fin_wait && (c->shut & 1) && s->data_len > 0 && wi_seq_gt(data_end, c->rcv_nxt);
+    struct wi_seq data_end = wi_seq_add(s->seq, s->data_len); /* a FIN beyond rcv_nxt tells of data before it */
+    return is_fin_wait && (c->shut & 1) && wi_seq_gt(data_end, c->rcv_nxt);
 }
 
 static void consume_fin(struct wi_tcp_conn *c)
@@ -365,7 +365,8 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         return WEIR_DROP_TCP_CLOSED_DATA;
     }
     if (!takes_text(c->state)) {
-        owe_out_of_window_ack(c, s); /* a repeat of what came before the FIN */
+        if (wi_seq_lt(s->seq, c->rcv_nxt)) /* a repeat of what came before the FIN; beyond it there is nothing */
+            owe_out_of_window_ack(c, s);
         return WEIR_DROP_TCP_OLD_SEQ;
     }
     wi_tcp_ecn_data(c, s);

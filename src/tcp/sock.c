@@ -393,7 +393,7 @@ static void close_connection(struct wi_tcp_conn *c)
     if (wi_tcp_rcvq_has_unread(c)) {
         /* The peer must not believe that it was read: RFC 9293 MUST-13, RFC 2525 2.17. */
         wi_count(core, WI_STAT_TCPAbortOnClose);
-        end_at_once(c, WEIR_WHY_RST_UNREAD, "closed with unread data");
+        wi_tcp_done(c, 0, WEIR_WHY_RST_UNREAD, "closed with unread data"); /* in LAST-ACK too */
     } else if (opts->linger_on && opts->linger_s == 0) {
         wi_count(core, WI_STAT_TCPAbortOnData);
         end_at_once(c, WEIR_WHY_RST_ABORT, "closed, and SO_LINGER is 0");

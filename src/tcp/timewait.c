@@ -252,8 +252,8 @@ static void send_ack(struct wi_tcp *tcp, const struct wi_tcp_timewait *tw)
 /* May this segment have its ACK? Empty ones are what ACK loops are made of (tcp_invalid_ratelimit). */
 static bool ack_allowed(struct wi_tcp *tcp, struct wi_tcp_timewait *tw, const struct wi_tcp_seg *seg)
 {
-    if (seg->data_len && !(seg->h.flags & WI_TH_SYN))
-        return true;
+    if (!wi_seq_eq(seg->seq, seg->end) && !(seg->h.flags & WI_TH_SYN))
+        return true; /* data or a FIN is no part of an ACK loop */
     uint32_t now_ms = (uint32_t)(tcp->core->now / WEIR_MS(1));
     if (tw->oow_ack_ms && now_ms - tw->oow_ack_ms < (uint32_t)tcp->core->sysctl.tcp_invalid_ratelimit)
         return false;
