@@ -109,6 +109,21 @@ static void test_input_bad_header_checksum_is_dropped(void **state)
     world_end(w);
 }
 
+/* What is for another host goes nowhere: it is not forwarded, link-local or not, and its sender is not redirected.
+ * Rows: 1122-C6 3927-1 */
+static void test_input_for_another_host_is_not_forwarded(void **state)
+{
+    (void)state;
+    static const char *const to[] = {"169.254.7.7", "198.51.100.77", "203.0.113.1"};
+    struct world *w = world_new();
+    for (unsigned i = 0; i < 3; i++)
+        world_input(w, w->raw, buf, put_ip(buf, i ? "198.51.100.9" : "169.254.1.1", to[i], TEST_PROTO, "hello", 5));
+    assert_int_equal(w->heard.n, 0);
+    assert_int_equal(w->raw_sent.n, 0);
+    assert_int_equal(w->eth_sent.n, 0);
+    world_end(w);
+}
+
 /* A received TTL of 1 or 0 is no reason to drop. Rows: 1122-I6 */
 static void test_input_ttl_is_not_looked_at(void **state)
 {
@@ -406,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_input_to_own_address_is_delivered),
         cmocka_unit_test(test_input_addresses_no_packet_may_have_are_refused),
         cmocka_unit_test(test_input_bad_header_checksum_is_dropped),
+        cmocka_unit_test(test_input_for_another_host_is_not_forwarded),
         cmocka_unit_test(test_input_ttl_is_not_looked_at),
         cmocka_unit_test(test_input_link_broadcast_with_unicast_destination_is_dropped),
         cmocka_unit_test(test_input_frames_for_others_are_dropped_with_their_reason),

@@ -1,6 +1,7 @@
 /* The table of handles: reuse, staleness, growth and the return of memory. */
 #include "fake.h"
 
+/* Rows: attack-close-wait-rst-race-use-after-free */
 static void test_handle_released_is_stale_for_ever(void **state)
 {
     (void)state;

@@ -4,6 +4,8 @@
  */
 #include "rig.h"
 
+#include "tcp/isn.h"
+
 #define ISS 5000
 #define IRS (UINT32_MAX - 1200)
 
@@ -96,6 +98,51 @@ static void test_attack_war_of_acks_dies(void **state)
     }
 }
 
+/* ---- Secrets ---- */
+
+/* A source of randomness that can be told apart: each of its bytes is *ctx. */
+static void same_bytes(void *ctx, void *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)buf)[i] = *(uint8_t *)ctx;
+}
+
+/* The ISN of one tuple in a stack with this source, and an hour later; the seed is always the same. */
+static void isns_of(uint8_t source, uint32_t isn[2])
+{
+    struct heap heap = {0};
+    struct wi_core core;
+    struct wi_tcp tcp;
+    struct weir_config cfg = {
+        .alloc = heap_owner(&heap), .now = RIG_START, .seed = 1, .random = same_bytes, .random_ctx = &source};
+    struct wi_tcp_tuple t = {rig_addr(1), rig_addr(2), OUR_PORT, PEER_PORT};
+    assert_int_equal(wi_core_init(&core, &cfg), 0);
+    struct wi_net *net = wi_net_new(&core);
+    assert_non_null(net);
+    assert_int_equal(wi_tcp_init(&tcp, &core, net), 0);
+    isn[0] = wi_tcp_isn(&tcp, &t).v;
+    core.now += WEIR_SEC(3600);
+    wi_wheel_advance(&core.wheel, core.now);
+    isn[1] = wi_tcp_isn(&tcp, &t).v;
+    wi_tcp_fini(&tcp);
+    wi_net_free(net);
+    wi_core_fini(&core);
+}
+
+/* RFC 6528 4: secrets come from the source that was handed in, not from a seed or the time, and stay while the stack
+ * lives: a tuple's numbers go on rising by the clock. Rows: 6528-3 6528-5 */
+static void test_attack_secrets_are_of_the_random_source(void **state)
+{
+    (void)state;
+    uint32_t a[2], again[2], b[2];
+    isns_of(17, a);
+    isns_of(17, again);
+    isns_of(18, b);
+    assert_int_equal(a[0], again[0]);
+    assert_int_not_equal(a[0], b[0]);
+    assert_int_equal(a[1] - a[0], 3600u * 250000u);
+}
+
 /* ---- Batches ---- */
 
 #define BATCH 24u
@@ -170,7 +217,7 @@ static void test_window_that_was_offered_is_kept(void **state)
     struct out o = rig_out(r, r->pkt_n - 1);
     uint32_t edge = o.ack + ((uint32_t)o.wnd << c->rcv_wscale);
     assert_true(edge > 10000);
-    c->sk.opts.rcvbuf_bytes = 4096;
+    c->sk.opts.rcvbuf_bytes = 12000; /* less than was offered */
     c->sk.opts.rcvbuf_locked = true;
     data(r, 201, 1000, 0);
     data(r, 1201, 1000, 0);
@@ -230,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_attack_timestamps_are_not_poisoned),
         cmocka_unit_test(test_attack_garbage_byte_of_a_probe_is_not_read),
         cmocka_unit_test(test_attack_war_of_acks_dies),
+        cmocka_unit_test(test_attack_secrets_are_of_the_random_source),
         cmocka_unit_test(test_attack_batch_is_as_one_by_one),
         cmocka_unit_test(test_window_that_was_offered_is_kept),
         cmocka_unit_test(test_window_edge_moves_left_by_rounding),

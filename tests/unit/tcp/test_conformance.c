@@ -71,7 +71,8 @@ static void test_batch_of_segments_gets_one_ack(void **state)
 }
 
 /* RFC 9293 3.8.6: what was sent before the window shrank is sent again within the window that there is.
- * Rows: SHLD-16 */
+ * Rows: SHLD-16
+ * 7323-12 */
 static void test_shrunk_window_still_gets_old_data(void **state)
 {
     (void)state;
@@ -199,6 +200,28 @@ static void test_losses_of_one_window_reduce_it_once(void **state)
     rig_end(r);
 }
 
+/* RFC 9293 3.9.1.2: writes that had to wait leave in as few and as large segments as there can be, each with its PSH
+ * taken into the last. Rows: SHLD-27 SHLD-28 */
+static void test_waiting_writes_leave_in_full_segments(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = rig_establish(r, ISS, IRS, RIG_RENO);
+    c->cwnd = 1;
+    c->nodelay = true;
+    rig_write(r, MSS);
+    for (unsigned i = 0; i < 10; i++)
+        rig_write(r, 200);
+    assert_int_equal(r->pkt_n, 1);
+    rig_forget(r);
+    rig_ack(r, at(1));
+    rig_until(r, AT_MS(10));
+    assert_int_equal(r->pkt_n, 2);
+    assert_int_equal(rig_out(r, 0).len, MSS);
+    assert_int_equal(rig_out(r, 1).len, MSS);
+    rig_end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_rto_begins_anew_with_each_new_ack),
         cmocka_unit_test(test_data_with_an_old_ack_are_no_dupacks),
         cmocka_unit_test(test_losses_of_one_window_reduce_it_once),
+        cmocka_unit_test(test_waiting_writes_leave_in_full_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,7 +262,8 @@ static void test_input_fin_out_of_order_waits_for_the_gap(void **state)
     rig_end(r);
 }
 
-/* RFC 1122 4.2.2.13, RFC 9293 3.6.1: data that nobody can read any more. Rows: SHLD-3 */
+/* RFC 1122 4.2.2.13, RFC 9293 3.6.1: data that nobody can read any more. Rows: SHLD-3
+ * MAY-1 */
 static void test_input_data_after_close_is_reset(void **state)
 {
     (void)state;

@@ -27,7 +27,8 @@ static struct wi_tcp_conn *conn_connecting(struct rig *r)
 }
 
 /* Linux's order of options, and its offer: RFC 9293 3.2, RFC 7323 2.2, 3.2, RFC 2018 2. Rows: MUST-14 MUST-67 SHLD-5
- * 7323-1 */
+ * 7323-1
+ * MAY-3 */
 static void test_open_syn_offers_mss_sack_timestamps_and_scale(void **state)
 {
     (void)state;

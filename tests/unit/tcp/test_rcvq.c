@@ -276,6 +276,31 @@ static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
     rig_free(r);
 }
 
+/* RFC 2018 8: what was SACKed may be thrown away when room is short; from then on only what is held is told, the newest
+ * first. Rows: 2018-12 */
+static void test_sack_blocks_name_only_what_is_held(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+    r->c.sk.opts.rcvbuf_bytes = 32 * 1024;
+    r->c.sk.opts.rcvbuf_locked = true;
+    uint32_t high = 2000;
+    while (arrive(r, high, high + 1400, 0) == WEIR_DROP_NONE)
+        high += 2000;
+    high -= 2000;
+    assert_int_equal(arrive(r, 0, 1400, 0), WEIR_DROP_NONE); /* in order: the highest give way to it */
+    r->c.sk.opts.rcvbuf_bytes = 1 << 20;                     /* from here on nothing is refused for want of room */
+    struct wi_sack_block b[4];
+    unsigned n = wi_tcp_rcvq_sacks(&r->c, b, 4);
+    for (unsigned i = 0; i < n; i++) /* held: then it is a duplicate */
+        assert_int_equal(arrive(r, b[i].lo.v, b[i].hi.v, 0), WEIR_DROP_TCP_OOO_DUP);
+    assert_int_equal(arrive(r, high, high + 1400, 0), WEIR_DROP_NONE); /* it had been thrown away */
+    n = wi_tcp_rcvq_sacks(&r->c, b, 4);
+    assert_true(n > 0);
+    assert_int_equal(b[0].lo.v, high);
+    rig_free(r);
+}
+
 /* RFC 6093, Linux: the urgent byte is out of the stream, reading stops before it. Rows: MUST-33 attack-winnuke */
 static void test_urgent_byte_is_skipped_and_read_apart(void **state)
 {
@@ -332,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_dsack_names_the_duplicate_once),
         cmocka_unit_test(test_data_beyond_the_window_is_refused_or_taken_whole),
         cmocka_unit_test(test_crumbs_share_blocks),
+        cmocka_unit_test(test_sack_blocks_name_only_what_is_held),
         cmocka_unit_test(test_flood_of_holes_is_bounded_and_in_order_data_wins),
         cmocka_unit_test(test_urgent_byte_is_skipped_and_read_apart),
         cmocka_unit_test(test_allocation_failure_leaves_the_queue_whole),

@@ -636,9 +636,32 @@ static void test_sock_challenge_ack_limits_are_tunable(void **state)
 
 #define ON(setup, f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* The peer closes and then resets, while the program is about to answer: each call says so, and the handle is dead for
+ * ever after close, whatever takes its place. Rows: attack-close-wait-rst-race-use-after-free */
+static void test_sock_reset_in_close_wait_leaves_no_dangling_handle(void **state)
+{
+    (void)state;
+    weir_fd l = peer_listen(&p, 5), fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
+    struct wi_wire_tcp fin = peer_hdr(WI_TH_FIN | WI_TH_ACK, seq, ack), rst = peer_hdr(WI_TH_RST, seq + 1, 0);
+    peer_send(&p, &fin, NULL);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
+    peer_send(&p, &rst, NULL);
+    peer_send(&p, &rst, NULL);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, WEIR_MSG_NOSIGNAL), -WEIR_EPIPE);
+    assert_int_equal(weir_close(p.stack, fd), 0);
+    weir_fd next = make_socket();
+    assert_int_not_equal(next, fd);
+    assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), -WEIR_EBADF);
+    assert_int_equal(weir_recv(p.stack, fd, (char[1]){0}, 1, 0), -WEIR_EBADF);
+    assert_int_equal(weir_shutdown(p.stack, fd, WEIR_SHUT_RDWR), -WEIR_EBADF);
+    assert_int_equal(weir_close(p.stack, fd), -WEIR_EBADF);
+    assert_int_equal(weir_close(p.stack, next), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON(setup, test_sock_reset_in_close_wait_leaves_no_dangling_handle),
         ON(setup, test_sock_connect_tells_its_progress),
         ON(setup_v6, test_sock_connect_tells_its_progress),
         ON(setup, test_sock_connect_refused_is_told_once_and_the_socket_is_reusable),

@@ -157,7 +157,8 @@ static void test_ipv4_parse_total_below_header_is_dropped(void **state)
     assert_int_equal(wi_ip_parse(&ip, p, len, len, false), WEIR_DROP_IP_LENGTH);
 }
 
-/* Rows: MUST-50 MUST-53 MAY-10 MAY-11 attack-urgent-11-ip-options */
+/* Rows: MUST-50 MUST-53 MAY-10 MAY-11 attack-urgent-11-ip-options
+ * 1122-I8 1122-I9 */
 static void test_ipv4_parse_options_by_kind(void **state)
 {
     (void)state;

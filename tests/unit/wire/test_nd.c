@@ -119,7 +119,8 @@ static void test_nd_parse_cut_off_is_dropped(void **state)
     }
 }
 
-/* RFC 4861 6.1, 7.1, RFC 6980 5 */
+/* RFC 4861 6.1, 7.1, RFC 6980 5
+ * Rows: 4861-1 4861-2 */
 static void test_nd_parse_common_checks_name_reason(void **state)
 {
     (void)state;
@@ -161,7 +162,8 @@ static void test_nd_parse_long_link_address_is_dropped(void **state)
     assert_int_equal(wi_nd_parse(&h, &ip, p, 40), WEIR_DROP_ND_OPTION);
 }
 
-/* RFC 4861 9, 4.6: others' options and unknown ones are skipped */
+/* RFC 4861 9, 4.6: others' options and unknown ones are skipped
+ * Rows: 4861-2 */
 static void test_nd_parse_foreign_options_are_skipped(void **state)
 {
     (void)state;
@@ -182,7 +184,8 @@ static void test_nd_parse_foreign_options_are_skipped(void **state)
     assert_int_equal(h.prefix_n, 0);
 }
 
-/* RFC 4861 7.1.1 */
+/* RFC 4861 7.1.1
+ * Rows: 4861-4 */
 static void test_nd_parse_probe_is_checked(void **state)
 {
     (void)state;
@@ -199,6 +202,7 @@ static void test_nd_parse_probe_is_checked(void **state)
     assert_int_equal(wi_nd_parse(&h, &ip, p, wi_nd_put(p, &in)), WEIR_DROP_ND_DST);
 }
 
+/* Rows: 4861-4 4861-5 */
 static void test_nd_parse_multicast_target_is_dropped(void **state)
 {
     (void)state;
@@ -213,7 +217,8 @@ static void test_nd_parse_multicast_target_is_dropped(void **state)
     }
 }
 
-/* RFC 4861 7.1.2: solicited and to a group can't both be */
+/* RFC 4861 7.1.2: solicited and to a group can't both be
+ * Rows: 4861-5 */
 static void test_nd_parse_solicited_advert_to_group_is_dropped(void **state)
 {
     (void)state;
