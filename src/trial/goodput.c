@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS    5
+#define SEEDS    11
 #define BAND     10 /* percent that a figure may be off: other figures than these are a change of behaviour */
 #define LINE_CAP 512
 
