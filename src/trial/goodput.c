@@ -54,7 +54,7 @@ static const char preamble[] =
     "a link with\n"
     "random loss in both directions and a queue of one bandwidth-delay product (30 kB at least). One upload of ten "
     "bandwidth-delay\n"
-    "products, 4 MiB at least and 16 MiB at most, so the long ones include a good deal of slow start. Median of five "
+    "products, 4 MiB at least and 16 MiB at most, so the long ones include a good deal of slow start. Median of eleven "
     "seeds, in\n"
     "virtual time: the same code gives the same figures on any machine.\n"
     "\n"
