@@ -17,7 +17,7 @@
     X(UdpRcvbufErrors) X(UdpSndbufErrors) X(TcpActiveOpens) X(TcpPassiveOpens) X(TcpAttemptFails) X(TcpEstabResets) \
     X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(TcpOutRstsRateLimited) X(ListenOverflows) \
     X(ListenDrops) X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(TWOpened) X(TWRecycled) X(PAWSActive) \
-    X(PAWSEstab) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
+    X(PAWSEstab) X(PAWSOldAck) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
     X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPOFODrop) \
     X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
     X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPMTUPSuccess) X(TCPMTUPFail) X(TCPZeroWindowProbes) X(TCPSackReneging) X(TCPWqueueTooBig) \

@@ -144,17 +144,30 @@ static bool is_disordered_ack(const struct wi_tcp_conn *c, const struct wi_tcp_s
            late <= c->rtt.rto * REPLAY_HZ / WEIR_SEC(1);
 }
 
+/* RFC 7323 5.3 R1, which lets a reset through. One tick late is not late: the peer's clock may have moved between two
+ * segments that it built at once (Linux's TCP_PAWS_WINDOW). */
+static bool is_too_old(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    return !(s->h.flags & WI_TH_RST) && wi_tcp_paws_rejects(c, &s->h) && c->ts_recent - s->h.tsval > 1 &&
+           !is_disordered_ack(c, s);
+}
+
+static enum weir_drop refuse_old(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (s->h.flags & WI_TH_SYN)
+        return refuse_syn(c, s);
+    bool is_ack = wi_seq_eq(s->seq, s->end) && wi_seq_lt(s->seq, c->rcv_nxt);
+    wi_count(c->sk.core, is_ack ? WI_STAT_PAWSOldAck : WI_STAT_PAWSEstab);
+    if (!is_ack) /* an ACK that data has overtaken is common, and wants no answer (Linux) */
+        owe_out_of_window_ack(c, s);
+    return WEIR_DROP_TCP_PAWS;
+}
+
 static enum weir_drop check_sequence(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 {
     bool is_rst = s->h.flags & WI_TH_RST;
-    if (!is_rst && wi_tcp_paws_rejects(c, &s->h) &&
-        !is_disordered_ack(c, s)) { /* RFC 7323 5.3 R1; an RST is let through */
-        if (s->h.flags & WI_TH_SYN)
-            return refuse_syn(c, s);
-        wi_count(c->sk.core, WI_STAT_PAWSEstab);
-        owe_out_of_window_ack(c, s);
-        return WEIR_DROP_TCP_PAWS;
-    }
+    if (is_too_old(c, s))
+        return refuse_old(c, s);
     enum weir_drop why = place_in_window(c, s);
     if (why == WEIR_DROP_NONE)
         return why;
