@@ -156,13 +156,18 @@ static bool set_address(struct wdr_running *r, unsigned i, const struct weir_soc
 {
     struct weir_sockaddr a = *dflt;
     const struct wdr_expr *e = wdr_call_arg(r, i);
+    bool is_unspec = e->kind == WDR_EXPR_WORD && strcmp(e->text, "AF_UNSPEC") == 0;
     if (is_null(e))
         return true;
-    if (e->kind != WDR_EXPR_ELLIPSIS && !wdr_expr_sockaddr(r, e, &a))
+    if (is_unspec)
+        a.family = AF_UNSPEC;
+    else if (e->kind != WDR_EXPR_ELLIPSIS && !wdr_expr_sockaddr(r, e, &a))
         return false;
     r->op.addr = wdr_call_take(r, sizeof(struct sockaddr_storage));
     r->out_len = sizeof(struct sockaddr_storage);
     wdr_sockaddr_write(r->op.addr, &r->out_len, &a);
+    if (a.family == AF_UNSPEC)
+        r->op.addr->sa_family = AF_UNSPEC; /* connect: let go of the peer */
     r->op.addr_len = r->out_len;
     return true;
 }

@@ -247,10 +247,8 @@ static bool try_accept(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f
 static bool try_connect(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
 {
     struct weir_sockaddr a;
-    int err = 0;
-    uint32_t len = sizeof err;
+    int64_t ret = wdr_sockaddr_read(&a, op->addr, op->addr_len);
     if (!op->has_begun) {
-        int64_t ret = wdr_sockaddr_read(&a, op->addr, op->addr_len);
         ret = ret ? ret : weir_connect(px->cfg.w, f->handle, &a);
         if ((ret != -EINPROGRESS && ret != -EALREADY) || f->is_nonblocking)
             return done(op, ret);
@@ -260,8 +258,7 @@ static bool try_connect(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *
         op->ret = is_over ? -EINPROGRESS : 0;
         return is_over;
     }
-    weir_getsockopt(px->cfg.w, f->handle, SOL_SOCKET, SO_ERROR, &err, &len);
-    return done(op, -err);
+    return done(op, weir_connect(px->cfg.w, f->handle, &a)); /* its end, told once; it may be called anew then */
 }
 
 /* ---- Ending ---- */

@@ -133,6 +133,10 @@ void wi_tcp_ack_sent(struct wi_tcp_conn *c)
 static void send_delayed(struct wi_tcp_conn *c)
 {
     weir_ns ato = c->ato, now = c->sk.core->now;
+    if (ato == 0) { /* no data yet: a lone FIN, of which there is nothing to wait for (Linux: within a tick) */
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+        return;
+    }
     if (ato > WI_TCP_DELACK_MIN) {
         weir_ns max = WEIR_MS(500);
         if (c->is_pingpong)

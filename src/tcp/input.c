@@ -265,8 +265,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
         c->snd_wnd_max_bytes = c->snd_wnd_bytes;
     c->snd_wl1 = s->h.seq;
     c->delivered++; /* the SYN-ACK, as Linux counts */
-    if (c->synack_rtt_from)
-        wi_tcp_rtt_sample(c, (uint32_t)((c->sk.core->now - c->synack_rtt_from) / 1000));
+    wi_tcp_rtt_handshake(c, &s->h);
     wi_tcp_ecn_third_ack(c, s);
     enum weir_drop why = wi_tcp_ack(c, s);
     if (was_open)
@@ -389,7 +388,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     enum weir_drop why = wi_tcp_rcvq_data(c, s);
     if (!wi_seq_eq(before, c->rcv_nxt))
         c->dup_acks_owed = 0;
-    if (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP)
+    if (whole.h.data_len > 0 && (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP))
         wi_tcp_ack_data(c, &whole, is_in_order);
     if (wi_tcp_rcvq_fin_due(c))
         consume_fin(c);

@@ -102,18 +102,35 @@ void wi_tcp_rtt_sample(struct wi_tcp_conn *c, uint32_t us)
     wi_tcp_event_rtt(c, WEIR_US((weir_ns)us));
 }
 
+/* How long ago what is echoed was sent, microseconds; -1: it can't be told. RFC 7323 4. */
+static int64_t echoed_us(const struct wi_tcp_conn *c, const struct wi_wire_tcp *h)
+{
+    if (!c->ts_ok || !h->has_ts || !h->tsecr)
+        return -1;
+    uint32_t ms = wi_tcp_ts_clock(c->sk.core) + c->ts_off - h->tsecr;
+    if (ms >= 0x7fffffffu / 1000)
+        return -1;
+    return ms ? (int64_t)ms * 1000 : 1000; /* a tick is the least that the clock can tell */
+}
+
+void wi_tcp_rtt_handshake(struct wi_tcp_conn *c, const struct wi_wire_tcp *h)
+{
+    int64_t us = -1;
+    if (c->synack_rtt_from)
+        us = (int64_t)((c->sk.core->now - c->synack_rtt_from) / 1000);
+    else if (c->synack_rexmit_n > 0)
+        us = echoed_us(c, h);
+    if (us >= 0)
+        wi_tcp_rtt_sample(c, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX);
+}
+
 bool wi_tcp_rtt_ack(struct wi_tcp_conn *c, const struct wi_wire_tcp *h, struct wi_tcp_ackinfo *a)
 {
     /* Prefer what was acknowledged in order and never sent twice: a timestamp may have been echoed late by a delayed
      * ACK (Karn: RFC 6298 3). */
     int64_t us = a->ack_rtt_us >= 0 ? a->ack_rtt_us : a->sack_rtt_us;
-    if (us < 0 && c->ts_ok && h->has_ts && h->tsecr && (a->data_acked || a->syn_acked)) {
-        uint32_t ms = wi_tcp_ts_clock(c->sk.core) + c->ts_off - h->tsecr;
-        if (ms < 0x7fffffffu / 1000) {
-            us = ms ? (int64_t)ms * 1000 : 1000; /* a tick is the least that the clock can tell */
-            a->ca_rtt_us = us;
-        }
-    }
+    if (us < 0 && (a->data_acked || a->syn_acked) && (us = echoed_us(c, h)) >= 0)
+        a->ca_rtt_us = us;
     if (us < 0)
         return false;
     wi_tcp_rtt_sample(c, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX);

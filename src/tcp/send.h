@@ -382,6 +382,9 @@ bool wi_tcp_is_cwnd_limited(const struct wi_tcp_conn *);
 void wi_tcp_rtt_init(struct wi_tcp_conn *);
 void wi_tcp_rtt_sample(struct wi_tcp_conn *, uint32_t us); /* RFC 6298 2; RTO follows, back-off is over */
 
+/* Of the ACK of our SYN-ACK: sent once, its time; sent again, the timestamp tells which it answers. */
+void wi_tcp_rtt_handshake(struct wi_tcp_conn *, const struct wi_wire_tcp *);
+
 /* Of an ACK: from records never retransmitted, else from the echoed timestamp (RFC 7323 4). */
 bool wi_tcp_rtt_ack(struct wi_tcp_conn *, const struct wi_wire_tcp *, struct wi_tcp_ackinfo *);
 void wi_tcp_rto_update(struct wi_tcp_conn *); /* from the estimates, without back-off */

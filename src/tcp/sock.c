@@ -95,13 +95,15 @@ static void renew(struct wi_tcp_conn *c)
 
 static int disconnect(struct wi_tcp_conn *c)
 {
+    bool is_cut = c->state == WEIR_TCP_SYN_SENT || (c->state != WEIR_TCP_LISTEN && wi_tcp_needs_reset(c));
     if (c->state == WEIR_TCP_LISTEN)
         wi_tcp_listen_stop(c);
     else if (wi_tcp_needs_reset(c))
         wi_tcp_send_rst(c, WEIR_WHY_RST_ABORT);
     if (!is_over(c))
-        wi_tcp_done(c, c->state == WEIR_TCP_SYN_SENT ? WEIR_ECONNRESET : 0, WEIR_WHY_NONE, "disconnect");
+        wi_tcp_done(c, is_cut ? WEIR_ECONNRESET : 0, WEIR_WHY_NONE, "disconnect");
     renew(c);
+    c->sk.err = is_cut ? WEIR_ECONNRESET : 0; /* for whoever reads on as if nothing had happened (Linux) */
     return 0;
 }
 
@@ -181,6 +183,7 @@ static int start_connect(struct wi_tcp_conn *c, const struct weir_sockaddr *peer
         return -WEIR_ENETUNREACH;
 
     struct wi_sk before = *sk;
+    sk->err = 0;
     sk->remote = *peer;
     sk->remote.addr = c->dst.dst;
     err = take_port(c, &c->dst.src);
