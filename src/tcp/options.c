@@ -78,8 +78,10 @@ static int get_nodelay(const struct wi_tcp_conn *c)
 static int set_cork(struct wi_tcp_conn *c, int v)
 {
     c->cork = v != 0;
-    if (!v)
+    if (!v && c->nodelay)
         push(c);
+    else if (!v)
+        wi_tcp_owe(c, WI_TCP_OWE_SEND); /* Nagle may hold it still */
     return 0;
 }
 

@@ -269,7 +269,7 @@ static bool is_original_acked(const struct wi_tcp_conn *c)
 static bool may_undo(const struct wi_tcp_conn *c)
 {
     const struct wi_tcp_loss *l = &c->loss;
-    return l->undo_on && ((l->undo_retrans == 0 && l->retrans_stamp) || is_original_acked(c));
+    return l->undo_on && (l->undo_retrans == 0 || is_original_acked(c));
 }
 
 static void undo_reduction(struct wi_tcp_conn *c, bool unmark)
@@ -339,7 +339,7 @@ void wi_tcp_synack_answered(struct wi_tcp_conn *c)
 /* Every retransmission was reported as a duplicate: RFC 3708. True: undone. */
 static bool undo_by_dsack(struct wi_tcp_conn *c)
 {
-    if (!c->loss.undo_on || c->loss.undo_retrans != 0 || !c->loss.retrans_stamp)
+    if (!c->loss.undo_on || c->loss.undo_retrans != 0)
         return false;
     undo_reduction(c, false);
     return true;
