@@ -163,7 +163,8 @@ static double measure(struct bench *b, uint32_t n, int64_t (*ask)(struct bench *
         must("recv", weir_recv(b->w, b->here[which], &byte, 1, 0));
     }
     qsort(took, repeats, sizeof took[0], by_value);
-    return (double)took[repeats / 2];
+    unsigned middle = repeats / 2;
+    return (double)took[middle];
 }
 
 static void watch(struct bench *b, uint32_t n)
