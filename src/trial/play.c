@@ -79,6 +79,18 @@ static void watch_silence(struct play *p, const struct weir_event *ev)
     q->since = ev->at;
 }
 
+/* Each nanosecond of a connection has one cause: the parts sum to the time from its first event to its last. */
+static void check_ledger(struct play *p, const struct wsim_host *h, const struct weir_event *ev)
+{
+    const struct weir_ledger *l = ev->u.close.ledger;
+    weir_ns sum = 0;
+    for (unsigned i = 0; i < WEIR_CAUSE_N; i++)
+        sum += l->spent[i];
+    if (sum != l->life || l->life != ev->at - ev->u.close.opened_at)
+        wsim_fail(p->world, "%s: the ledger accounts for %" PRIu64 " of %" PRIu64 " ns", h->name, sum,
+                  ev->at - ev->u.close.opened_at);
+}
+
 static void on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev)
 {
     struct play *p = ctx;
@@ -93,6 +105,8 @@ static void on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev
         p->opts->on_event(p->opts->ctx, side, ev);
     if (p->s->is_steady && side == WIO_NEAR && SILENCE_MASK & WEIR_EV_BIT(ev->kind))
         watch_silence(p, ev);
+    if (ev->kind == WEIR_EV_CLOSE && ev->remote) /* a listener has no life of its own */
+        check_ledger(p, h, ev);
 }
 
 static void on_note(void *ctx, const struct wio_link_note *note)
@@ -132,7 +146,7 @@ static void make_patient(struct weir *w)
 
 static uint64_t events_wanted(const struct play *p)
 {
-    uint64_t mask = p->opts->on_event ? p->opts->event_mask : 0;
+    uint64_t mask = WEIR_EV_BIT(WEIR_EV_CLOSE) | (p->opts->on_event ? p->opts->event_mask : 0);
     if (p->capture)
         mask |= WTR_WHY_MASK;
     if (p->story)
