@@ -361,7 +361,6 @@ void wi_tcp_write_ahead(struct wi_tcp_conn *c, bool all)
     bool pushed = c->push_now;
     if (c->state == WEIR_TCP_SYN_SENT || !may_send_data(c) || c->loss.want_rexmit || c->mtu_fell)
         return; /* the output that is owed anyway has more to do than this */
-    wi_tcp_cwnd_after_idle(c);
     c->push_now = true;
     if (wi_tcp_write_xmit(c, wi_tcp_mss_now(c), false, all ? WI_TCP_XMIT_ALL : WI_TCP_XMIT_ONE) && all)
         wi_tcp_arm_probe(c);
@@ -383,7 +382,6 @@ static void send_owed_data(struct wi_tcp_conn *c)
         bool is_frto = c->loss.frto_new;
         c->loss.frto_new = false;
         if (c->sndq.send_head && (c->state != WEIR_TCP_SYN_SENT || (c->sndq.send_head->flags & WI_TH_SYN))) {
-            wi_tcp_cwnd_after_idle(c);
             if (wi_tcp_write_xmit(c, wi_tcp_mss_now(c), hold, WI_TCP_XMIT_ALL))
                 wi_tcp_arm_probe(c);
         }

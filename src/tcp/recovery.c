@@ -678,7 +678,7 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *c)
     struct wi_seq from = wi_seq_max(l->retrans_hint, c->snd_una);
     struct wi_tcp_rec *r = wi_tcp_rec_find(c, from);
     l->want_rexmit = false;
-    bool is_head_sent = false;
+    bool is_head_sent = false, waits_for_order = c->rtx_kind == WEIR_TIMER_REORDER && wi_timer_armed(&c->timer_rtx);
     for (; r && l->retrans_out < l->lost_out; r = wi_tcp_rec_next_unsacked(r)) {
         uint32_t in_flight = wi_tcp_in_flight(c);
         if (in_flight >= c->cwnd || wi_tcp_pace_holds(c))
@@ -696,6 +696,6 @@ void wi_tcp_xmit_lost(struct wi_tcp_conn *c)
             l->prr_out += r->segs;
         is_head_sent |= r == wi_tcp_rec_head_sent(c);
     }
-    if (is_head_sent)
+    if (is_head_sent && !waits_for_order)
         wi_tcp_rearm_rto(c); /* RFC 6298 5.1 for the retransmission */
 }

@@ -449,6 +449,7 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
     /* What fits into a record that is there already needs no room of its own (Linux). */
     if (!has_room(c) || !may_add_unsent(c, 0))
         return NULL;
+    wi_tcp_cwnd_after_idle(c); /* as Linux: when a write begins something new, not when the peer's window opens */
     r = rec_append(c);
     if (r && c->sndq.send_head == r)
         wi_tcp_chrono_start(c, WI_TCP_CHRONO_BUSY);

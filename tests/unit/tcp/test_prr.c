@@ -382,6 +382,29 @@ static void test_scoreboard_rest_of_a_super_segment_is_not_lost(void **state)
     rig_end(r);
 }
 
+/* The first hole is lost, the second may still come: its timer outlives the first one's retransmission. */
+static void test_scoreboard_reordering_timer_outlives_a_retransmission(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = rig_establish(r, ISS, IRS, RIG_SACK);
+    c->rtt.min_us = 100000;
+    rig_write(r, MSS);
+    rig_until(r, r->core.now + WEIR_MS(50));
+    rig_write(r, 4 * MSS);
+    rig_until(r, r->core.now + WEIR_MS(100));
+    rig_forget(r);
+    c->rtt.min_us = 100000;
+    sack(r, 1, 2, 3);
+    expect_out(r, 0, WI_TH_ACK | WI_TH_PSH, at(0), MSS);
+    assert_int_equal(c->loss.lost_out, 1);
+    assert_true(wi_timer_armed(&c->timer_rtx) && c->rtx_kind == WEIR_TIMER_REORDER);
+    rig_until(r, r->core.now + WEIR_MS(30));
+    assert_int_equal(c->loss.lost_out, 2);
+    assert_int_equal(c->total_retrans, 2);
+    rig_end(r);
+}
+
 /* ---- CUBIC's reductions by the stack ---- */
 
 /* By loss and by ECN alike: 0.7 of the window, at least two segments, once for all marks of a window.
@@ -472,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_scoreboard_cumulative_ack_resets_the_dupacks),
         cmocka_unit_test(test_scoreboard_after_a_timeout_dupacks_reduce_nothing),
         cmocka_unit_test(test_scoreboard_rest_of_a_super_segment_is_not_lost),
+        cmocka_unit_test(test_scoreboard_reordering_timer_outlives_a_retransmission),
         cmocka_unit_test(test_cubic_loss_or_marks_reduce_once_to_seven_tenths),
         cmocka_unit_test(test_undo_by_dsack_ends_recovery_at_once),
         cmocka_unit_test(test_loss_of_a_retransmission_reduces_again),
