@@ -281,6 +281,29 @@ static void test_routing_header_with_segments_left_is_a_problem(void **state)
     world_end(w);
 }
 
+/* A routing header that has done its work is taken, and the answer goes straight: no route of a stranger's is turned
+ * round. Rows: 8200-16 */
+static void test_answer_to_a_routed_packet_has_no_route(void **state)
+{
+    (void)state;
+    struct wi_ip ip;
+    struct world *w = world_new();
+    struct weir_addr from = addr(peer(true)), to = addr(own(true));
+    uint8_t l4[24 + 8] = {WI_IP_ICMPV6, 2, 4, 0};
+    const struct wi_icmp echo = {.kind = WI_ICMP_ECHO_REQUEST, .is_v6 = true, .id = 7, .echo_seq = 9};
+    wi_icmp_put(l4 + 24, &echo);
+    wi_put16(l4 + 24 + 2, 0);
+    wi_icmp_seal(l4 + 24, 8, true, &from, &to);
+    world_ip(w, peer(true), own(true), WI_IP_ROUTING, l4, sizeof l4);
+    assert_int_equal(w->raw_sent.n, 1);
+    struct wi_icmp icmp = sent_icmp(&w->raw_sent, 0, &ip);
+    assert_int_equal(icmp.kind, WI_ICMP_ECHO_REPLY);
+    assert_int_equal(buf[6], WI_IP_ICMPV6); /* nothing between the header and the message */
+    assert_int_equal(ip.l4_off, 40);
+    assert_true(weir_addr_equal(&ip.dst, &from));
+    world_end(w);
+}
+
 /* Headers and fragments that are told as the RFC says. Rows: 8200-2 8200-9 8200-11 */
 static void test_malformed_ipv6_headers_are_told_with_their_place(void **state)
 {
@@ -535,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_error_is_not_sent_about_errors_groups_and_later_fragments),
         cmocka_unit_test(test_unknown_ipv6_option_does_as_its_bits_say),
         cmocka_unit_test(test_routing_header_with_segments_left_is_a_problem),
+        cmocka_unit_test(test_answer_to_a_routed_packet_has_no_route),
         cmocka_unit_test(test_malformed_ipv6_headers_are_told_with_their_place),
         cmocka_unit_test(test_errors_are_limited_by_host),
         cmocka_unit_test(test_errors_to_all_hosts_are_limited_at_random),
