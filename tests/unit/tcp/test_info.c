@@ -298,6 +298,30 @@ static void test_info_timeouts_of_the_handshake_count(void **state)
     assert_true(i.ledger.life == WEIR_MS(1500));
 }
 
+/* Our own SYN's round trip is the handshake's, to the nanosecond. */
+static void test_info_ledger_of_an_active_open_begins_with_the_handshake(void **state)
+{
+    (void)state;
+    struct weir_sockaddr to = {.addr = p.addr, .family = WEIR_AF_INET, .port = PEER_PORT};
+    fd = weir_socket(p.stack, WEIR_AF_INET, WEIR_SOCK_STREAM, 0);
+    assert_int_equal(weir_connect(p.stack, fd, &to), -WEIR_EINPROGRESS);
+    const struct peer_seg *syn = peer_expect(&p, WI_TH_SYN);
+    peer_run(&p, WEIR_MS(40));
+    assert_true(info().ledger.spent[WEIR_CAUSE_HANDSHAKE] == WEIR_MS(40));
+    struct wi_wire_tcp h = peer_syn(7000);
+    h.flags |= WI_TH_ACK;
+    h.dst_port = syn->h.src_port;
+    h.ack.v = syn->h.seq.v + 1;
+    peer_send(&p, &h, NULL);
+    peer_run(&p, WEIR_MS(3));
+    struct weir_tcp_info i = info();
+    assert_int_equal(i.state, 1);
+    assert_true(i.ledger.spent[WEIR_CAUSE_HANDSHAKE] == WEIR_MS(40));
+    assert_true(i.ledger.spent[WEIR_CAUSE_IDLE] == WEIR_MS(3));
+    assert_true(i.ledger.life == WEIR_MS(43));
+    assert_true(i.bytes_acked == 1 && i.segs_out == 2 && i.segs_in == 1); /* as Linux counts */
+}
+
 static void test_info_scoreboard_is_in_segments(void **state)
 {
     (void)state;
@@ -404,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_info_sndbuf_limited_is_while_the_writer_waits_for_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_timeouts_are_counted_and_timed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_timeouts_of_the_handshake_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_info_ledger_of_an_active_open_begins_with_the_handshake, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_scoreboard_is_in_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_duplicates_and_disorder_of_the_peer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_windows_are_those_advertised, setup, teardown),

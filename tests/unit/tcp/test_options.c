@@ -467,12 +467,59 @@ static void test_options_recverr_tells_soft_errors_at_once(void **state)
     assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1); /* it goes on */
 }
 
+/* Each tunable that packet scripts set, by the values that they give it. */
+static void test_options_tunables_of_packet_scripts_exist(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"tcp_rmem", "4096 540000 15728640"},
+        {"tcp_wmem", "4096 262144 4194304"},
+        {"tcp_timestamps", "1"},
+        {"tcp_syn_retries", "5"},
+        {"tcp_synack_retries", "5"},
+        {"tcp_frto", "2"},
+        {"tcp_sack", "1"},
+        {"tcp_dsack", "1"},
+        {"tcp_fack", "0"},
+        {"tcp_reordering", "3"},
+        {"tcp_congestion_control", "cubic"},
+        {"tcp_slow_start_after_idle", "0"},
+        {"tcp_early_retrans", "4"},
+        {"tcp_recovery", "1"},
+        {"tcp_tso_win_divisor", "3"},
+        {"tcp_ecn", "0"},
+        {"tcp_ecn", "1"},
+        {"tcp_ecn", "2"},
+        {"tcp_ecn_option", "2"},
+        {"tcp_pacing_ss_ratio", "200"},
+        {"tcp_pacing_ca_ratio", "120"},
+        {"tcp_notsent_lowat", "4294967295"},
+        {"tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"},
+        {"tcp_syncookies", "1"},
+        {"tcp_fastopen_blackhole_timeout_sec", "10"},
+        {"tcp_min_tso_segs", "4"},
+        {"tcp_mtu_probing", "2"},
+        {"tcp_base_mss", "1024"},
+        {"tcp_thin_linear_timeouts", "1"},
+    };
+    static const char *const fastopen[] = {"0", "1", "2", "5", "514", "519", "1026", "196611", "197635", "459779"};
+    char name[64] = "net.ipv4.";
+    for (size_t i = 0; i < WI_ARRAY_LEN(rows); i++) {
+        memcpy(name + 9, rows[i][0], strlen(rows[i][0]) + 1);
+        if (weir_sysctl_set(p.stack, name, rows[i][1]) != 0)
+            fail_msg("%s = %s is refused", name, rows[i][1]);
+    }
+    for (size_t i = 0; i < WI_ARRAY_LEN(fastopen); i++)
+        assert_int_equal(weir_sysctl_set(p.stack, "net.ipv4.tcp_fastopen", fastopen[i]), 0);
+}
+
 #define ON(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(test_options_take_and_refuse_what_linux_does),
+        ON(test_options_tunables_of_packet_scripts_exist),
         ON(test_options_saved_syn_is_given_once),
         ON(test_options_rto_stays_within_the_sockets_bounds),
         ON(test_options_tlp_is_the_sockets),
