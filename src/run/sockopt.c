@@ -29,8 +29,8 @@ static bool is_reserved(int level, int name)
     return level == WEIR_SOL_WEIR || (level == IPPROTO_IP && name == IP_TRANSPARENT);
 }
 
-/* Options whose effect is in control messages and the error queue of the program's own descriptor, the mirror, which has
- * none of weir's: refused, so that no program waits for what can't come. */
+/* Options whose effect is in control messages and the error queue of the program's own descriptor, the mirror, which
+ * has none of weir's: refused, so that no program waits for what can't come. */
 static bool is_beyond_mirrors(int level, int name)
 {
     return (level == SOL_SOCKET && (name == WEIR_SO_ZEROCOPY || name == WEIR_SO_TIMESTAMPING)) ||

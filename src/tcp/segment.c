@@ -275,7 +275,7 @@ void wi_tcp_send_rst(struct wi_tcp_conn *c, enum weir_why why)
 {
     struct wi_wire_tcp h = header_for(c, c->snd_nxt, WI_TH_RST | WI_TH_ACK);
     if (c->ts_ok)
-        put_timestamps(c, &h); /* RFC 7323 3.2 */
+        put_timestamps(c, &h);                 /* RFC 7323 3.2 */
     h.wnd = wi_tcp_window_advertise(c, false); /* nobody heeds it; Linux has it */
     wi_tcp_ecn_put(c, &h, false);
     wi_count(c->sk.core, WI_STAT_TcpOutRsts);
