@@ -8,7 +8,8 @@
 #include "drill/player.h"
 #include "drill/tcp_info.h"
 
-#define RECORD_TAIL WEIR_MS(5) /* --record: an answer to the last event may take so long */
+#define LIVE_TOLERANCE WEIR_MS(16) /* four ticks of a kernel with HZ=250 */
+#define RECORD_TAIL    WEIR_MS(5)  /* --record: an answer to the last event may take so long */
 
 /* ---- Telling ---- */
 
@@ -32,7 +33,10 @@ const char *wdr_player_when(const struct wdr_player *pl, weir_ns at, char *buf, 
 weir_ns wdr_player_tolerance(const struct wdr_player *pl, weir_ns at, weir_ns since)
 {
     weir_ns share = at > since ? (weir_ns)((double)(at - since) * pl->set.tolerance_percent / 100) : 0;
-    return share > pl->set.tolerance ? share : pl->set.tolerance;
+    weir_ns least = pl->set.tolerance;
+    if (pl->cfg->is_live && least < LIVE_TOLERANCE)
+        least = LIVE_TOLERANCE;
+    return share > least ? share : least;
 }
 
 void wdr_player_note(struct wdr_player *pl, weir_ns at, const struct wdr_packet *p, const char *remark)
