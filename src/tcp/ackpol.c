@@ -6,7 +6,6 @@
 
 #define GROW_MIN    128u /* smaller segments say nothing about the window: Linux */
 #define TICK        WEIR_MS(1)
-#define QUICK_MAX   16u /* Linux's TCP_MAX_QUICKACKS */
 #define RCV_MSS_MIN 88u /* Linux's TCP_MIN_MSS */
 
 static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
@@ -96,7 +95,7 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
         return;
     }
     if (c->ato == 0) {
-        raise_quick(c, QUICK_MAX); /* the first data: the peer is in slow start */
+        raise_quick(c, WI_TCP_QUICKACKS_MAX); /* the first data: the peer is in slow start */
         c->ato = WI_TCP_DELACK_MIN;
     } else {
         weir_ns gap = now - c->last_rcv_at;
@@ -105,7 +104,7 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
         else if (gap < c->ato)
             c->ato = c->ato / 2 + gap < c->rtt.rto ? c->ato / 2 + gap : c->rtt.rto;
         else if (gap > c->rtt.rto)
-            raise_quick(c, QUICK_MAX); /* a pause: the peer may have fallen back to slow start */
+            raise_quick(c, WI_TCP_QUICKACKS_MAX); /* a pause: the peer may have fallen back to slow start */
     }
     c->last_rcv_at = now;
     if (s->h.data_len >= GROW_MIN)

@@ -580,6 +580,7 @@ const char *wi_tcp_sndq_check(const struct wi_tcp_conn *); /* NULL or the broken
 bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *);
 
 void wi_tcp_ack_sent(struct wi_tcp_conn *);                     /* output sent a segment that carries an ACK */
+#define WI_TCP_QUICKACKS_MAX 16u                                /* Linux's TCP_MAX_QUICKACKS */
 void wi_tcp_quickack_enter(struct wi_tcp_conn *, unsigned max); /* Linux's tcp_enter_quickack_mode */
 
 /* ---- output.c (A) ---- */

@@ -75,10 +75,12 @@ static void owe_out_of_window_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg
     if (!has_text && !wi_tcp_oow_ack_allowed(c))
         return;
     if (!wi_seq_eq(s->seq, s->end) &&
-        wi_seq_lt(s->seq, c->rcv_nxt)) /* sent again: our ACK may be lost, tell by DSACK */
+        wi_seq_lt(s->seq, c->rcv_nxt)) { /* sent again: our ACK may be lost, tell by DSACK */
+        wi_tcp_quickack_enter(c, WI_TCP_QUICKACKS_MAX);
         wi_tcp_rcvq_repeated(c, s->seq, wi_seq_min(s->end, c->rcv_nxt));
-    else
+    } else {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+    }
 }
 
 static void reset_by_peer(struct wi_tcp_conn *c)
