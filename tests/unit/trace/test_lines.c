@@ -89,6 +89,37 @@ static void test_text_every_kind_fits_and_ends(void **state)
     }
 }
 
+static const struct weir_ledger a_ledger = {
+    .life = WEIR_MS(3200),
+    .spent = {[WEIR_CAUSE_RCV_WINDOW] = WEIR_MS(1952),
+              [WEIR_CAUSE_CWND] = WEIR_MS(960),
+              [WEIR_CAUSE_HANDSHAKE] = WEIR_MS(280),
+              [WEIR_CAUSE_IDLE] = WEIR_MS(8)},
+};
+
+/* The largest part first, and nothing below half of one percent. */
+static void test_text_ledger_is_one_line_by_size(void **state)
+{
+    (void)state;
+    char buf[WTR_TEXT_CAP];
+    assert_string_equal(wtr_text_ledger(&a_ledger, buf, sizeof buf),
+                        "in all 3.200 s: receiver window 61 %, congestion window 30 %, handshake 9 %");
+    assert_string_equal(wtr_text_ledger(&(struct weir_ledger){0}, buf, sizeof buf), "in all 0.000 s");
+    assert_string_equal(wtr_text_ledger(&a_ledger, buf, 20), "in all 3.200 s: rec");
+}
+
+static void test_text_close_ends_with_the_ledger(void **state)
+{
+    (void)state;
+    char buf[WTR_TEXT_CAP];
+    struct weir_event ev = conn_event(WEIR_EV_CLOSE, WEIR_MS(3200), 1);
+    ev.u.close.ledger = &a_ledger;
+    assert_string_equal(wtr_text_event(&ev, "client", buf, sizeof buf),
+                        "3.200000 client 10.0.0.1:40000 > 10.0.0.2:80 closed after 3200 ms: 0 bytes out, 0 in, 0 "
+                        "retransmissions: in order; in all 3.200 s: receiver window 61 %, congestion window 30 %, "
+                        "handshake 9 %");
+}
+
 /* What a function wrote to a stream. */
 static char *written(void (*write)(struct wtr_json *))
 {
@@ -123,6 +154,22 @@ static void test_json_segment_has_its_documented_fields(void **state)
               "\"len\":1460,\"ack\":1,\"win\":64240,\"seq_raw\":5001,\"ack_raw\":901,\"sack\":[[100,200],[300,400]],"
               "\"why\":\"retransmit: SACK hole\",\"cwnd\":14600,\"ssthresh\":7300,\"flight\":2920,\"snd_wnd\":65535,"
               "\"rcv_wnd\":64240,\"srtt_ns\":20000000,\"rttvar_ns\":5000000,\"rto_ns\":212000000}\n");
+    free(text);
+}
+
+static void write_close(struct wtr_json *j)
+{
+    struct weir_event ev = conn_event(WEIR_EV_CLOSE, WEIR_MS(3200), 1);
+    ev.u.close.ledger = &a_ledger;
+    wtr_json_event(j, "client", &ev);
+}
+
+static void test_json_close_has_the_ledgers_parts(void **state)
+{
+    (void)state;
+    char *text = written(write_close);
+    assert_non_null(strstr(text, ",\"life_ns\":3200000000,\"spent_ns\":{\"handshake\":280000000,\"receiver "
+                                 "window\":1952000000,\"congestion window\":960000000,\"idle\":8000000}"));
     free(text);
 }
 
@@ -186,6 +233,9 @@ int main(void)
         cmocka_unit_test(test_why_short_buffer_cuts_the_comment),
         cmocka_unit_test(test_text_segment_is_one_line),
         cmocka_unit_test(test_text_every_kind_fits_and_ends),
+        cmocka_unit_test(test_text_ledger_is_one_line_by_size),
+        cmocka_unit_test(test_text_close_ends_with_the_ledger),
+        cmocka_unit_test(test_json_close_has_the_ledgers_parts),
         cmocka_unit_test(test_json_segment_has_its_documented_fields),
         cmocka_unit_test(test_json_every_kind_parses),
         cmocka_unit_test(test_json_full_disk_costs_lines_and_says_so),
