@@ -333,7 +333,7 @@ static void test_interface_frame_of_a_run(void **state)
 /* A child that is forked while a thread of ours holds the lock must get on. */
 static void test_interface_a_forked_child_is_not_held_up(void **state)
 {
-    int (*end)(int), status;
+    int (*end)(int), status = 0;
     (void)state;
     FROM_LIBRARY(end, "close");
     int listener = make_listener();
