@@ -158,6 +158,10 @@ static int leave_loopback(struct wir_sock *s)
     weir_close(r->prog.stack, s->pump.net);
     s->pump.net = net;
     err = weir_bind(r->prog.stack, net, &at);
+    if (err == -EADDRINUSE) { /* free on loopback, but not on the link: any will do, the gateway takes one of its own */
+        at.port = 0;
+        err = weir_bind(r->prog.stack, net, &at);
+    }
     return err < 0 ? err : wir_loop_watch_net(&r->prog, net, &s->pump.net_source);
 }
 
