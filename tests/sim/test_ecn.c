@@ -4,6 +4,7 @@
  */
 #include "sim/flow.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,10 +82,11 @@ static void play(struct transfer *t)
     assert_int_equal(weir_getsockopt(from->w, flow->client.waiter.fd, WEIR_SOL_TCP, WEIR_TCP_INFO, &t->info, &len), 0);
     assert_int_equal(weir_stat_get(from->w, "TcpRetransSegs", &t->retransmits), 0);
     t->link = wio_link_stats(link, WIO_UP);
-    printf("%s, tcp_ecn %s: %llu ms, RTT at most %u us, %llu marked, %u told, %llu retransmitted, %llu dropped\n",
-           t->controller, t->tcp_ecn, (unsigned long long)t->took / 1000000, t->rtt_max_us,
-           (unsigned long long)t->link.ce_marked, t->info.delivered_ce, (unsigned long long)t->retransmits,
-           (unsigned long long)(t->link.queue_full + t->link.queue_managed));
+    uint64_t dropped = t->link.queue_full + t->link.queue_managed;
+    printf("%s, tcp_ecn %s: %" PRIu64 " ms, RTT at most %u us, %" PRIu64 " marked, %u told, %" PRIu64
+           " retransmitted, %" PRIu64 " dropped\n",
+           t->controller, t->tcp_ecn, t->took / WEIR_MS(1), t->rtt_max_us, t->link.ce_marked, t->info.delivered_ce,
+           t->retransmits, dropped);
     wsim_world_free(world);
     free(flow);
 }
