@@ -261,6 +261,17 @@ static bool try_pipe_read(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd
     return wdr_op_finish(px, op, is_end ? (int64_t)n : -EAGAIN, !f->is_nonblocking, 0);
 }
 
+/* How many of `len` bytes a blocking reader of a stream waits for. */
+static size_t least(const struct wdr_posix *px, const struct wdr_op *op, const struct wdr_fd *f, size_t len)
+{
+    int lowat = 1;
+    uint32_t n = sizeof lowat;
+    if (op->flags & MSG_WAITALL)
+        return len;
+    weir_getsockopt(px->cfg.w, f->handle, SOL_SOCKET, SO_RCVLOWAT, &lowat, &n);
+    return lowat > 0 && (size_t)lowat < len ? (size_t)lowat : len;
+}
+
 bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
 {
     struct weir_iovec iov[IOV_MAX_HERE];
@@ -270,7 +281,6 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
     if (f->kind != WDR_FD_SOCKET)
         return wdr_op_finish(px, op, -EBADF, false, 0);
     bool may_block = !f->is_nonblocking && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
-    bool wants_all = (op->flags & MSG_WAITALL) && f->type == SOCK_STREAM && !(op->flags & MSG_PEEK);
     struct weir_msg m = {.name = &from, .iov = iov, .iov_n = rest_of(op, iov)};
     if (has_fault(iov, m.iov_n))
         return wdr_op_finish(px, op, -EFAULT, false, 0);
@@ -279,12 +289,13 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
         return wdr_op_finish(px, op, 0, false, 0);
     bool is_over = op->has_begun && weir_now(px->cfg.w) >= op->deadline;
 
-    /* SO_RCVLOWAT holds a blocking reader back; poll knows of it. */
-    if (may_block && !is_over && f->type == SOCK_STREAM && !(op->flags & MSG_OOB) && total(iov, m.iov_n) > 0 &&
-        !wdr_fd_ready(px, op->fd, POLLIN) && op->done == 0)
-        return wdr_op_finish(px, op, -EAGAIN, true, f->rcvtimeo);
+    /* As Linux: a reader takes what is there, and is woken when there is enough for SO_RCVLOWAT, whatever it has. */
+    bool is_stream = f->type == SOCK_STREAM && !(op->flags & MSG_OOB) && total(iov, m.iov_n) > 0;
+    if (may_block && is_stream && op->has_begun && !is_over && !wdr_fd_ready(px, op->fd, POLLIN))
+        return false;
     int64_t ret = weir_recvmsg(px->cfg.w, f->handle, &m, op->flags & ~MSG_DONTWAIT);
-    if (ret > 0 && wants_all && may_block && (size_t)ret < total(iov, m.iov_n)) {
+    if (ret > 0 && may_block && is_stream && !(op->flags & MSG_PEEK) &&
+        op->done + (size_t)ret < least(px, op, f, op->done + total(iov, m.iov_n))) {
         op->done += (size_t)ret;
         ret = -EAGAIN;
     }
