@@ -33,14 +33,17 @@ static void hold(struct tap_link *l, enum wio_dir dir, struct weir_pkt *pkt, wei
     if (pass.is_marked && is_ect && !pass.drop)
         pkt = wio_ecn_mark(pkt, l->type);
     struct wio_held held = {pkt, pass.due, ++l->turns};
-    if (pkt && (pass.drop || !wio_line_push(&l->line[dir], &held)))
+    if (pkt && (pass.drop || !wio_line_push(&l->line[dir], &held))) {
+        l->full[dir]++;
         weir_pkt_unref(pkt);
+    }
 }
 
 void tap_link_send(struct tap_link *l, enum wio_dir dir, struct weir_pkt *pkt, weir_ns now)
 {
     bool is_twice = wio_impair_duplicate(&l->impair[dir]);
     if (wio_impair_lose(&l->impair[dir])) {
+        l->lost[dir]++;
         weir_pkt_unref(pkt);
         return;
     }

@@ -14,7 +14,7 @@
  * It is 10.9.0.2/24 and fd09::2/64. It serves echo (7, TCP and UDP; urgent bytes come back urgent), sink (9), a slow
  * sink (13: it begins to read after a second), source (19), and one that closes with its data unread (11). A line
  * "sink ADDRESS PORT" or "source ADDRESS PORT" on standard input makes it a client, "stat NAME" asks for a counter,
- * "sysctl NAME VALUE" sets a tunable.
+ * "sysctl NAME VALUE" sets a tunable, "link" tells how many packets the link lost and had no room for, up and down.
  * Each end of a connection is told as "end ROLE ERRNO BYTES same|differs". It ends with its standard input.
  */
 #include "tap_link.h"
@@ -352,6 +352,11 @@ static void run_command(struct peer *p, const char *line)
         printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.read, (unsigned long long)t.written,
                (unsigned long long)t.read_gso, (unsigned long long)t.written_gso, (unsigned long long)t.refused,
                (unsigned long long)t.read_failed);
+        fflush(stdout);
+    } else if (strncmp(line, "link", 4) == 0) {
+        printf("link %llu %llu %llu %llu\n", (unsigned long long)p->wire.lost[WIO_UP],
+               (unsigned long long)p->wire.full[WIO_UP], (unsigned long long)p->wire.lost[WIO_DOWN],
+               (unsigned long long)p->wire.full[WIO_DOWN]);
         fflush(stdout);
     } else if (sscanf(line, "%63s %63s %u", word, address, &port) == 3) {
         connect_to(p, strcmp(word, "sink") == 0 ? SINK : SOURCE, address, port);

@@ -444,9 +444,11 @@ static struct wi_tcp_rec *rec_for_write(struct wi_tcp_conn *c, struct write *w)
         mark_push(c, r);
         r = NULL;
     }
-    if (r && r->chunk_n < WI_TCP_REC_CHUNKS)
+    /* What fits into a record that is there already needs no room of its own (Linux). But what is left of one that was
+     * sent in part would take more for ever: a record beyond the buffer is enough. */
+    bool is_far_over = c->sndq.mem_bytes >= (uint64_t)c->sk.opts.sndbuf_bytes + w->goal;
+    if (r && r->chunk_n < WI_TCP_REC_CHUNKS && !is_far_over)
         return r;
-    /* What fits into a record that is there already needs no room of its own (Linux). */
     if (!has_room(c) || !may_add_unsent(c, 0))
         return NULL;
     wi_tcp_cwnd_after_idle(c); /* as Linux: when a write begins something new, not when the peer's window opens */
