@@ -12,7 +12,8 @@ struct tap_link {
     struct wio_impair impair[2]; /* by enum wio_dir */
     struct wio_line line[2];
     uint64_t turns;
-    uint64_t lost[2], full[2]; /* packets dropped at random, and because they had to wait too long or for want of memory */
+    uint64_t lost[2],
+        full[2]; /* packets dropped at random, and because they had to wait too long or for want of memory */
     enum weir_link_type type;
 };
 
