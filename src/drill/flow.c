@@ -53,7 +53,28 @@ static uint32_t stamp_to_script(const struct wdr_flow *f, uint32_t wire)
 
 /* ---- Packets ---- */
 
-void wdr_flow_to_wire(const struct wdr_flow *f, struct wdr_packet *p)
+/* The peer's SYN answers the stack's, and its number counts at once; else it counts when the stack answers it. */
+static void note_peer_syn(struct wdr_flow *f, uint32_t seq)
+{
+    f->has_peer_syn = !f->is_opening;
+    f->peer_syn = seq;
+    if (f->is_opening)
+        f->peer_isn = seq;
+    f->is_opening = false;
+}
+
+static void note_own_syn(struct wdr_flow *f, const struct wdr_packet *p, const struct wdr_packet *want)
+{
+    f->has_isn = true;
+    f->may_renew = false;
+    f->shift = p->seq - (want ? want->seq : 0);
+    f->is_opening = !p->has_ack;
+    if (p->has_ack && f->has_peer_syn)
+        f->peer_isn = f->peer_syn;
+    f->has_peer_syn = false;
+}
+
+void wdr_flow_to_wire(struct wdr_flow *f, struct wdr_packet *p)
 {
     struct wdr_opt *ts = wdr_packet_opt(p, WDR_OPT_TS), *sack = wdr_packet_opt(p, WDR_OPT_SACK);
     if (p->proto == WDR_ICMP) {
@@ -62,6 +83,10 @@ void wdr_flow_to_wire(const struct wdr_flow *f, struct wdr_packet *p)
     }
     if (p->proto != WDR_TCP)
         return;
+    if (p->flags & WDR_SYN)
+        note_peer_syn(f, p->seq);
+    else
+        p->seq += f->peer_isn;
     if (p->has_ack && f->has_isn)
         p->ack += f->shift;
     if (ts && !(p->flags & WDR_SYN && !(p->flags & WDR_ACK))) /* a first SYN echoes nothing */
@@ -69,6 +94,17 @@ void wdr_flow_to_wire(const struct wdr_flow *f, struct wdr_packet *p)
     for (unsigned i = 0; sack && f->has_isn && i < sack->sack_n; i++) {
         sack->sack[i].lo += f->shift;
         sack->sack[i].hi += f->shift;
+    }
+}
+
+static void count_from_peer_isn(const struct wdr_flow *f, struct wdr_packet *p)
+{
+    struct wdr_opt *sack = wdr_packet_opt(p, WDR_OPT_SACK);
+    if (p->has_ack)
+        p->ack -= f->peer_isn;
+    for (unsigned i = 0; sack && i < sack->sack_n; i++) {
+        sack->sack[i].lo -= f->peer_isn;
+        sack->sack[i].hi -= f->peer_isn;
     }
 }
 
@@ -80,12 +116,11 @@ void wdr_flow_to_script(struct wdr_flow *f, struct wdr_packet *p, const struct w
         return;
     if (p->proto != WDR_TCP)
         return;
-    if ((p->flags & WDR_SYN) && (!f->has_isn || (f->may_renew && p->seq - f->shift != (want ? want->seq : 0)))) {
-        f->has_isn = true;
-        f->may_renew = false;
-        f->shift = p->seq - (want ? want->seq : 0);
-    }
+    if ((p->flags & WDR_SYN) && (!f->has_isn || (f->may_renew && p->seq - f->shift != (want ? want->seq : 0))))
+        note_own_syn(f, p, want);
     p->seq -= f->has_isn ? f->shift : 0;
+    if (!(p->flags & WDR_SYN))
+        count_from_peer_isn(f, p);
     if (!ts)
         return;
     if (want) {

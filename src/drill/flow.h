@@ -1,7 +1,7 @@
 /*
- * The connection under test: its two ends, and how a script's numbers become the wire's. Sequence numbers of the peer
- * are the script's own; those of the stack are shifted by its initial sequence number, and its time stamps by whatever
- * its clock says.
+ * The connection under test: its two ends, and how a script's numbers become the wire's. A SYN bears the script's own
+ * numbers of the peer; whatever is no SYN counts from the peer's initial sequence number, as packetdrill's does. The
+ * numbers of the stack are shifted by its initial sequence number, and its time stamps by whatever its clock says.
  */
 #ifndef WDR_FLOW_H
 #define WDR_FLOW_H
@@ -17,6 +17,8 @@ struct wdr_flow {
     uint8_t proto;                      /* enum wdr_proto: TCP or UDP */
     bool has_isn, may_renew;            /* may_renew: a new handshake has begun since the shift was learnt */
     uint32_t shift;                     /* wire = script + shift, of the stack's sequence numbers */
+    bool is_opening, has_peer_syn;      /* the stack's SYN is out; the peer's is in and not yet answered */
+    uint32_t peer_syn, peer_isn;        /* of the SYN that is in; wire = script + peer_isn, of the peer's numbers */
     struct {
         uint32_t script, wire;
     } stamps[WDR_STAMPS_MAX];
@@ -27,7 +29,7 @@ struct wdr_flow {
 void wdr_flow_renew(struct wdr_flow *);
 
 /* A packet of the script for the stack: numbers into the wire's. */
-void wdr_flow_to_wire(const struct wdr_flow *, struct wdr_packet *);
+void wdr_flow_to_wire(struct wdr_flow *, struct wdr_packet *);
 
 /* A packet of the stack: numbers into the script's. `want` (may be NULL) is what the script expects: a SYN's sequence
  * number and a time stamp are learnt from the pair. */
