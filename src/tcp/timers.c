@@ -23,6 +23,7 @@ void wi_tcp_arm_rtx(struct wi_tcp_conn *c, enum weir_timer kind, weir_ns delay)
 void wi_tcp_stop_rtx(struct wi_tcp_conn *c)
 {
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
+    c->rtx_kind = WEIR_TIMER_RTO;
 }
 
 /* Not later than the user's limit runs out. */
@@ -46,7 +47,7 @@ void wi_tcp_rearm_rto(struct wi_tcp_conn *c)
     }
     weir_ns now = c->sk.core->now, wait = c->rtt.rto;
     bool is_short = c->rtx_kind == WEIR_TIMER_TLP || c->rtx_kind == WEIR_TIMER_REORDER;
-    if (is_short && wi_timer_armed(&c->timer_rtx)) { /* the RTO counts from the oldest's transmission, not from here */
+    if (is_short) { /* armed, or fired and nothing sent: the RTO counts from the oldest's transmission */
         weir_ns due = head->sent_at + wait;
         wait = due > now ? due - now : 1;
     }
