@@ -65,8 +65,8 @@ static size_t format_one(char *out, size_t cap, const char *spec, size_t spec_le
         return 0;
     if (kind == 'd' || kind == 'i' || kind == 'u' || kind == 'x') {
         snprintf(fmt, sizeof fmt, "%.*sll%c", (int)spec_len - 1, spec, kind == 'i' || kind == 'u' ? 'd' : kind);
-        bool fits = v->number > -9.2e18 && v->number < 9.2e18; /* neither too large for the type nor no number at all */
-        return (size_t)snprintf(out, cap, fmt, fits ? (long long)v->number : 0LL);
+        bool fits = v->number > -9.2e18L && v->number < 9.2e18L; /* neither too large for the type nor no number */
+        return fits ? (size_t)snprintf(out, cap, fmt, (long long)v->number) : (size_t)snprintf(out, cap, "%s", text);
     }
     if (kind == 'f' || kind == 'g' || kind == 'e') {
         snprintf(fmt, sizeof fmt, "%.*sL%c", (int)spec_len - 1, spec, kind);
