@@ -60,7 +60,6 @@ extern "C" {
 #define WEIR_SO_RCVBUF          8
 #define WEIR_SO_KEEPALIVE       9
 #define WEIR_SO_OOBINLINE       10
-#define WEIR_SO_PRIORITY        12 /* kept for getsockopt: weir queues by no priority */
 #define WEIR_SO_LINGER          13 /* struct weir_linger */
 #define WEIR_SO_REUSEPORT       15
 #define WEIR_SO_RCVLOWAT        18
@@ -69,7 +68,6 @@ extern "C" {
 #define WEIR_SO_ACCEPTCONN      30
 #define WEIR_SO_SNDBUFFORCE     32
 #define WEIR_SO_RCVBUFFORCE     33
-#define WEIR_SO_MARK            36 /* kept for getsockopt: weir routes by no mark */
 #define WEIR_SO_TIMESTAMPING    37 /* TCP: enum weir_timestamping */
 #define WEIR_SO_PROTOCOL        38
 #define WEIR_SO_DOMAIN          39

@@ -56,12 +56,11 @@ struct wi_sk_opts {
     uint32_t rcvlowat;
     int bound_if; /* SO_BINDTODEVICE, 0: any */
     int mcast_if;
-    int16_t ttl;          /* -1: the default */
-    int16_t mcast_ttl;    /* 1 by default */
-    uint8_t tos;          /* or the traffic class */
-    uint8_t mtu_discover; /* enum wi_pmtudisc */
-    int32_t linger_s;     /* valid when linger_on */
-    uint32_t mark, priority;
+    int16_t ttl;               /* -1: the default */
+    int16_t mcast_ttl;         /* 1 by default */
+    uint8_t tos;               /* or the traffic class */
+    uint8_t mtu_discover;      /* enum wi_pmtudisc */
+    int32_t linger_s;          /* valid when linger_on */
     uint32_t timestamping;     /* enum weir_timestamping */
     uint64_t max_pacing_bps;   /* bytes a second, UINT64_MAX: no limit, and nothing is paced for its sake */
     int16_t rack, tlp;         /* WEIR_OPT_RACK, WEIR_OPT_TLP: 0 off, 1 on, -1 as the tunables say */

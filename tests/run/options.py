@@ -128,7 +128,7 @@ EXPLAINED = [
     (r'SO_(RCV|SND)TIMEO ', "the mirror's: times are rounded to the machine's clock tick"),
     (r'SO_PEEK_OFF ', "the mirror's"),
     (r'SO_COOKIE ', 'any number will do'),
-    (r'SO_(MARK|SNDBUFFORCE|RCVBUFFORCE|PRIORITY|BINDTODEVICE) ', 'the kernel asks for privileges, weir for none'),
+    (r'SO_(SNDBUFFORCE|RCVBUFFORCE|BINDTODEVICE) ', 'the kernel asks for privileges, weir for none'),
     (r'(IP|IPV6)_TRANSPARENT ', 'a program must not pretend to other addresses; the kernel asks for privileges'),
     (r'SO_MEMINFO ', "the kernel's own memory"),
     (r'SO_BINDTOIFINDEX \w+: set ', 'the kernel asks for privileges to bind anew'),

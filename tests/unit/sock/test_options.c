@@ -59,8 +59,8 @@ static const struct row {
     {D4, SO(BROADCAST), 1, 0, 1},
     {S4, SO(KEEPALIVE), 2, 0, 1},
     {S6, SO(OOBINLINE), 1, 0, 1},
-    {S4, SO(PRIORITY), 6, 0, 6},
-    {D4, SO(MARK), 42, 0, 42},
+    {S4, WEIR_SOL_SOCKET, 12, 6, -WEIR_ENOPROTOOPT, -WEIR_ENOPROTOOPT - 1000}, /* SO_PRIORITY: weir has no use for it */
+    {D4, WEIR_SOL_SOCKET, 36, 42, -WEIR_ENOPROTOOPT, -WEIR_ENOPROTOOPT - 1000}, /* SO_MARK, likewise */
     {D4, SO(SNDBUF), 10000, 0, 20000},
     {D4, SO(SNDBUF), 1, 0, 4608},
     {D4, SO(RCVBUF), 1, 0, 2304},
