@@ -244,3 +244,12 @@ uint32_t peer_poll(struct peer *p, weir_fd fd)
     weir_poll(p->stack, &e, 1);
     return (uint32_t)(uint16_t)e.revents;
 }
+
+struct weir_tcp_info peer_info(struct peer *p, weir_fd fd)
+{
+    struct weir_tcp_info info;
+    uint32_t len = sizeof info;
+    assert_int_equal(weir_getsockopt(p->stack, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len), 0);
+    assert_int_equal(len, sizeof info);
+    return info;
+}

@@ -76,6 +76,9 @@ weir_fd peer_listen(struct peer *, int backlog);
 /* Handshake from our port with a listener; returns what it accepted. *seq, *ack: of our next segment. */
 weir_fd peer_open(struct peer *, weir_fd listener, uint16_t port, uint32_t *seq, uint32_t *ack);
 
+/* TCP_INFO of a socket of the stack's, whole. */
+struct weir_tcp_info peer_info(struct peer *, weir_fd);
+
 /* The same without the accept, up to and with our ACK. */
 void peer_shake(struct peer *, uint16_t port, uint32_t isn, uint32_t *ack);
 

@@ -23,14 +23,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct weir_tcp_info info_of(weir_fd fd)
-{
-    struct weir_tcp_info info;
-    uint32_t len = sizeof info;
-    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len), 0);
-    return info;
-}
-
 static uint16_t ecn_flags(const struct peer_seg *s)
 {
     return s->h.flags & ALL;
@@ -111,7 +103,7 @@ static void test_cookie_keeps_classic_ecn_in_the_timestamp(void **state)
         struct peer_seg s = *ask(asked ? TWO : 0, true);
         assert_int_equal(ecn_flags(&s), asked ? WI_TH_ECE : 0);
         weir_fd fd = answer(l, &s, 0);
-        assert_int_equal((info_of(fd).options & ECN) != 0, asked);
+        assert_int_equal((peer_info(&p, fd).options & ECN) != 0, asked);
         weir_close(p.stack, fd);
         struct wi_wire_tcp rst = peer_hdr(WI_TH_RST, 101, 0);
         peer_send(&p, &rst, NULL);
@@ -128,7 +120,7 @@ static void test_cookie_without_timestamp_has_no_classic_ecn(void **state)
     weir_fd l = peer_listen(&p, 8);
     struct peer_seg s = *ask(TWO, false);
     assert_int_equal(ecn_flags(&s), 0);
-    assert_false(info_of(answer(l, &s, 0)).options & ECN);
+    assert_false(peer_info(&p, answer(l, &s, 0)).options & ECN);
 }
 
 /* RFC 9768 5.1: AccECN shows itself in the answer, timestamp or none. */
@@ -142,7 +134,7 @@ static void test_cookie_knows_accecn_by_the_answer(void **state)
         struct peer_seg s = *ask(ALL, has_ts);
         assert_int_equal(ecn_flags(&s), WI_TH_CWR);
         weir_fd fd = answer(l, &s, WI_TH_CWR);
-        assert_true(info_of(fd).options & ECN);
+        assert_true(peer_info(&p, fd).options & ECN);
         assert_int_equal(weir_send(p.stack, fd, "x", 1, 0), 1);
         assert_int_equal(ecn_flags(peer_next(&p)), WI_TH_AE | WI_TH_ECE); /* the counter, at 5 */
         weir_close(p.stack, fd);

@@ -73,14 +73,6 @@ static struct wi_wire_tcp syn_with_cookie(void)
     return h;
 }
 
-static struct weir_tcp_info info_of(weir_fd fd)
-{
-    struct weir_tcp_info i;
-    uint32_t len = sizeof i;
-    assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_TCP, WEIR_TCP_INFO, &i, &len), 0);
-    return i;
-}
-
 static void expect_read(weir_fd fd, const char *text)
 {
     char buf[256] = {0};
@@ -264,7 +256,7 @@ static void test_fastopen_7413_12_invalid_cookie_acks_the_syn_only(void **state)
     assert_int_equal(weir_accept(p.stack, l, NULL), -WEIR_EAGAIN);
     ack_from(PEER_PORT, ISN + 1, s->h.seq.v + 1);
     weir_fd fd = weir_accept(p.stack, l, NULL);
-    assert_int_equal(info_of(fd).options & SYN_DATA_BIT, 0);
+    assert_int_equal(peer_info(&p, fd).options & SYN_DATA_BIT, 0);
     assert_int_equal(weir_recv(p.stack, fd, (char[4]){0}, 4, 0), -WEIR_EAGAIN);
 }
 
@@ -294,7 +286,7 @@ static void test_fastopen_7413_13_server_answers_before_the_handshake_ends(void 
     uint32_t seq, ack;
     weir_fd l = listen_fast(5);
     weir_fd fd = child_of(l, PEER_PORT, "GET /", &seq, &ack);
-    assert_int_equal(info_of(fd).state, 3);
+    assert_int_equal(peer_info(&p, fd).state, 3);
     assert_true(peer_poll(&p, fd) & WEIR_POLLIN);
     assert_true(peer_poll(&p, fd) & WEIR_POLLOUT);
     expect_read(fd, "GET /");
@@ -304,7 +296,7 @@ static void test_fastopen_7413_13_server_answers_before_the_handshake_ends(void 
     assert_int_equal(s->h.ack.v, seq);
     assert_int_equal(s->h.data_len, 6);
     ack_from(PEER_PORT, seq, ack + 6);
-    struct weir_tcp_info i = info_of(fd);
+    struct weir_tcp_info i = peer_info(&p, fd);
     assert_int_equal(i.state, 1);
     assert_int_equal(i.unacked, 0);
     assert_true(i.options & SYN_DATA_BIT);
@@ -355,7 +347,7 @@ static void test_fastopen_7413_15_syn_ack_goes_again_without_the_option(void **s
     peer_send(&p, &h, "data"); /* the SYN again is answered alike */
     assert_false(peer_expect(&p, SA)->h.has_fo);
     peer_run(&p, WEIR_SEC(300));
-    assert_int_equal(info_of(fd).state, 7);
+    assert_int_equal(peer_info(&p, fd).state, 7);
     int err = 0;
     uint32_t len = sizeof err;
     assert_int_equal(weir_getsockopt(p.stack, fd, WEIR_SOL_SOCKET, WEIR_SO_ERROR, &err, &len), 0);
@@ -376,7 +368,7 @@ static void test_fastopen_needless_syn_ack_timeout_is_undone(void **state)
         peer_send(&p, &h, "q");
         weir_fd fd = weir_accept(p.stack, l, NULL);
         peer_run(&p, WEIR_SEC(4));
-        assert_int_equal(info_of(fd).snd_cwnd, 1);
+        assert_int_equal(peer_info(&p, fd).snd_cwnd, 1);
         h.flags = WI_TH_ACK;
         h.has_fo = h.has_wscale = h.sack_ok = false;
         h.mss = 0;
@@ -387,8 +379,8 @@ static void test_fastopen_needless_syn_ack_timeout_is_undone(void **state)
             h.tsecr = i == which ? s->h.tsval : h.tsecr;
         }
         peer_send(&p, &h, NULL);
-        assert_int_equal(info_of(fd).ca_state, 0);
-        assert_int_equal(info_of(fd).snd_cwnd, which == 0 ? 10 : 1);
+        assert_int_equal(peer_info(&p, fd).ca_state, 0);
+        assert_int_equal(peer_info(&p, fd).snd_cwnd, which == 0 ? 10 : 1);
     }
 }
 
@@ -402,13 +394,13 @@ static void test_fastopen_lost_early_data_goes_again(void **state)
     assert_int_equal(weir_send(p.stack, fd, "early", 5, 0), 5);
     peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
     ack_from(PEER_PORT, seq, ack);
-    assert_int_equal(info_of(fd).state, 1);
-    assert_int_equal(info_of(fd).unacked, 1);
+    assert_int_equal(peer_info(&p, fd).state, 1);
+    assert_int_equal(peer_info(&p, fd).unacked, 1);
     peer_run(&p, WEIR_SEC(3));
     const struct peer_seg *s = peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
     assert_int_equal(s->h.data_len, 5);
     ack_from(PEER_PORT, seq, ack + 5);
-    assert_int_equal(info_of(fd).unacked, 0);
+    assert_int_equal(peer_info(&p, fd).unacked, 0);
 }
 
 /* RFC 7413 6.1: the network's copy of a SYN is delivered a second time, once the first connection has gone. The
@@ -466,7 +458,7 @@ static void test_fastopen_listener_closes_under_pending_children(void **state)
     assert_int_equal(weir_close(p.stack, l), 0);
     assert_true(peer_expect(&p, WI_TH_RST | WI_TH_ACK)->h.dst_port == PEER_PORT + 1);
     ack_from(PEER_PORT, seq, ack);
-    assert_int_equal(info_of(fd).state, 1);
+    assert_int_equal(peer_info(&p, fd).state, 1);
 }
 
 /* shutdown before the handshake is over waits for it; close does not (Linux). */
@@ -480,7 +472,7 @@ static void test_fastopen_server_ends_early(void **state)
     peer_none(&p);
     ack_from(PEER_PORT, seq, ack);
     assert_int_equal(peer_expect(&p, WI_TH_FIN | WI_TH_ACK)->h.seq.v, ack);
-    assert_int_equal(info_of(fd).state, 4);
+    assert_int_equal(peer_info(&p, fd).state, 4);
 
     fd = child_of(l, PEER_PORT + 1, "x", &seq, &ack);
     expect_read(fd, "x");
@@ -521,10 +513,10 @@ static void test_fastopen_cookie_without_data_opens_at_once(void **state)
     uint32_t seq, ack;
     weir_fd l = listen_fast(5);
     weir_fd fd = child_of(l, PEER_PORT, "", &seq, &ack);
-    assert_int_equal(info_of(fd).state, 3);
-    assert_int_equal(info_of(fd).options & SYN_DATA_BIT, 0);
+    assert_int_equal(peer_info(&p, fd).state, 3);
+    assert_int_equal(peer_info(&p, fd).options & SYN_DATA_BIT, 0);
     ack_from(PEER_PORT, seq, ack);
-    assert_int_equal(info_of(fd).state, 1);
+    assert_int_equal(peer_info(&p, fd).state, 1);
 }
 
 /* ---- The client ---- */
@@ -576,7 +568,7 @@ static void warm_up(uint8_t len)
     memset(h.fo_cookie, 0x5a, len);
     peer_send(&p, &h, NULL);
     peer_expect(&p, WI_TH_ACK);
-    assert_int_equal(info_of(fd).fastopen_client_fail, 1);
+    assert_int_equal(peer_info(&p, fd).fastopen_client_fail, 1);
     assert_int_equal(weir_abort(p.stack, fd), 0);
     peer_expect(&p, WI_TH_RST | WI_TH_ACK);
 }
@@ -606,7 +598,7 @@ static void test_fastopen_7413_5_client_keeps_cookie_and_mss(void **state)
     peer_send(&p, &h, NULL);
     peer_expect(&p, WI_TH_ACK);
     peer_none(&p);
-    struct weir_tcp_info i = info_of(fd);
+    struct weir_tcp_info i = peer_info(&p, fd);
     assert_true(i.options & SYN_DATA_BIT);
     assert_int_equal(i.fastopen_client_fail, 0);
     assert_int_equal(i.unacked, 0);
@@ -623,9 +615,9 @@ static void test_fastopen_7413_6_7_no_answer_turns_it_off_for_the_peer(void **st
     weir_fd fd = new_socket();
     assert_int_equal(send_fast(fd, "data"), 4);
     assert_int_equal(peer_expect(&p, WI_TH_SYN)->h.data_len, 4);
-    for (int i = 0; i < 60 && info_of(fd).state != 7; i++)
+    for (int i = 0; i < 60 && peer_info(&p, fd).state != 7; i++)
         peer_run(&p, WEIR_SEC(10)); /* until it gives up */
-    assert_int_equal(info_of(fd).state, 7);
+    assert_int_equal(peer_info(&p, fd).state, 7);
     while (peer_next(&p))
         ;
     fd = new_socket();
@@ -660,7 +652,7 @@ static void test_fastopen_7413_11_syn_goes_again_plain(void **state)
     s = peer_expect(&p, WI_TH_ACK | WI_TH_PSH);
     assert_int_equal(s->h.data_len, 4);
     assert_memory_equal(s->data, "data", 4);
-    assert_int_equal(info_of(fd).fastopen_client_fail, 3);
+    assert_int_equal(peer_info(&p, fd).fastopen_client_fail, 3);
 }
 
 /* Rows: 7413-16 */
@@ -679,14 +671,14 @@ static void test_fastopen_7413_16_unacked_data_rides_on_the_first_ack(void **sta
         assert_int_equal(d->h.data_len, 4 - n);
         assert_int_equal(d->h.ack.v, 501);
         peer_none(&p);
-        assert_int_equal(info_of(fd).fastopen_client_fail, 2);
+        assert_int_equal(peer_info(&p, fd).fastopen_client_fail, 2);
         h = peer_hdr(WI_TH_ACK, 501, s->h.seq.v + 5);
         h.src_port = 7;
         h.dst_port = s->h.src_port;
         peer_send(&p, &h, NULL);
-        assert_int_equal(info_of(fd).unacked, 0);
-        assert_int_equal(info_of(fd).snd_cwnd >= 10, 1);
-        assert_int_equal(info_of(fd).ca_state, 0);
+        assert_int_equal(peer_info(&p, fd).unacked, 0);
+        assert_int_equal(peer_info(&p, fd).snd_cwnd >= 10, 1);
+        assert_int_equal(peer_info(&p, fd).ca_state, 0);
     }
 }
 
@@ -701,7 +693,7 @@ static void test_fastopen_client_over_ack_is_reset(void **state)
     struct wi_wire_tcp h = synack_for(s, 5);
     peer_send(&p, &h, NULL);
     peer_expect(&p, WI_TH_RST);
-    assert_int_equal(info_of(fd).state, 2);
+    assert_int_equal(peer_info(&p, fd).state, 2);
 }
 
 /* Rows: 7413-19 */
@@ -799,7 +791,7 @@ static void test_fastopen_client_without_cookies(void **state)
     struct wi_wire_tcp h = synack_for(s, 4);
     peer_send(&p, &h, NULL);
     peer_expect(&p, WI_TH_ACK);
-    assert_true(info_of(fd).options & SYN_DATA_BIT);
+    assert_true(peer_info(&p, fd).options & SYN_DATA_BIT);
 }
 
 /* tcp_fastopen_blackhole_timeout_sec: the third RTO in a row turns it off for all, for a time. */

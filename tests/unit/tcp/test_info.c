@@ -25,18 +25,9 @@ static void open_one(void)
     fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
 }
 
-static struct weir_tcp_info info_of(weir_fd of)
-{
-    struct weir_tcp_info info;
-    uint32_t len = sizeof info;
-    assert_int_equal(weir_getsockopt(p.stack, of, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len), 0);
-    assert_int_equal(len, sizeof info);
-    return info;
-}
-
 static struct weir_tcp_info info(void)
 {
-    return info_of(fd);
+    return peer_info(&p, fd);
 }
 
 /* Write n bytes, and forget what that sends. */
@@ -73,7 +64,7 @@ static void test_info_listener_tells_its_queue(void **state)
 {
     (void)state;
     peer_shake(&p, PEER_PORT, 1000, &ack);
-    struct weir_tcp_info i = info_of(l);
+    struct weir_tcp_info i = peer_info(&p, l);
     assert_int_equal(i.state, 10);
     assert_int_equal(i.unacked, 1);
     assert_int_equal(i.sacked, 5);

@@ -202,24 +202,15 @@ static void test_options_maxseg_bounds_both_directions(void **state)
     }
 }
 
-static struct weir_tcp_info info_of(weir_fd of)
-{
-    struct weir_tcp_info info;
-    uint32_t len = sizeof info;
-    assert_int_equal(weir_getsockopt(p.stack, of, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len), 0);
-    assert_int_equal(len, sizeof info);
-    return info;
-}
-
 static void test_options_info_tells_the_connection(void **state)
 {
     (void)state;
-    assert_int_equal(info_of(fd).state, 7); /* CLOSE */
+    assert_int_equal(peer_info(&p, fd).state, 7); /* CLOSE */
     weir_fd l = peer_listen(&p, 5);
     uint32_t seq, ack;
     fd = peer_open(&p, l, PEER_PORT, &seq, &ack);
     assert_int_equal(weir_send(p.stack, fd, "hello", 5, 0), 5);
-    struct weir_tcp_info info = info_of(fd);
+    struct weir_tcp_info info = peer_info(&p, fd);
     assert_int_equal(info.state, 1);
     assert_int_equal(info.unacked, 1);
     assert_int_equal(info.snd_mss, 1460);
@@ -234,7 +225,7 @@ static void test_options_info_tells_the_connection(void **state)
     peer_run(&p, WEIR_MS(100));
     struct wi_wire_tcp h = peer_hdr(WI_TH_ACK | WI_TH_PSH, seq, ack + 5);
     peer_send(&p, &h, "ok");
-    info = info_of(fd);
+    info = peer_info(&p, fd);
     assert_int_equal(info.unacked, 0);
     assert_int_equal(info.bytes_acked, 5);
     assert_int_equal(info.bytes_received, 2);
