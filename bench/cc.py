@@ -255,10 +255,10 @@ least; loss in both directions). Both transfers of a repetition run at the same 
 receiver, "to weir" the reverse; the sender's congestion control is named. {seconds} s each, median of {repetitions}, the
 handshake included. `make bench-cc` writes this page{variant}.
 
-Below 0.9 are, again and again, only cells of "from weir, bbr" with loss. Linux's bbr is version 1, which takes no loss for congestion
-and goes on at the rate that it has measured, whoever else is there; weir's is version 3, whose bounds come down when a round loses
-more than 2 %: with 3 % at random that is every long round. Reno and CUBIC are the same on both, packet for packet, until a real
-machine's delays part them; a single cell of theirs that is far from 1 in one run is another packet lost, not a habit.
+A cell below 0.9 is, again and again, only one of "from weir, bbr" with 3 % of loss (not in the quick variant). Linux's bbr is version 1,
+which takes no loss for congestion and goes on at the rate that it has measured, whoever else is there; weir's is version 3, whose
+bounds come down when a round loses more than 2 %: with 3 % at random that is every long round. Reno and CUBIC are the same on both,
+packet for packet, until a real machine's delays part them; a single cell of theirs that is far from 1 in one run is another packet lost, not a habit.
 
 | rate | round trip | loss | direction | controller | weir | Linux | ratio |
 |---|---|---|---|---|---:|---:|---:|

@@ -3,6 +3,7 @@
  *
  *   bench-memory [SECONDS]     for each measurement; 1 if nothing is said
  */
+#include "heap.h"
 #include "io/link.h"
 
 #include <stdio.h>
@@ -21,19 +22,6 @@ struct pair {
 };
 
 static uint8_t piece[PIECE];
-
-static void *bench_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    return malloc(size);
-}
-
-static void bench_free(void *ctx, void *p, size_t size)
-{
-    (void)ctx;
-    (void)size;
-    free(p);
-}
 
 static void give_up(const char *what, int64_t err)
 {

@@ -6,6 +6,8 @@
  *
  * Prints the median of each cell in nanoseconds, and fails when epoll is not flat or the other two do not grow.
  */
+#include "heap.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,19 +27,6 @@ struct bench {
     weir_fd *set, *all; /* what select cuts down, and what it is made of */
     weir_fd epoll;
 };
-
-static void *bench_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    return malloc(size);
-}
-
-static void bench_free(void *ctx, void *p, size_t size)
-{
-    (void)ctx;
-    (void)size;
-    free(p);
-}
 
 static int64_t must(const char *what, int64_t ret)
 {

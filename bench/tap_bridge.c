@@ -4,11 +4,12 @@
  *
  *   tap-bridge NEAR FAR LINK SEED
  *
- *   NEAR, FAR   files of namespaces, such as /proc/PID/ns/net; "near0" and "far0" are made there. Up is from FAR to
- * NEAR, as tap-peer's is to the kernel LINK        in the words of docs/link.md, but for rules and corrupt=
+ * NEAR and FAR are files of namespaces, such as /proc/PID/ns/net; "near0" and "far0" are made there. LINK is in the
+ * words of docs/link.md, but for rules and corrupt=; up is from FAR to NEAR, as tap-peer's is to the kernel.
  *
  * It says "ready" and ends with its standard input.
  */
+#include "heap.h"
 #include "tap_link.h"
 
 #include "io/tap.h"
@@ -43,19 +44,6 @@ static weir_ns clock_now(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return WEIR_SEC(ts.tv_sec) + (weir_ns)ts.tv_nsec;
-}
-
-static void *take(void *ctx, size_t size)
-{
-    (void)ctx;
-    return malloc(size);
-}
-
-static void give(void *ctx, void *p, size_t size)
-{
-    (void)ctx;
-    (void)size;
-    free(p);
 }
 
 static struct wio_tap *open_in(const char *ns, const char *name)
@@ -106,7 +94,7 @@ static void wait_for(struct bridge *b, struct pollfd *fds)
 int main(int argc, char **argv)
 {
     static struct bridge b;
-    struct weir_alloc alloc = {.alloc = take, .free = give};
+    struct weir_alloc alloc = {.alloc = bench_alloc, .free = bench_free};
     if (argc != 5)
         give_up("usage", "tap-bridge NEAR FAR LINK SEED");
     const char *wrong = tap_link_init(&b.link, WEIR_LINK_RAW_IP, argv[3], MTU, strtoull(argv[4], NULL, 10));

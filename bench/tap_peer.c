@@ -17,6 +17,7 @@
  * "sysctl NAME VALUE" sets a tunable, "link" tells how many packets the link lost and had no room for, up and down.
  * Each end of a connection is told as "end ROLE ERRNO BYTES same|differs". It ends with its standard input.
  */
+#include "heap.h"
 #include "tap_link.h"
 
 #include "io/tap.h"
@@ -71,19 +72,6 @@ static weir_ns clock_now(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return WEIR_SEC(ts.tv_sec) + (weir_ns)ts.tv_nsec;
-}
-
-static void *peer_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    return malloc(size);
-}
-
-static void peer_free(void *ctx, void *p, size_t size)
-{
-    (void)ctx;
-    (void)size;
-    free(p);
 }
 
 static void peer_random(void *ctx, void *buf, size_t len)
@@ -400,7 +388,7 @@ static void make_host(struct peer *p, enum weir_link_type type, uint32_t mtu)
 {
     static const struct weir_netif_ops ops = {.xmit = xmit};
     struct weir_config wc = {
-        .alloc = {peer_alloc, peer_free, NULL}, .now = clock_now(), .random = peer_random, .hostname = "tap-peer"};
+        .alloc = {bench_alloc, bench_free, NULL}, .now = clock_now(), .random = peer_random, .hostname = "tap-peer"};
     struct weir_netif_config nc = {
         .name = "tap", .type = type, .mac = {2, 0, 0, 0, 9, 2}, .mtu = mtu, .caps = wio_tap_caps(p->tap)};
     struct weir_addr v4 = weir_addr_v4(10, 9, 0, 2), v6 = {{0xfd, 0x09, [15] = 2}};
