@@ -69,10 +69,10 @@ P
 # listens PORT [udp]: somebody on the host has that port.
 listens()
 {
-    grep -q ":$(printf %04X "$1") 0" "/proc/net/${2:-tcp}"
+    awk -v port=":$(printf %04X "$1")\$" -v state="$([ "${2:-tcp}" = udp ] || echo 0A)" \
+        '$2 ~ port && (state == "" || $4 == state) { found = 1 } END { exit !found }' "/proc/net/${2:-tcp}"
 }
 
-# shellcheck disable=SC2034 # both variables are for the script
 # serve DIRECTORY [ADDRESS]: the host serves its files; sets $port and $server.
 # shellcheck disable=SC2034 # the scripts that source this use them
 serve()
