@@ -42,9 +42,9 @@ enum weir_pkt_flag {
     WEIR_PKT_CSUM_PARTIAL =
         1 << 0,                /* out: the transport checksum field holds the pseudo-header's sum; the rest is owed */
     WEIR_PKT_CSUM_OK = 1 << 1, /* in: the transport checksum needs no check (a trusted link, or hardware has checked) */
+    WEIR_PKT_CORRUPT = 1 << 2, /* set by an impaired link on purpose; for captures, the stack never looks */
     WEIR_PKT_CWR_ALL = 1 << 3, /* out: a super-segment's CWR flag is every segment's, as part of AccECN's counter (RFC
                                   9768); without this the first one's alone (RFC 3168) */
-    WEIR_PKT_CORRUPT = 1 << 2, /* set by an impaired link on purpose; for captures, the stack never looks */
 };
 
 struct weir_pkt {

@@ -5,8 +5,7 @@
 #include "tcp/send.h"
 
 #define GROW_MIN    128u /* smaller segments say nothing about the window: Linux */
-#define TICK        WEIR_MS(1)
-#define RCV_MSS_MIN 88u /* Linux's TCP_MIN_MSS */
+#define RCV_MSS_MIN 88u  /* Linux's TCP_MIN_MSS */
 
 static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
 {
@@ -150,9 +149,7 @@ static void send_delayed(struct wi_tcp_conn *c)
         ato = ato < max ? ato : max;
     }
     weir_ns most = c->delack_max_us ? WEIR_US((weir_ns)c->delack_max_us) : WI_TCP_DELACK_MAX;
-    if (ato == 0)
-        ato = TICK; /* no data has ever come, so there is nothing to go by: a FIN alone is acknowledged soon (Linux) */
-    else if (ato < WI_TCP_DELACK_MIN)
+    if (ato < WI_TCP_DELACK_MIN)
         ato = WI_TCP_DELACK_MIN;
     ato = ato < most ? ato : most;
     if (wi_timer_armed(&c->timer_delack)) {

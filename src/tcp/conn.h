@@ -674,7 +674,8 @@ void wi_tcp_rcvq_purge(struct wi_tcp_conn *);
  * SYN's: not scaled). */
 uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *, bool is_syn);
 
-/* What would be advertised, without doing it: bytes. And what is left of the window already advertised. */
+/* What would be advertised, bytes; where little is left quick ACKs end, as in Linux. And what is left of the window
+ * already advertised. */
 uint32_t wi_tcp_window_select(struct wi_tcp_conn *);
 uint32_t wi_tcp_window_left(const struct wi_tcp_conn *);
 uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *); /* the largest that would ever be */

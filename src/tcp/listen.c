@@ -90,14 +90,14 @@ static bool syn_from_cookie(const struct wi_tcp_conn *l, const struct wi_tcp_seg
     syn->irs = wi_seq_sub(seg->seq, 1);
     syn->snd_wnd_bytes = seg->h.wnd;
     if (!seg->h.has_ts || !seg->h.tsecr) {
-        syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, false, false) & 3u;
+        syn->ecn = (uint8_t)wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, false, false);
         return true;
     }
     syn->ts_ok = true;
     syn->ts_recent = seg->h.tsval;
     syn->ts_off = wi_tcp_ts_off(l->tcp, &key->tuple);
     bool is_right = wi_tcp_cookie_ts_get(l->sk.core, seg->h.tsecr - syn->ts_off, syn);
-    syn->ecn = wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, syn->ecn != WI_TCP_ECN_NONE, true) & 3u;
+    syn->ecn = (uint8_t)wi_tcp_ecn_from_cookie(l->sk.core, seg->h.flags, syn->ecn != WI_TCP_ECN_NONE, true);
     return is_right;
 }
 
