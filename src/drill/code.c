@@ -4,6 +4,7 @@
 #include "drill/code.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,11 +136,6 @@ static const char *take_word(struct wdr_code *c)
 
 /* ---- Values ---- */
 
-static struct wdr_value number(long double v, bool is_float)
-{
-    return (struct wdr_value){.kind = WDR_VALUE_NUMBER, .number = v, .is_float = is_float};
-}
-
 static struct wdr_value text_literal(struct wdr_code *c, char quote)
 {
     char *out = wdr_arena_take(c->arena, strlen(c->p) + 1);
@@ -162,12 +158,14 @@ static struct wdr_value number_literal(struct wdr_code *c)
     bool is_hex = c->p[0] == '0' && (c->p[1] == 'x' || c->p[1] == 'X');
     size_t digits = strspn(c->p, "0123456789");
     bool is_float = !is_hex && (c->p[digits] == '.' || c->p[digits] == 'e' || c->p[digits] == 'E');
-    long double v = is_float ? strtold(c->p, &end) : (long double)strtoull(c->p, &end, is_hex ? 16 : 10);
-    if (end == c->p || is_word_char(*end))
+    errno = 0;
+    struct wdr_value v =
+        is_float ? wdr_real(strtod(c->p, &end)) : wdr_whole((__int128)strtoull(c->p, &end, is_hex ? 16 : 10));
+    if (end == c->p || is_word_char(*end) || (errno && !is_float))
         fail(c, "no number: '%.20s'", c->p);
     else
         c->p = end;
-    return number(v, is_float);
+    return v;
 }
 
 /* Remember what was looked up, to say it when an assertion fails. */
@@ -182,9 +180,9 @@ static void note_used(struct wdr_code *c, const char *name, const struct wdr_val
 
 static struct wdr_value name_value(struct wdr_code *c, const char *name)
 {
-    long double v = 0;
+    uint64_t v = 0;
     int64_t constant;
-    struct wdr_value out = number(0, false);
+    struct wdr_value out = wdr_whole(0);
     if (c->is_skipped)
         return out;
     for (const struct name *n = c->names; n; n = n->next) {
@@ -194,18 +192,18 @@ static struct wdr_value name_value(struct wdr_code *c, const char *name)
         }
     }
     if (strcmp(name, "True") == 0)
-        return number(1, false);
+        return wdr_whole(1);
     if (strcmp(name, "False") == 0)
         return out;
     if (strcmp(name, "None") == 0)
         return (struct wdr_value){.kind = WDR_VALUE_NONE};
     if (wdr_symbol(name, &constant))
-        return number((long double)constant, false);
+        return wdr_whole(constant);
     if (!c->lookup(c->ctx, name, &v)) {
         fail(c, "nobody knows '%s'", name);
         return out;
     }
-    out = number(v, false);
+    out = wdr_whole(v);
     note_used(c, name, &out);
     return out;
 }
@@ -243,7 +241,7 @@ static struct wdr_value list_of(struct wdr_code *c, const struct wdr_value *v, u
 
 static struct wdr_value call(struct wdr_code *c, const char *name)
 {
-    struct wdr_value args[ITEMS_MAX], out = number(0, false);
+    struct wdr_value args[ITEMS_MAX], out = wdr_whole(0);
     bool has_comma;
     unsigned n = items(c, ")", args, &has_comma);
     if (!c->has_failed && !c->is_skipped) {
@@ -301,7 +299,7 @@ static struct wdr_value primary(struct wdr_code *c)
     const char *word = take_word(c);
     if (!word) {
         fail(c, "a value is missing before '%.20s'", c->p);
-        return number(0, false);
+        return wdr_whole(0);
     }
     return take(c, "(") ? call(c, word) : name_value(c, word);
 }
@@ -310,7 +308,7 @@ static struct wdr_value primary(struct wdr_code *c)
 
 static struct wdr_value calculate(struct wdr_code *c, enum wdr_operator op, struct wdr_value a, struct wdr_value b)
 {
-    struct wdr_value out = number(0, false);
+    struct wdr_value out = wdr_whole(0);
     if (c->has_failed || c->is_skipped)
         return out;
     const char *wrong = wdr_value_calculate(c->arena, op, &a, &b, &out);
@@ -326,11 +324,11 @@ static struct wdr_value unary(struct wdr_code *c)
         fail(c, "nested too deeply");
     skip_blank(c);
     if (take(c, "-"))
-        v = calculate(c, WDR_DO_SUB, number(0, false), unary(c));
+        v = calculate(c, WDR_DO_SUB, wdr_whole(0), unary(c));
     else if (take(c, "+"))
         v = unary(c);
     else if (take(c, "~"))
-        v = calculate(c, WDR_DO_SUB, number(-1, false), unary(c));
+        v = calculate(c, WDR_DO_SUB, wdr_whole(-1), unary(c));
     else if (v = primary(c), take(c, "**"))
         v = calculate(c, WDR_DO_POW, v, unary(c));
     c->depth--;
@@ -413,7 +411,7 @@ static struct wdr_value comparison(struct wdr_code *c)
         all = all && wdr_value_truth(&truth);
         left = right;
     } while (!c->has_failed && take_comparison(c, &op));
-    return number(all, false);
+    return wdr_whole(all);
 }
 
 static struct wdr_value negation(struct wdr_code *c)
@@ -423,7 +421,7 @@ static struct wdr_value negation(struct wdr_code *c)
         fail(c, "nested too deeply");
     if (take(c, "not")) {
         v = negation(c);
-        v = number(!wdr_value_truth(&v), false);
+        v = wdr_whole(!wdr_value_truth(&v));
     } else {
         v = comparison(c);
     }
@@ -602,7 +600,7 @@ static void run_if(struct wdr_code *c)
     bool was = c->is_skipped, is_taken = false, has_condition = true;
     int indent = indent_of(c, c->p);
     do {
-        struct wdr_value condition = number(1, false);
+        struct wdr_value condition = wdr_whole(1);
         c->is_skipped = was || is_taken;
         if (has_condition)
             condition = expr(c);

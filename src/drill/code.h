@@ -16,7 +16,7 @@
 struct wdr_code;
 
 /* A connection's number of that name; false: there is none of it. */
-typedef bool wdr_code_lookup(void *ctx, const char *name, long double *value);
+typedef bool wdr_code_lookup(void *ctx, const char *name, uint64_t *value);
 
 struct wdr_code *wdr_code_new(wdr_code_lookup *, void *ctx, FILE *out); /* out: for print; NULL: nowhere */
 void wdr_code_free(struct wdr_code *);
@@ -25,14 +25,16 @@ void wdr_code_free(struct wdr_code *);
  * in it, or what can't be read. */
 bool wdr_code_run(struct wdr_code *, const char *text, int line, struct wdr_error *error);
 
-/* ---- Between code.c, which reads and runs, and code_value.c, which calculates ---- */
+/* ---- Between code.c, which reads and runs, code_value.c, which works with values, and code_number.c, which calculates
+ * ---- */
 
 enum wdr_value_kind { WDR_VALUE_NUMBER, WDR_VALUE_TEXT, WDR_VALUE_LIST, WDR_VALUE_NONE };
 
 struct wdr_value {
     enum wdr_value_kind kind;
-    long double number; /* 64 bits of mantissa: holds every counter exactly */
     bool is_float;
+    __int128 whole; /* unless is_float: every counter of 64 bits, and its negative, exactly */
+    double real;    /* if is_float */
     const char *text;
     struct wdr_value *items;
     unsigned item_n;
@@ -60,6 +62,23 @@ enum wdr_operator {
     WDR_DO_IN,
     WDR_DO_NOT_IN,
 };
+
+struct wdr_value wdr_whole(__int128);
+struct wdr_value wdr_real(double);
+double wdr_number_real(const struct wdr_value *number);
+
+/* Below 0, 0 or above 0, as a is to b; neither is asked whether it is a number. */
+int wdr_number_compare(const struct wdr_value *a, const struct wdr_value *b);
+
+/* Towards zero, as int(). false: no whole number of 128 bits is near. */
+bool wdr_number_whole(double, __int128 *out);
+
+/* In decimal, as %d and str() print it. */
+void wdr_number_print(const struct wdr_value *, char *buf, size_t cap);
+
+/* NULL, or what is wrong. */
+const char *wdr_number_calculate(enum wdr_operator, const struct wdr_value *a, const struct wdr_value *b,
+                                 struct wdr_value *out);
 
 bool wdr_value_truth(const struct wdr_value *);
 const char *wdr_value_print(struct wdr_arena *, const struct wdr_value *);

@@ -3,22 +3,16 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "drill/code.h"
 
 #define PRINT_CAP 512
 
-static struct wdr_value number(long double v, bool is_float)
-{
-    return (struct wdr_value){.kind = WDR_VALUE_NUMBER, .number = v, .is_float = is_float};
-}
-
 bool wdr_value_truth(const struct wdr_value *v)
 {
     switch (v->kind) {
-    case WDR_VALUE_NUMBER: return v->number != 0;
+    case WDR_VALUE_NUMBER: return v->is_float ? v->real != 0 : v->whole != 0;
     case WDR_VALUE_TEXT: return v->text[0] != '\0';
     case WDR_VALUE_LIST: return v->item_n > 0;
     case WDR_VALUE_NONE: break;
@@ -30,7 +24,7 @@ static void print_into(const struct wdr_value *v, char *buf, size_t cap)
 {
     size_t len;
     switch (v->kind) {
-    case WDR_VALUE_NUMBER: snprintf(buf, cap, v->is_float ? "%.6Lg" : "%.0Lf", v->number); return;
+    case WDR_VALUE_NUMBER: wdr_number_print(v, buf, cap); return;
     case WDR_VALUE_TEXT: snprintf(buf, cap, "%s", v->text); return;
     case WDR_VALUE_NONE: snprintf(buf, cap, "None"); return;
     case WDR_VALUE_LIST:
@@ -60,17 +54,18 @@ static size_t format_one(char *out, size_t cap, const char *spec, size_t spec_le
 {
     char fmt[32], text[PRINT_CAP];
     char kind = spec[spec_len - 1];
+    __int128 whole = v->whole;
     print_into(v, text, sizeof text);
     if (spec_len > 20)
         return 0;
-    if (kind == 'd' || kind == 'i' || kind == 'u' || kind == 'x') {
-        snprintf(fmt, sizeof fmt, "%.*sll%c", (int)spec_len - 1, spec, kind == 'i' || kind == 'u' ? 'd' : kind);
-        bool fits = v->number > -9.2e18L && v->number < 9.2e18L; /* neither too large for the type nor no number */
-        return fits ? (size_t)snprintf(out, cap, fmt, (long long)v->number) : (size_t)snprintf(out, cap, "%s", text);
+    if (v->kind == WDR_VALUE_NUMBER && strchr("fge", kind)) {
+        snprintf(fmt, sizeof fmt, "%.*s", (int)spec_len, spec);
+        return (size_t)snprintf(out, cap, fmt, wdr_number_real(v));
     }
-    if (kind == 'f' || kind == 'g' || kind == 'e') {
-        snprintf(fmt, sizeof fmt, "%.*sL%c", (int)spec_len - 1, spec, kind);
-        return (size_t)snprintf(out, cap, fmt, v->number);
+    bool is_whole = v->kind == WDR_VALUE_NUMBER && (!v->is_float || wdr_number_whole(v->real, &whole));
+    if (is_whole && strchr("diux", kind) && whole >= INT64_MIN && whole <= INT64_MAX) {
+        snprintf(fmt, sizeof fmt, "%.*sll%c", (int)spec_len - 1, spec, kind == 'x' ? 'x' : 'd');
+        return (size_t)snprintf(out, cap, fmt, (long long)whole);
     }
     return (size_t)snprintf(out, cap, "%s", text);
 }
@@ -107,7 +102,7 @@ static bool equal(const struct wdr_value *a, const struct wdr_value *b)
     if (a->kind != b->kind)
         return false;
     if (a->kind == WDR_VALUE_NUMBER)
-        return a->number == b->number;
+        return wdr_number_compare(a, b) == 0;
     if (a->kind == WDR_VALUE_TEXT)
         return strcmp(a->text, b->text) == 0;
     if (a->kind == WDR_VALUE_NONE)
@@ -128,72 +123,16 @@ static bool is_in(const struct wdr_value *a, const struct wdr_value *list)
     return list->kind == WDR_VALUE_TEXT && a->kind == WDR_VALUE_TEXT && strstr(list->text, a->text);
 }
 
-static bool fits_i64(long double v)
-{
-    return v >= -9223372036854775808.0L && v < 18446744073709551616.0L;
-}
-
-static const char *bits(enum wdr_operator op, long double x, long double y, struct wdr_value *out)
-{
-    if (!fits_i64(x) || !fits_i64(y) || x != floorl(x) || y != floorl(y))
-        return "bits of something that is no whole number";
-    uint64_t a = x < 0 ? (uint64_t)(int64_t)x : (uint64_t)x, b = y < 0 ? (uint64_t)(int64_t)y : (uint64_t)y, v = 0;
-    if ((op == WDR_DO_SHL || op == WDR_DO_SHR) && b > 63)
-        return "shifted too far";
-    if (op == WDR_DO_AND)
-        v = a & b;
-    else if (op == WDR_DO_OR)
-        v = a | b;
-    else if (op == WDR_DO_XOR)
-        v = a ^ b;
-    else
-        v = op == WDR_DO_SHL ? a << b : a >> b;
-    *out = number(x < 0 || y < 0 ? (long double)(int64_t)v : (long double)v, false);
-    return NULL;
-}
-
-static const char *arithmetic(enum wdr_operator op, const struct wdr_value *a, const struct wdr_value *b,
-                              struct wdr_value *out)
-{
-    long double x = a->number, y = b->number;
-    bool is_float = a->is_float || b->is_float;
-    if ((op == WDR_DO_DIV || op == WDR_DO_FLOOR_DIV || op == WDR_DO_MOD) && y == 0)
-        return "division by zero";
-    switch (op) {
-    case WDR_DO_ADD: *out = number(x + y, is_float); return NULL;
-    case WDR_DO_SUB: *out = number(x - y, is_float); return NULL;
-    case WDR_DO_MUL: *out = number(x * y, is_float); return NULL;
-    case WDR_DO_DIV: *out = number(x / y, true); return NULL;
-    case WDR_DO_FLOOR_DIV: *out = number(floorl(x / y), is_float); return NULL;
-    case WDR_DO_MOD: *out = number(x - floorl(x / y) * y, is_float); return NULL;
-    case WDR_DO_POW: *out = number(powl(x, y), is_float || y < 0); return NULL;
-    case WDR_DO_LT: *out = number(x < y, false); return NULL;
-    case WDR_DO_LE: *out = number(x <= y, false); return NULL;
-    case WDR_DO_GT: *out = number(x > y, false); return NULL;
-    case WDR_DO_GE: *out = number(x >= y, false); return NULL;
-    case WDR_DO_AND:
-    case WDR_DO_OR:
-    case WDR_DO_XOR:
-    case WDR_DO_SHL:
-    case WDR_DO_SHR: return bits(op, x, y, out);
-    case WDR_DO_EQ:
-    case WDR_DO_NE:
-    case WDR_DO_IN:
-    case WDR_DO_NOT_IN: break;
-    }
-    return "no such operation";
-}
-
 const char *wdr_value_calculate(struct wdr_arena *arena, enum wdr_operator op, const struct wdr_value *a,
                                 const struct wdr_value *b, struct wdr_value *out)
 {
     char both[PRINT_CAP];
     if (op == WDR_DO_EQ || op == WDR_DO_NE) {
-        *out = number(equal(a, b) == (op == WDR_DO_EQ), false);
+        *out = wdr_whole(equal(a, b) == (op == WDR_DO_EQ));
         return NULL;
     }
     if (op == WDR_DO_IN || op == WDR_DO_NOT_IN) {
-        *out = number(is_in(a, b) == (op == WDR_DO_IN), false);
+        *out = wdr_whole(is_in(a, b) == (op == WDR_DO_IN));
         return NULL;
     }
     if (op == WDR_DO_MOD && a->kind == WDR_VALUE_TEXT)
@@ -205,7 +144,7 @@ const char *wdr_value_calculate(struct wdr_arena *arena, enum wdr_operator op, c
     }
     if (a->kind != WDR_VALUE_NUMBER || b->kind != WDR_VALUE_NUMBER)
         return "an operation on something that is no number";
-    return arithmetic(op, a, b, out);
+    return wdr_number_calculate(op, a, b, out);
 }
 
 /* ---- Functions ---- */
@@ -222,9 +161,19 @@ static const char *extreme(const struct wdr_value *v, unsigned n, bool is_max, s
     for (unsigned i = 0; i < n; i++) {
         if (v[i].kind != WDR_VALUE_NUMBER)
             return "min and max of something that is no number";
-        if (is_max ? v[i].number > out->number : v[i].number < out->number)
+        int order = wdr_number_compare(&v[i], out);
+        if (is_max ? order > 0 : order < 0)
             *out = v[i];
     }
+    return NULL;
+}
+
+static const char *to_whole(const struct wdr_value *v, double (*how)(double), struct wdr_value *out)
+{
+    __int128 whole = v->whole;
+    if (v->is_float && !wdr_number_whole(how(v->real), &whole))
+        return "too large for a whole number, or no number";
+    *out = wdr_whole(whole);
     return NULL;
 }
 
@@ -234,18 +183,21 @@ const char *wdr_value_call(struct wdr_arena *arena, const char *name, const stru
     bool is_number = n == 1 && args[0].kind == WDR_VALUE_NUMBER;
     if (strcmp(name, "min") == 0 || strcmp(name, "max") == 0)
         return extreme(args, n, name[1] == 'a', out);
-    if (strcmp(name, "abs") == 0 && is_number)
-        *out = number(fabsl(args[0].number), args[0].is_float);
-    else if (strcmp(name, "int") == 0 && is_number)
-        *out = number(truncl(args[0].number), false);
+    if (strcmp(name, "abs") == 0 && is_number) {
+        struct wdr_value zero = wdr_whole(0);
+        *out = args[0];
+        return wdr_number_compare(out, &zero) < 0 ? wdr_number_calculate(WDR_DO_SUB, &zero, &args[0], out) : NULL;
+    }
+    if (strcmp(name, "int") == 0 && is_number)
+        return to_whole(&args[0], trunc, out);
     else if (strcmp(name, "round") == 0 && is_number)
-        *out = number(roundl(args[0].number), false);
+        return to_whole(&args[0], rint, out);
     else if (strcmp(name, "float") == 0 && is_number)
-        *out = number(args[0].number, true);
+        *out = wdr_real(wdr_number_real(&args[0]));
     else if (strcmp(name, "str") == 0 && n == 1)
         *out = (struct wdr_value){.kind = WDR_VALUE_TEXT, .text = wdr_value_print(arena, &args[0])};
     else if (strcmp(name, "len") == 0 && n == 1 && args[0].kind == WDR_VALUE_LIST)
-        *out = number(args[0].item_n, false);
+        *out = wdr_whole(args[0].item_n);
     else
         return "no such function, or not with these arguments: abs, min, max, int, float, round, str and len are known";
     return NULL;

@@ -55,7 +55,7 @@ static bool take_settings(struct wdr_player *pl)
     return wdr_settings_finish(&pl->set, &pl->error);
 }
 
-static bool lookup(void *ctx, const char *name, long double *value)
+static bool lookup(void *ctx, const char *name, uint64_t *value)
 {
     struct wdr_player *pl = ctx;
     struct weir_tcp_info info;

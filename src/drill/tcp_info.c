@@ -30,7 +30,7 @@ static const struct member members[] = {
 };
 /* clang-format on */
 
-static bool get_bits(const struct weir_tcp_info *i, const char *name, long double *value)
+static bool get_bits(const struct weir_tcp_info *i, const char *name, uint64_t *value)
 {
     if (strcmp(name, "snd_wscale") == 0)
         *value = i->snd_wscale;
@@ -45,7 +45,7 @@ static bool get_bits(const struct weir_tcp_info *i, const char *name, long doubl
     return true;
 }
 
-bool wdr_tcp_info_get(const struct weir_tcp_info *i, const char *name, long double *value)
+bool wdr_tcp_info_get(const struct weir_tcp_info *i, const char *name, uint64_t *value)
 {
     uint64_t v = 0;
     if (strncmp(name, "tcpi_", 5) != 0)
@@ -54,7 +54,7 @@ bool wdr_tcp_info_get(const struct weir_tcp_info *i, const char *name, long doub
     for (size_t k = 0; k < sizeof members / sizeof members[0]; k++) {
         if (strcmp(members[k].name, name) == 0) {
             memcpy(&v, (const char *)i + members[k].off, members[k].size); /* little-endian, as every host of ours */
-            *value = (long double)v;
+            *value = v;
             return true;
         }
     }

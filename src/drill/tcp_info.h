@@ -7,6 +7,6 @@
 #include <weir/weir.h>
 
 /* false: there is no such number. */
-bool wdr_tcp_info_get(const struct weir_tcp_info *, const char *name, long double *value);
+bool wdr_tcp_info_get(const struct weir_tcp_info *, const char *name, uint64_t *value);
 
 #endif

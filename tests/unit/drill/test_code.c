@@ -13,7 +13,7 @@
 static struct wdr_error error;
 static struct weir_tcp_info info;
 
-static bool lookup(void *ctx, const char *name, long double *value)
+static bool lookup(void *ctx, const char *name, uint64_t *value)
 {
     (void)ctx;
     return wdr_tcp_info_get(&info, name, value);
@@ -94,6 +94,11 @@ static void test_code_names_live_on(void **state)
     holds(state, "assert len([1, 2]) == 2 and str(12) == '12' and int(7 / 2) == 3");
     holds(state, "assert 'cwnd %d of %s' % (a, 'x') == 'cwnd 12 of x'");
     holds(state, "assert '%d' % tcpi_bytes_acked == '18446744073709551615'"); /* no long long holds it */
+    holds(state, "assert tcpi_bytes_acked - 1 == 18446744073709551614 and -tcpi_bytes_acked < -tcpi_bytes_acked + 1");
+    holds(state, "assert tcpi_bytes_acked & 0xff == 255 and tcpi_bytes_acked >> 60 == 15 and -5 >> 1 == -3");
+    holds(state, "assert 7.5 // 2 == 3 and -7.5 % 2 == 0.5 and 2 ** -1 == 0.5 and 2 ** 70 // 2 ** 69 == 2");
+    holds(state,
+          "assert round(2.5) == 2 and int(-2.5) == -2 and abs(-2.5) == 2.5 and '%.1f %x' % (7, 255) == '7.0 ff'");
 }
 
 static void test_code_if_runs_one_branch(void **state)
@@ -114,6 +119,15 @@ static void test_code_failures_say_values_and_line(void **state)
     fails(state, "assert tcpi_nonsense == 4", 1, "nobody knows 'tcpi_nonsense'");
     fails(state, "import os", 1, "no statement that is known");
     fails(state, "assert 1 / 0", 1, "division by zero");
+    fails(state, "assert 1 // 0", 1, "division by zero");
+    fails(state, "assert 1 % 0.0", 1, "division by zero");
+    fails(state, "assert 2 ** 127", 1, "128 bits");
+    fails(state, "assert 1 << 127", 1, "too far");
+    fails(state, "assert -(2 ** 126) * 2 // -1", 1, "128 bits");
+    fails(state, "assert 2 ** 126 * 2", 1, "128 bits");
+    fails(state, "assert int(1e300)", 1, "too large");
+    fails(state, "assert 1.5 & 1", 1, "no whole number");
+    fails(state, "assert 18446744073709551616", 1, "no number");
     fails(state, "assert (1", 1, "missing");
     fails(state, "assert 1 ==", 1, "a value is missing");
     fails(state, "a = 1 2", 1, "should end");
