@@ -187,7 +187,7 @@ struct wi_tcp_loss {
     uint32_t retrans_out;       /* marked RETRANS */
     uint32_t reordering;        /* DupThresh in segments, adaptive (tcp_reordering at first) */
     struct wi_seq high_seq;     /* snd_nxt when Recovery, Loss or CWR began */
-    struct wi_seq high_sacked;  /* start of the highest SACKed record; valid while sacked_out and SACK */
+    struct wi_seq high_sacked;  /* end of the highest SACKed record; valid while sacked_out and SACK */
     struct wi_seq retrans_hint; /* where the search for the next LOST record begins; >= snd_una */
     struct wi_seq undo_una;     /* snd_una when cwnd was reduced; valid while undo_on */
     bool undo_on;

@@ -4,11 +4,18 @@
  */
 #include "tcp/send.h"
 
+/* The peer echoes the timestamp of our first SYN or SYN-ACK: it was late, not lost, and what went after it was sent for
+ * nothing. RFC 4015 3.2, Linux's tcp_try_undo_spurious_syn. */
+static bool is_first_answered(const struct wi_tcp_conn *c)
+{
+    return c->ts_ok && c->last_tsecr && c->last_tsecr == (uint32_t)(c->opened_at / WEIR_MS(1)) + c->ts_off;
+}
+
 void wi_tcp_cwnd_init(struct wi_tcp_conn *c)
 {
     c->cwnd = c->dst.initcwnd ? c->dst.initcwnd : WI_TCP_INIT_CWND;
     /* RFC 6298 5.7, RFC 5681 3.1: the handshake itself lost a segment. Linux and RFC 6928 let one loss pass. */
-    if ((c->is_active ? c->total_retrans : c->synack_rexmit_n) > 1)
+    if ((c->is_active ? c->total_retrans : c->synack_rexmit_n) > 1 && !is_first_answered(c))
         c->cwnd = 1;
     c->cwnd_stamp = c->sk.core->now;
 }

@@ -65,8 +65,8 @@ static void mark_sacked(struct wi_tcp_conn *c, struct wi_tcp_rec *r, struct wi_t
     if (r->marks & WI_TCP_REC_RETRANS)
         l->retrans_out -= r->segs;
     r->marks &= (uint8_t) ~(WI_TCP_REC_LOST | WI_TCP_REC_RETRANS);
-    if (l->sacked_out == 0 || wi_seq_gt(r->seq, l->high_sacked))
-        l->high_sacked = r->seq;
+    if (l->sacked_out == 0 || wi_seq_gt(r->end, l->high_sacked))
+        l->high_sacked = r->end;
     wi_tcp_rec_set_sacked(c, r, true);
     wi_list_del(&r->ts_link);
     l->sacked_out += r->segs;
