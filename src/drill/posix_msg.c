@@ -280,7 +280,8 @@ bool wdr_try_recv(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
         return try_pipe_read(px, op, f);
     if (f->kind != WDR_FD_SOCKET)
         return wdr_op_finish(px, op, -EBADF, false, 0);
-    bool may_block = !f->is_nonblocking && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
+    bool may_block = !f->is_nonblocking && !(op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) &&
+                     !(f->type == SOCK_STREAM && op->flags & MSG_OOB); /* never waited for: Linux's tcp_recv_urg */
     struct weir_msg m = {.name = &from, .iov = iov, .iov_n = rest_of(op, iov)};
     if (has_fault(iov, m.iov_n))
         return wdr_op_finish(px, op, -EFAULT, false, 0);

@@ -408,6 +408,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
 static bool is_predicted(const struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
 {
     return c->state == WEIR_TCP_ESTABLISHED && (s->h.flags & PURE) == WI_TH_ACK && wi_seq_eq(s->seq, c->rcv_nxt) &&
+           c->rcvq.urg != WI_TCP_URG_NOT_YET && /* the byte that was announced may be in it */
            wi_seq_geq(s->h.ack, c->snd_una) && wi_seq_leq(s->h.ack, c->snd_nxt) &&
            s->data_len <= wi_tcp_window_left(c) && !wi_tcp_paws_rejects(c, &s->h);
 }

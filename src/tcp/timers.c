@@ -97,6 +97,7 @@ void wi_tcp_stop_pace(struct wi_tcp_conn *c)
 
 /* ---- Giving up ---- */
 
+/* Nobody answers, so nobody is told: RFC 9293 3.10.8 ends it without a segment, as does Linux, but for keepalive. */
 static void give_up(struct wi_tcp_conn *c, const char *cause, enum weir_why reset)
 {
     wi_count(c->sk.core, WI_STAT_TCPAbortOnTimeout);
@@ -139,17 +140,25 @@ static bool is_timed_out(const struct wi_tcp_conn *c, unsigned retries, weir_ns 
     return c->sk.core->now - since >= limit;
 }
 
+/* So many SYNs, or as long as those that back off take: whichever is over first. Linux's tcp_write_timeout. */
+static bool opening_timed_out(const struct wi_tcp_conn *c)
+{
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+    unsigned retries = c->syn_retries ? c->syn_retries : (unsigned)s->tcp_syn_retries, most = retries;
+    if (c->state == WEIR_TCP_SYN_SENT) /* those before the back-off begins don't count */
+        most += (unsigned)s->tcp_syn_linear_timeouts;
+    weir_ns limit = WEIR_MS((weir_ns)c->user_timeout_ms), spent = c->sk.core->now - c->opened_at;
+    if (limit == 0)
+        limit = model_timeout(c, retries, WI_TCP_RTO_INIT);
+    return c->loss.retransmits >= most || (c->loss.retransmits > 0 && spent >= limit);
+}
+
 /* An RTO has fired: is it time to give up? RFC 9293 3.8.3: R2, at least 3 minutes for a SYN's, 100 s for data. */
 static bool write_timed_out(struct wi_tcp_conn *c)
 {
     const struct wi_sysctl *s = &c->sk.core->sysctl;
-    if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD) {
-        unsigned max = c->syn_retries ? c->syn_retries : (unsigned)s->tcp_syn_retries;
-        if (c->state == WEIR_TCP_SYN_SENT) /* those before the back-off begins don't count */
-            max += (unsigned)s->tcp_syn_linear_timeouts;
-        weir_ns user = WEIR_MS((weir_ns)c->user_timeout_ms);
-        return c->loss.retransmits >= max || (user && c->sk.core->now - c->opened_at >= user);
-    }
+    if (c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD)
+        return opening_timed_out(c);
     if (is_timed_out(c, (unsigned)s->tcp_retries1, 0)) { /* RFC 9293 3.8.3 (a), (b): R1 */
         wi_net_doubt(c->sk.net, &c->dst);
         wi_tcp_suspect_black_hole(c);
@@ -181,7 +190,7 @@ static bool rto_in_zero_window(struct wi_tcp_conn *c, const struct wi_tcp_rec *h
     weir_ns spent = retransmitting_for(c, head), silent = c->sk.core->now - c->last_ack_in_at;
     /* The user's limit counts from the first retransmission, whatever the peer answers meanwhile. RFC 5482 3. */
     if ((user && spent >= user) || (silent > limit && spent > limit)) {
-        give_up(c, "the window stayed closed", WEIR_WHY_RST_TIMEOUT);
+        give_up(c, "the window stayed closed", WEIR_WHY_NONE);
         return true;
     }
     wi_tcp_enter_loss(c);
@@ -241,8 +250,7 @@ static void rto_fire(struct wi_tcp_conn *c)
     wi_tcp_fo_timed_out(c, is_over);
     if (is_over) {
         bool in_handshake = c->state == WEIR_TCP_SYN_SENT || c->state == WEIR_TCP_SYN_RCVD;
-        give_up(c, in_handshake ? "no answer to SYN" : "too many retransmissions",
-                in_handshake ? WEIR_WHY_NONE : WEIR_WHY_RST_TIMEOUT);
+        give_up(c, in_handshake ? "no answer to SYN" : "too many retransmissions", WEIR_WHY_NONE);
         return;
     }
     wi_count(c->sk.core, WI_STAT_TCPTimeouts);
@@ -284,7 +292,7 @@ static void persist_fire(struct wi_tcp_conn *c)
     else if (user && now - c->probe_since >= user)
         max = 0;
     if (c->probes_out >= max) {
-        give_up(c, "zero-window probes unanswered", WEIR_WHY_RST_TIMEOUT);
+        give_up(c, "zero-window probes unanswered", WEIR_WHY_NONE);
         return;
     }
     wi_count(c->sk.core, WI_STAT_TCPZeroWindowProbes);

@@ -110,7 +110,8 @@ static void fill(struct wi_tcp_timewait *tw, const struct wi_tcp_conn *c)
     tw->iss = c->iss.v;
     tw->irs = c->irs.v;
     tw->conn_id = c->sk.id;
-    tw->wnd = (uint16_t)wi_min_u32(wi_tcp_window_left(c) >> c->rcv_wscale, 0xffff);
+    uint32_t wnd_mask = (1u << c->rcv_wscale) - 1; /* the FIN took a number: rounded up, the window stays as it was */
+    tw->wnd = (uint16_t)wi_min_u32((wi_tcp_window_left(c) + wnd_mask) >> c->rcv_wscale, 0xffff);
     tw->netif = (uint16_t)c->sk.opts.bound_if;
     tw->tos = c->sk.opts.tos;
     tw->rcv_wscale = c->rcv_wscale & 15u;

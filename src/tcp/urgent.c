@@ -40,14 +40,18 @@ void wi_tcp_urgent_input(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
         take_byte(c, seg);
 }
 
+/* Linux's tcp_recv_urg: a reset takes the byte away, the peer's end does not. */
 int64_t wi_tcp_urgent_read(struct wi_tcp_conn *c, struct weir_msg *msg, int flags)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
+    bool is_closed = c->state == WEIR_TCP_CLOSED || c->is_shell;
 
     if (c->sk.opts.oobinline || q->urg == WI_TCP_URG_NONE || q->urg == WI_TCP_URG_READ)
         return -WEIR_EINVAL;
+    if (is_closed && !c->has_rcvd_fin)
+        return -WEIR_ENOTCONN;
     if (q->urg == WI_TCP_URG_NOT_YET)
-        return c->has_rcvd_fin ? 0 : -WEIR_EAGAIN;
+        return is_closed || c->shut & 1 ? 0 : -WEIR_EAGAIN;
     if (!(flags & WEIR_MSG_PEEK))
         q->urg = WI_TCP_URG_READ;
     msg->flags |= WEIR_MSG_OOB;
