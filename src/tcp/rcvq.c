@@ -606,7 +606,7 @@ static void consume(struct wi_tcp_conn *c, uint32_t len)
 }
 
 /* The urgent byte stands next and is not part of the stream: step over it. */
-static void skip_urgent(struct wi_tcp_conn *c)
+void wi_tcp_rcvq_skip_urgent(struct wi_tcp_conn *c)
 {
     if (!c->sk.opts.oobinline && mark_ahead(c) && wi_seq_eq(c->rcvq.urg_seq, c->copied_seq) &&
         !wi_list_empty(&c->rcvq.chunks))
@@ -689,7 +689,7 @@ int64_t wi_tcp_rcvq_read(struct wi_tcp_conn *c, struct weir_msg *msg, int flags)
 
     if (flags & WEIR_MSG_PEEK)
         return peek(c, msg, room);
-    skip_urgent(c);
+    wi_tcp_rcvq_skip_urgent(c);
 
     uint32_t len = (uint32_t)wi_min_size(room, read_limit(c));
     if (!(flags & WEIR_MSG_TRUNC))
@@ -706,7 +706,7 @@ int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *c, struct weir_frag *out, uns
 {
     unsigned got = 0;
 
-    skip_urgent(c);
+    wi_tcp_rcvq_skip_urgent(c);
     uint32_t limit = (uint32_t)wi_min_size(max, read_limit(c)), left = limit;
     while (got < n && left > 0) {
         struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);

@@ -86,7 +86,8 @@ int64_t wi_tcp_rcvq_read(struct wi_tcp_conn *, struct weir_msg *, int flags);
  */
 int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *, struct weir_frag *, unsigned n, size_t max, size_t *bytes);
 
-/* MSG_OOB: 1, 0 (the peer has ended), -EAGAIN announced only, -EINVAL none, read already, or SO_OOBINLINE. */
+/* MSG_OOB: 1, 0 (nothing comes any more), -EAGAIN announced only, -EINVAL none, read already, or SO_OOBINLINE,
+ * -ENOTCONN after a reset. */
 int64_t wi_tcp_urgent_read(struct wi_tcp_conn *, struct weir_msg *, int flags);
 bool wi_tcp_urgent_pending(const struct wi_tcp_conn *); /* POLLPRI */
 bool wi_tcp_urgent_at_mark(const struct wi_tcp_conn *); /* SIOCATMARK */
@@ -102,6 +103,7 @@ void wi_tcp_window_first(const struct wi_core *, const struct wi_sk_opts *, uint
                          bool wscale_ok, uint32_t *wnd, uint8_t *wscale);
 
 /* Files of the receiving side among themselves. */
+void wi_tcp_rcvq_skip_urgent(struct wi_tcp_conn *); /* step over the urgent byte if it stands next */
 /* Data of this size came, whose charge counts as used space or doesn't: may the window grow? Linux's tcp_grow_window.
  */
 void wi_tcp_window_grow(struct wi_tcp_conn *, uint32_t len, uint32_t charge, bool is_counted);

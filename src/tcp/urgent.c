@@ -17,7 +17,8 @@ static void take_byte(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
     wi_sk_ready(&c->sk, WEIR_POLLPRI);
 }
 
-/* A new urgent mark. What an earlier one named and nobody read as urgent becomes ordinary data. */
+/* A new urgent mark. What an earlier one named and nobody read as urgent becomes ordinary data; where it stands next to
+ * be read it goes, as on Linux, so that of urgent bytes in a row the last alone is left. */
 static void note_mark(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
@@ -28,6 +29,7 @@ static void note_mark(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
         return; /* read already, or an old announcement */
     if (q->urg != WI_TCP_URG_NONE && !wi_seq_gt(mark, q->urg_seq))
         return;
+    wi_tcp_rcvq_skip_urgent(c);
     q->urg = WI_TCP_URG_NOT_YET;
     q->urg_seq = mark;
 }
