@@ -14,6 +14,7 @@ enum { VIEW_SHARE = 4 };
 
 /* Linux's accounts: of a page, its bookkeeping before and behind a packet, and its smallest block. */
 enum { PAGE_BYTES = 4096, BLOCK_HEAD = 256, BLOCK_TAIL = 320, SMALL_BLOCK = 576 };
+enum { PAGE_ROOM = PAGE_BYTES - BLOCK_TAIL, PAGE_CHARGE = PAGE_BYTES + BLOCK_HEAD };
 
 /* Runs out of order that one connection may hold: more is an attack on our memory, not reordering. */
 enum { OOO_RUNS_MAX = 4096 };
@@ -371,6 +372,74 @@ static void ooo_prune(struct wi_tcp_conn *c, uint32_t need)
     }
 }
 
+/* ---- Small segments ---- */
+
+/* The bytes of the chunks from `k` up to `end`, `len` together, in a page: `k` keeps them. False: no memory. */
+static bool collapse_into_page(struct wi_tcp_conn *c, struct wi_tcp_chunk *k, const struct wi_tcp_chunk *end,
+                               uint32_t len)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+    struct weir_block *page = weir_block_new(c->sk.core->pool, PAGE_ROOM);
+    if (!page)
+        return false;
+
+    uint32_t at = k->len;
+    memcpy(page->data, k->block->data + k->off, k->len);
+    for (struct wi_tcp_chunk *next; (next = wi_list_next(k, &q->chunks, struct wi_tcp_chunk, link)) != end;) {
+        memcpy(page->data + at, next->block->data + next->off, next->len);
+        at += next->len;
+        k->at = next->at;
+        chunk_free(c, next);
+        wi_count(c->sk.core, WI_STAT_TCPRcvCollapsed);
+    }
+    weir_block_unref(k->block);
+    q->mem_bytes += PAGE_CHARGE - k->charge;
+    k->block = page;
+    k->off = 0;
+    k->len = len;
+    k->charge = PAGE_CHARGE;
+    k->room = PAGE_ROOM - len;
+    k->is_ours = true;
+    return true;
+}
+
+/* Where the last collapse ended: what is before is packed. */
+static struct wi_tcp_chunk *first_loose(const struct wi_tcp_conn *c)
+{
+    const struct wi_list *chunks = &c->rcvq.chunks;
+    struct wi_seq from = c->rcvq.collapsed_seq;
+    if (wi_seq_lt(from, c->copied_seq) || wi_seq_gt(from, c->rcv_nxt))
+        return wi_list_first(chunks, struct wi_tcp_chunk, link);
+    struct wi_tcp_chunk *k = wi_list_last(chunks, struct wi_tcp_chunk, link);
+    for (struct wi_tcp_chunk *prev; k && wi_seq_gt(k->seq, from); k = prev) {
+        prev = wi_list_prev(k, chunks, struct wi_tcp_chunk, link);
+        if (!prev)
+            break;
+    }
+    return k;
+}
+
+/* Pack what the peer sends in crumbs, whose bookkeeping takes the room of the bytes that it was promised: Linux's
+ * tcp_collapse. Each byte is packed once. */
+static void collapse(struct wi_tcp_conn *c)
+{
+    struct wi_tcp_rcvq *q = &c->rcvq;
+
+    for (struct wi_tcp_chunk *k = first_loose(c), *end; k; k = end) {
+        uint32_t len = 0, charge = 0;
+        q->collapsed_seq = k->seq;
+        for (end = k; end && len + end->len <= PAGE_ROOM;) {
+            len += end->len;
+            charge += end->charge;
+            end = wi_list_next(end, &q->chunks, struct wi_tcp_chunk, link);
+        }
+        if (end == k)
+            end = wi_list_next(k, &q->chunks, struct wi_tcp_chunk, link);
+        else if (charge > PAGE_CHARGE && !collapse_into_page(c, k, end, len))
+            return;
+    }
+}
+
 /* ---- Arrival ---- */
 
 /* Is there, or can there be made, room for so many bytes more? In-order data may push out what lies ahead of a hole. */
@@ -381,9 +450,22 @@ static bool make_room(struct wi_tcp_conn *c, uint32_t len, bool in_order)
     /* As Linux: while the account is not overdrawn a segment is taken whole, so that a full-sized one always fits. */
     if (q->mem_bytes <= c->sk.opts.rcvbuf_bytes || wi_tcp_window_expand(c, q->mem_bytes))
         return true;
-    if (in_order)
+    collapse(c);
+    if (in_order && q->mem_bytes > c->sk.opts.rcvbuf_bytes)
         ooo_prune(c, len);
     return q->mem_bytes <= c->sk.opts.rcvbuf_bytes || (in_order && wi_list_empty(&q->chunks));
+}
+
+/* What we promised does not fit, the user has made the buffer smaller: better a closed window, which the peer probes
+ * and the reader opens, than segments that get lost until the peer gives up. Linux's ICSK_ACK_NOMEM; RFC 9293 3.8.6.2.1
+ * advises against it. */
+static enum weir_drop refuse_promised(struct wi_tcp_conn *c)
+{
+    c->rcv_wnd_bytes = 0;
+    c->rcv_wup = c->rcv_nxt;
+    wi_count(c->sk.core, WI_STAT_TCPRcvQDrop);
+    wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDNORM);
+    return WEIR_DROP_TCP_RCVBUF_FULL;
 }
 
 /* Bring over what has become contiguous. */
@@ -513,7 +595,7 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
     if (seg->data_len > 0 && !make_room(c, seg->data_len, in_order)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
         if (in_order)
-            return WEIR_DROP_TCP_RCVBUF_FULL;
+            return refuse_promised(c);
         wi_count(c->sk.core, WI_STAT_TCPOFODrop);
         return WEIR_DROP_TCP_OOO_FULL;
     }

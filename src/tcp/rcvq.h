@@ -34,9 +34,10 @@ struct wi_tcp_rcvq {
     struct wi_list chunks; /* struct wi_tcp_chunk, in order, from copied_seq on */
     struct wi_rb_root ooo; /* struct wi_tcp_ooo by sequence number */
     uint32_t ooo_n;
-    uint32_t ooo_bytes;    /* payload in ooo */
-    uint32_t mem_bytes;    /* charged against opts.rcvbuf_bytes: both queues */
-    struct wi_seq fin_seq; /* valid while has_fin */
+    uint32_t ooo_bytes;          /* payload in ooo */
+    uint32_t mem_bytes;          /* charged against opts.rcvbuf_bytes: both queues */
+    struct wi_seq collapsed_seq; /* in `chunks`, what is before was packed already; of no meaning outside of them */
+    struct wi_seq fin_seq;       /* valid while has_fin */
     bool has_fin;
 
     /* SACK (RFC 2018, RFC 2883) */
