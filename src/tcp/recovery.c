@@ -212,10 +212,10 @@ void wi_tcp_enter_loss(struct wi_tcp_conn *c)
         l->prior_ssthresh = wi_tcp_current_ssthresh(c);
         l->prior_cwnd = c->cwnd;
         c->ssthresh = c->cc->ssthresh(c);
-        if (c->cc->event)
-            c->cc->event(c, WI_TCP_CC_LOSS);
         init_undo(c);
     }
+    if (c->cc->event)
+        c->cc->event(c, WI_TCP_CC_LOSS);
     c->cwnd = wi_tcp_in_flight(c) + 1;
     c->cwnd_cnt = 0;
     c->cwnd_stamp = c->sk.core->now;
