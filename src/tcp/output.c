@@ -37,6 +37,7 @@ struct pass {
     bool hold_partial; /* TCP_CORK, MSG_MORE */
     bool push;         /* nothing is held back */
     bool is_probe;     /* one segment beyond cwnd: a tail loss probe */
+    bool is_single;    /* one record and no more: it does not wait to become larger */
     bool is_rwnd_limited, is_cwnd_limited;
     uint32_t sent;
 };
@@ -180,7 +181,7 @@ static bool shape_next(struct wi_tcp_conn *c, struct pass *p, struct wi_tcp_rec 
         return false;
     }
     uint32_t segs = wi_tcp_rec_count(r, p->mss), limit = p->mss;
-    if (segs == 1 ? !nagle_lets_go(c, p, r) : !p->is_probe && should_defer(c, p, r))
+    if (segs == 1 ? !nagle_lets_go(c, p, r) : !p->is_single && should_defer(c, p, r))
         return false;
     bool is_urgent = c->urg_snd_on && wi_seq_gt(c->snd_up, c->snd_una);
     if (segs > 1 && !is_urgent)
@@ -218,6 +219,7 @@ bool wi_tcp_write_xmit(struct wi_tcp_conn *c, uint32_t mss, bool hold_partial, e
         .hold_partial = hold_partial || c->cork,
         .push = probe || (c->push_now && !hold_partial), /* a probe goes whatever Nagle says (Linux: TCP_NAGLE_OFF) */
         .is_probe = probe,
+        .is_single = how != WI_TCP_XMIT_ALL,
     };
     bool is_held = false;
     if (how == WI_TCP_XMIT_ALL && !send_mtu_probe(c, &p))
