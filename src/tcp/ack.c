@@ -212,7 +212,9 @@ static struct wi_tcp_ackinfo ack_begin(const struct wi_tcp_conn *c, const struct
 /* Older than what was acknowledged already: only its SACK blocks may still be news (RFC 2018 3). */
 static enum weir_drop old_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, struct wi_tcp_ackinfo *a)
 {
-    if (wi_seq_eq(s->h.seq, c->rcv_nxt) && wi_seq_eq(s->seq, s->end)) /* the ACK is old, its stamp is not (Linux) */
+    bool is_wnd_same = (uint32_t)s->h.wnd << c->snd_wscale == c->snd_wnd_bytes;
+    /* The ACK is old, its stamp is not. Linux believes it where it predicts the header. */
+    if (is_wnd_same && wi_seq_eq(s->h.seq, c->rcv_nxt) && wi_seq_eq(s->seq, s->end))
         wi_tcp_ts_recent_update(c, s);
     /* RFC 5961 5.2: beyond any window that we know of, or before the first byte, it is no old ACK but a guess. */
     if ((uint32_t)wi_seq_diff(c->snd_una, s->h.ack) > wi_min_u64(c->snd_wnd_max_bytes, c->bytes_acked)) {
