@@ -87,7 +87,9 @@ static void fill_path(const struct wi_tcp_conn *c, struct weir_tcp_info *i)
     i->rtt = c->rtt.srtt_us8 >> 3;
     i->rttvar = c->rtt.mdev_us4 >> 2;
     i->min_rtt = c->rtt.min_us;
-    i->snd_mss = c->snd_mss;
+    /* Linux counts the timestamp option from the moment when it is offered. */
+    bool offers_ts = c->state == WEIR_TCP_SYN_SENT && c->sk.core->sysctl.tcp_timestamps;
+    i->snd_mss = c->snd_mss - (offers_ts ? WI_TCP_TS_SPACE : 0);
     i->rcv_mss = c->rcv_mss_est;
     i->advmss = c->advmss;
     i->pmtu = c->pmtu;
