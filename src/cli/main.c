@@ -1,6 +1,7 @@
 /*
  * The weir command.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static int unknown(const char *word)
     return 2;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
@@ -44,4 +45,14 @@ int main(int argc, char **argv)
             return wcl_commands[i].main(argc - 1, argv + 1);
     }
     return unknown(word);
+}
+
+int main(int argc, char **argv)
+{
+    int status = run(argc, argv);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "weir: standard output: %s\n", errno ? strerror(errno) : "not all of it could be written");
+    return status ? status : 2;
 }

@@ -19,7 +19,7 @@ struct local {
     struct wdr_op *pending;
     bool pending_done;
     weir_ns pending_at;
-    FILE *trace, *json_file;
+    FILE *trace;
     struct wtr_json *json;
     bool has_stalled;
 };
@@ -185,9 +185,6 @@ static void local_free(struct wdr_target *t)
     wdr_posix_free(l->posix);
     if (l->host.w)
         wdr_host_fini(&l->host);
-    wtr_json_free(l->json);
-    if (l->json_file)
-        fclose(l->json_file);
     free(l);
 }
 
@@ -207,15 +204,6 @@ static const struct wdr_target_ops local_ops = {
     .check = local_check,
 };
 
-static int open_json(struct local *l, const char *path)
-{
-    l->json_file = fopen(path, "w");
-    if (!l->json_file)
-        return -errno;
-    l->json = wtr_json_new(l->json_file, 0);
-    return l->json ? 0 : -ENOMEM;
-}
-
 struct wdr_target *wdr_host_new(const struct wdr_target_config *cfg, char *err, size_t cap)
 {
     struct local *l = calloc(1, sizeof *l);
@@ -224,6 +212,7 @@ struct wdr_target *wdr_host_new(const struct wdr_target_config *cfg, char *err, 
     l->target.ops = &local_ops;
     l->target.patience = WDR_PATIENCE;
     l->trace = cfg->trace;
+    l->json = cfg->json;
     struct wdr_host_config hc = {
         .has_v4 = !cfg->is_v6,
         .has_v6 = cfg->is_v6,
@@ -235,8 +224,7 @@ struct wdr_target *wdr_host_new(const struct wdr_target_config *cfg, char *err, 
         .on_event = cfg->trace || cfg->json ? on_event : NULL,
         .event_ctx = l,
     };
-    int ret = cfg->json ? open_json(l, cfg->json) : 0;
-    ret = ret ? ret : wdr_host_init(&l->host, &hc);
+    int ret = wdr_host_init(&l->host, &hc);
     struct wdr_posix_config pc = {.w = l->host.w};
     l->posix = ret ? NULL : wdr_posix_new(&pc);
     if (l->posix)

@@ -221,6 +221,8 @@ static int check(const struct wdr_drill_opts *o)
         return complain("no script", "name a .pkt file or a folder of them");
     if (o->path_n > 1 && (o->run.pcap || o->run.json))
         return complain("--pcap, --trace", "they take one script at a time");
+    if (o->run.so && (o->run.json || o->is_verbose))
+        return complain("--trace, --verbose", "another library tells its events itself, if at all");
     if (o->run.so && o->run.is_update && !o->run.is_live)
         return complain("--update", "it takes the word of weir or, live, of a kernel");
     return 0;

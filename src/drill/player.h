@@ -53,6 +53,7 @@ struct wdr_player {
 
     struct wio_pcapng *pcap;
     struct weir_pool *pool; /* of pcap's packets */
+    struct wtr_json *json;
 
     struct wdr_edit *edits;
     unsigned edit_n;

@@ -3,6 +3,7 @@
  */
 #include "drill/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,16 +84,27 @@ static bool open_pcap(struct wdr_player *pl)
     pl->pool = weir_pool_new(&alloc, 0);
     pl->pcap = pl->pool ? wio_pcapng_open(pl->cfg->pcap, &pc) : NULL;
     if (!pl->pcap) {
-        snprintf(pl->error.text, sizeof pl->error.text, "%s can't be written", pl->cfg->pcap);
+        snprintf(pl->error.text, sizeof pl->error.text, "%s can't be written: %s", pl->cfg->pcap, strerror(errno));
         return false;
     }
     wio_pcapng_interface(pl->pcap, "tun0", "the stack under test", WEIR_LINK_RAW_IP);
     return true;
 }
 
+static bool open_json(struct wdr_player *pl)
+{
+    if (!pl->cfg->json)
+        return true;
+    FILE *out = fopen(pl->cfg->json, "w");
+    pl->json = out ? wtr_json_new(out, 0) : NULL;
+    if (!pl->json)
+        snprintf(pl->error.text, sizeof pl->error.text, "%s can't be written: %s", pl->cfg->json, strerror(errno));
+    return pl->json;
+}
+
 static bool prepare(struct wdr_player *pl)
 {
-    if (!take_settings(pl) || !open_pcap(pl))
+    if (!take_settings(pl) || !open_pcap(pl) || !open_json(pl))
         return false;
     set_env(pl);
     struct wdr_target_config tc = {
@@ -102,7 +114,7 @@ static bool prepare(struct wdr_player *pl)
         .mtu = pl->set.mtu,
         .seed = pl->cfg->seed,
         .trace = pl->cfg->trace,
-        .json = pl->cfg->json,
+        .json = pl->json,
         .so = pl->cfg->so,
         .is_live = pl->cfg->is_live,
         .has_tso = pl->cfg->is_record,
@@ -115,19 +127,31 @@ static bool prepare(struct wdr_player *pl)
     return true;
 }
 
-static void release(struct wdr_player *pl)
+/* A file that was asked for is complete, or its script counts as one that can't be played. */
+static bool is_file_whole(const struct wdr_player *pl, const char *name, int err)
 {
+    if (err)
+        fprintf(pl->out, "%s: %s can't be written: %s\n", pl->script->path, name, strerror(-err));
+    return !err;
+}
+
+/* Returns whether all that was to be written is. */
+static bool release(struct wdr_player *pl)
+{
+    bool is_whole = true;
     wdr_call_end(&pl->running);
     wdr_code_free(pl->code);
     if (pl->target)
         pl->target->ops->free(pl->target);
     if (pl->pcap)
-        wio_pcapng_close(pl->pcap, NULL);
+        is_whole = is_file_whole(pl, pl->cfg->pcap, wio_pcapng_close(pl->pcap, NULL));
+    is_whole &= is_file_whole(pl, pl->cfg->json, wtr_json_close(pl->json));
     if (pl->pool)
         weir_pool_free(pl->pool);
     for (unsigned i = 0; i < pl->edit_n; i++)
         free(pl->edits[i].text);
     free(pl->edits);
+    return is_whole;
 }
 
 /* "file:12: …", the line itself, and the packets before it. */
@@ -165,7 +189,7 @@ static enum wdr_verdict play_script(struct wdr_player *pl)
         return WDR_FAILED;
     }
     if (pl->edit_n > 0 && !wdr_edit_write(pl)) {
-        fprintf(pl->out, "%s: can't be written anew\n", pl->script->path);
+        fprintf(pl->out, "%s can't be written anew, and stays as it was: %s\n", pl->script->path, strerror(errno));
         return WDR_BROKEN;
     }
     return WDR_PASSED;
@@ -205,7 +229,8 @@ enum wdr_verdict wdr_run_file(const char *path, const struct wdr_run_config *cfg
         pl->cfg = cfg;
         pl->out = out;
         verdict = play_script(pl);
-        release(pl);
+        if (!release(pl))
+            verdict = WDR_BROKEN;
     } else {
         print_error(out, path, &error, NULL);
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "drill/posix.h"
+#include "trace/json.h"
 
 struct wdr_target_config {
     bool is_v6; /* the wire's IP version */
@@ -14,10 +15,10 @@ struct wdr_target_config {
     uint32_t mtu;
     bool has_tso; /* super-segments come whole, as Linux's device shows them (our own stack only) */
     uint64_t seed;
-    FILE *trace;      /* each event as a line of text; may be NULL */
-    const char *so;   /* play against a library with packetdrill's interface instead; may be NULL */
-    bool is_live;     /* that library's clock is the real one */
-    const char *json; /* each event as a JSON line into this file; may be NULL */
+    FILE *trace;           /* each event as a line of text (our own stack only); may be NULL */
+    struct wtr_json *json; /* each event as a JSON line (our own stack only); may be NULL */
+    const char *so;        /* play against a library with packetdrill's interface instead; may be NULL */
+    bool is_live;          /* that library's clock is the real one */
 };
 
 #define WDR_PATIENCE WEIR_SEC(300) /* where time costs nothing */

@@ -29,7 +29,6 @@ struct wir_watch {
     struct wir_summary *summary;
     struct wio_pcapng *pcap;
     struct wtr_capture *capture;
-    FILE *trace_file;
     struct wtr_json *json;
     struct wtr_story *story;
 };
@@ -61,12 +60,12 @@ static int open_trace(struct wir_watch *w, uint64_t epoch_ns)
 {
     if (!w->opts->trace)
         return 0;
-    w->trace_file = fopen(w->opts->trace, "we");
-    if (!w->trace_file) {
+    FILE *out = fopen(w->opts->trace, "we");
+    if (!out) {
         fprintf(stderr, "weir run: --trace %s: %s\n", w->opts->trace, strerror(errno));
         return -1;
     }
-    w->json = wtr_json_new(w->trace_file, epoch_ns);
+    w->json = wtr_json_new(out, epoch_ns);
     return w->json ? 0 : -1;
 }
 
@@ -160,16 +159,9 @@ static void close_pcap(struct wir_watch *w)
 
 static void close_trace(struct wir_watch *w)
 {
-    int err = 0;
-    if (!w->json)
-        return;
-    wtr_json_flush(w->json);
-    wtr_json_lost(w->json, &err);
-    wtr_json_free(w->json);
-    if (fclose(w->trace_file) != 0 && !err)
-        err = errno;
+    int err = wtr_json_close(w->json);
     if (err)
-        fprintf(stderr, "weir: --trace %s: %s: lines are missing from it\n", w->opts->trace, strerror(err));
+        fprintf(stderr, "weir: --trace %s: %s: lines are missing from it\n", w->opts->trace, strerror(-err));
 }
 
 void wir_watch_finish(struct wir_watch *w, weir_ns now)

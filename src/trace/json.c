@@ -13,17 +13,18 @@
 struct wtr_json {
     FILE *out;
     uint64_t epoch_ns;
-    uint64_t lost;
-    int err;
+    int err; /* errno of the first write that failed */
 };
 
 struct wtr_json *wtr_json_new(FILE *out, uint64_t epoch_ns)
 {
     struct wtr_json *j = calloc(1, sizeof *j);
-    if (j) {
-        j->out = out;
-        j->epoch_ns = epoch_ns;
+    if (!j) {
+        fclose(out);
+        return NULL;
     }
+    j->out = out;
+    j->epoch_ns = epoch_ns;
     return j;
 }
 
@@ -34,7 +35,6 @@ static void note_failure(struct wtr_json *j)
         return;
     if (!j->err)
         j->err = errno ? errno : EIO;
-    j->lost++;
     clearerr(j->out);
 }
 
@@ -45,19 +45,16 @@ void wtr_json_flush(struct wtr_json *j)
     note_failure(j);
 }
 
-void wtr_json_free(struct wtr_json *j)
+int wtr_json_close(struct wtr_json *j)
 {
     if (!j)
-        return;
-    fflush(j->out);
+        return 0;
+    wtr_json_flush(j);
+    if (fclose(j->out) != 0 && !j->err)
+        j->err = errno;
+    int err = -j->err;
     free(j);
-}
-
-uint64_t wtr_json_lost(const struct wtr_json *j, int *err)
-{
-    if (err)
-        *err = j->err;
-    return j->lost;
+    return err;
 }
 
 /* ---- Members ---- */

@@ -11,10 +11,13 @@
 
 struct wtr_json;
 
-/* Write to `out`, which stays the caller's. epoch_ns is added to stamps (Unix time; 0 in virtual time). NULL: out of
- * memory. */
+/* Write to `out`, which becomes the writer's. epoch_ns is added to stamps (Unix time; 0 in virtual time). NULL: out of
+ * memory, and `out` is closed. */
 struct wtr_json *wtr_json_new(FILE *out, uint64_t epoch_ns);
-void wtr_json_free(struct wtr_json *); /* flushes */
+
+/* Write out what is buffered, close the file, free. 0 or a negative errno, that of the first failed write: lines are
+ * missing from the file. */
+int wtr_json_close(struct wtr_json *);
 
 /* Write out what is buffered, so that a failure is noticed here and has its reason. */
 void wtr_json_flush(struct wtr_json *);
@@ -24,9 +27,5 @@ void wtr_json_event(struct wtr_json *, const char *host, const struct weir_event
 
 /* A packet that a link dropped, duplicated, corrupted or reordered; those it left alone give no line. */
 void wtr_json_link(struct wtr_json *, const char *link, const struct wio_link_note *, enum weir_link_type);
-
-/* How often lines could not be written, a buffer full of them at a time, and the errno of the first; 0 when all were.
- */
-uint64_t wtr_json_lost(const struct wtr_json *, int *err);
 
 #endif

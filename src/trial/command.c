@@ -44,22 +44,12 @@ static struct wtl_scenario scenario_of(const struct wtl_options *o)
 static int run(const struct wtl_options *o)
 {
     struct wtl_scenario s = scenario_of(o);
-    struct wtl_play_opts opts = {.pcap = o->pcap, .story = o->story ? stdout : NULL};
+    struct wtl_play_opts opts = {.pcap = o->pcap, .trace = o->trace, .story = o->story ? stdout : NULL};
     struct wtl_outcome out;
-    if (o->trace) {
-        opts.trace = fopen(o->trace, "w");
-        if (!opts.trace) {
-            fprintf(stderr, "weir sim: --trace %s: %s\n", o->trace, strerror(errno));
-            return 2;
-        }
-    }
     wtl_scenario_print(&s, stdout);
     bool is_good = wtl_play(&s, &opts, &out);
-    print_outcome(&out);
-    if (opts.trace && fclose(opts.trace) != 0) {
-        fprintf(stderr, "weir sim: --trace %s: %s\n", o->trace, strerror(errno));
-        is_good = false;
-    }
+    if (out.packets > 0)
+        print_outcome(&out);
     if (out.err[0])
         printf("failed: %s\n", out.err);
     if (o->has_condition && wtl_condition_holds(&o->condition, &out)) {
@@ -73,9 +63,10 @@ static int run(const struct wtl_options *o)
 
 static int write_goodput(const struct wtl_options *o)
 {
-    FILE *out = fopen(o->goodput, "w");
+    FILE *out = fopen(o->goodput, "a"); /* what it had stays until there is something new */
     int bad = !out || wtl_goodput_write(out, (unsigned)o->jobs);
-    if (!out || fclose(out) != 0) {
+    bool is_written = out && !ferror(out);
+    if (!out || fclose(out) != 0 || !is_written) {
         fprintf(stderr, "weir sim: --goodput %s: %s\n", o->goodput, strerror(errno));
         bad = 1;
     }
@@ -119,9 +110,9 @@ static int matrix(const struct wtl_options *o)
     int err = wtl_matrix_run(cells, n, &plan, NULL, &r);
     if (err)
         fprintf(stderr, "weir sim: %s\n", strerror(-err));
-    printf("%u cells, %" PRIu64 " seeds: %" PRIu64 " passed, %" PRIu64 " failed in %.1f s\n", n, o->seeds, r.passed,
-           r.failed, clock_s() - began);
-    return err || r.failed > 0;
+    printf("%u cells, %" PRIu64 " seeds: %" PRIu64 " passed, %" PRIu64 " failed in %.1f s%s\n", n, o->seeds, r.passed,
+           r.failed, clock_s() - began, r.is_interrupted ? ": interrupted" : "");
+    return err || r.failed > 0 || r.is_interrupted;
 }
 
 /* ---- shrink ---- */

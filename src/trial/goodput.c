@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SEEDS    11
 #define BAND     10 /* percent that a figure may be off: other figures than these are a change of behaviour */
@@ -42,7 +43,7 @@ static int measure(struct table *t, unsigned jobs)
     struct wtl_matrix_plan plan = {.first_seed = 1, .seed_n = SEEDS, .jobs = jobs, .complaints = stderr};
     struct wtl_matrix_result r;
     int err = wtl_matrix_run(t->cells, t->cell_n, &plan, t->figures, &r);
-    return err ? err : (int)r.failed;
+    return err ? err : r.is_interrupted ? -EINTR : (int)r.failed;
 }
 
 /* ---- Writing ---- */
@@ -100,6 +101,10 @@ int wtl_goodput_write(FILE *out, unsigned jobs)
     int bad = measure(t, jobs);
     if (bad < 0)
         fprintf(stderr, "weir sim: %s\n", strerror(-bad));
+    else if (bad == 0 && ftruncate(fileno(out), 0) != 0 && errno != EINVAL) { /* EINVAL: no regular file */
+        fprintf(stderr, "weir sim: the page can't be written anew: %s\n", strerror(errno));
+        bad = 1;
+    }
     if (bad == 0) {
         fputs(preamble, out);
         write_table(t, out);

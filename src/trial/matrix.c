@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -183,6 +184,14 @@ void wtl_cell_complain(const struct wtl_cell *c, uint64_t seed, const struct wtl
     fflush(out);
 }
 
+static volatile sig_atomic_t is_stopped;
+
+static void on_interrupt(int sig)
+{
+    (void)sig;
+    is_stopped = 1;
+}
+
 /* What the processes share: each writes its own places alone. */
 struct board {
     const struct wtl_cell *cells;
@@ -197,11 +206,11 @@ static void play_share(const struct board *b, unsigned which)
     const struct wtl_matrix_plan *plan = b->plan;
     unsigned stride = plan->stride ? plan->stride : 1;
     uint64_t turn = 0;
-    for (uint64_t k = 0; k < plan->seed_n; k++) {
+    for (uint64_t k = 0; k < plan->seed_n && !is_stopped; k++) {
         uint64_t seed = plan->first_seed + k;
         for (unsigned i = (unsigned)(seed % stride); i < b->cell_n; i += stride) {
             struct wtl_outcome o;
-            if (turn++ % plan->jobs != which)
+            if (turn++ % plan->jobs != which || is_stopped)
                 continue;
             bool is_good = wtl_cell_play(&b->cells[i], seed, &o);
             b->figures[i * plan->seed_n + k] = is_good ? o.goodput_bps : 0;
@@ -215,9 +224,14 @@ static void play_share(const struct board *b, unsigned which)
 static int wait_all(const pid_t *pids, unsigned n)
 {
     int bad = 0, status;
-    for (unsigned i = 0; i < n; i++)
-        if (waitpid(pids[i], &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    for (unsigned i = 0; i < n; i++) {
+        pid_t ended;
+        while ((ended = waitpid(pids[i], &status, 0)) < 0 && errno == EINTR)
+            for (unsigned k = i; k < n; k++) /* a terminal has told them, kill has not */
+                kill(pids[k], SIGINT);
+        if (ended < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
             bad = -EIO;
+    }
     return bad;
 }
 
@@ -254,8 +268,12 @@ int wtl_matrix_run(const struct wtl_cell *cells, unsigned cell_n, const struct w
         return -errno;
     struct board b = {cells, cell_n, plan, (uint64_t *)(void *)shared,
                       (struct wtl_matrix_result *)(void *)(shared + figures_len)};
+    struct sigaction before, stop = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    is_stopped = 0;
+    sigaction(SIGINT, &stop, &before);
     int err = play_all(&b);
-    *r = (struct wtl_matrix_result){0};
+    sigaction(SIGINT, &before, NULL);
+    *r = (struct wtl_matrix_result){.is_interrupted = is_stopped};
     for (unsigned i = 0; i < plan->jobs; i++) {
         r->passed += b.results[i].passed;
         r->failed += b.results[i].failed;

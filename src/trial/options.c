@@ -252,6 +252,28 @@ static int read_operands(struct wtl_options *o, int n, char **words)
     return o->action == WTL_SHRINK || n > 0 ? -EINVAL : 0;
 }
 
+enum { GIVEN_SEEDS = 1, GIVEN_SAMPLE = 2 };
+
+/* The table of goodput has cells and seeds of its own: nothing is taken and then not heeded. */
+static int refuse_beside_goodput(const struct wtl_options *o, uint32_t given)
+{
+    if (!o->goodput && !o->compare)
+        return 0;
+    const char *what = o->goodput ? "--goodput" : "--compare", *beside = NULL;
+    if (given & GIVEN_SEEDS)
+        beside = "--seeds or --first-seed";
+    else if (o->cc)
+        beside = "--cc";
+    else if (o->goodput && o->compare)
+        beside = "--compare";
+    else if (o->goodput && given & GIVEN_SAMPLE)
+        beside = "--sample";
+    if (!beside)
+        return 0;
+    fprintf(stderr, "weir sim: %s measures a table of its own, and takes no %s beside it\n", what, beside);
+    return -EINVAL;
+}
+
 int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
 {
     *o = (struct wtl_options){.seed = 1, .bytes = 1 << 20, .seeds = 1, .first_seed = 1, .sample = 1, .jobs = 1};
@@ -266,6 +288,7 @@ int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
     const char *name = actions[o->action].word;
     argc--;
     argv++;
+    uint32_t given = 0;
     optind = 0; /* glibc: begin anew */
     while ((c = getopt_long(argc, argv, ":hj:o:", longs, NULL)) != -1) {
         if (c == '?' || c == ':')
@@ -275,9 +298,11 @@ int wtl_options_parse(struct wtl_options *o, int argc, char **argv)
                     argv[optind - (optarg ? 2 : 1)]);
             return -EINVAL;
         }
+        given |= c == OPT_SEEDS || c == OPT_FIRST_SEED ? GIVEN_SEEDS : c == OPT_SAMPLE ? GIVEN_SAMPLE : 0;
         bad = take(o, c, optarg);
         if (bad || o->action == WTL_HELP)
             return bad;
     }
-    return read_operands(o, argc - optind, argv + optind);
+    bad = read_operands(o, argc - optind, argv + optind);
+    return bad ? bad : refuse_beside_goodput(o, given);
 }

@@ -39,6 +39,7 @@ struct play {
     size_t used_before[2];
     bool is_under_way; /* connections were begun */
     struct silence silence;
+    struct wio_pcapng *pcap;
     struct wtr_capture *capture;
     struct wtr_story *story;
     struct wtr_json *json;
@@ -320,11 +321,42 @@ static void play(struct play *p, struct wtl_outcome *o)
     wsim_world_free(p->world);
 }
 
+/* ---- Files ---- */
+
+static bool open_files(struct play *p, struct wtl_outcome *o)
+{
+    const char *pcap = p->opts->pcap, *trace = p->opts->trace;
+    if (pcap) {
+        p->pcap = wio_pcapng_open(pcap, &(struct wio_pcapng_config){.application = "weir " WEIR_VERSION});
+        p->capture = p->pcap ? wtr_capture_new(p->pcap, p->s->link.type, "client", "server") : NULL;
+        if (!p->capture)
+            snprintf(o->err, sizeof o->err, "%s: %s", pcap, strerror(errno));
+    }
+    if (trace && !o->err[0]) {
+        FILE *out = fopen(trace, "w");
+        p->json = out ? wtr_json_new(out, 0) : NULL;
+        if (!p->json)
+            snprintf(o->err, sizeof o->err, "%s: %s", trace, strerror(errno));
+    }
+    return !o->err[0];
+}
+
+/* What did not hold in the run itself is the better news. */
+static void close_files(struct play *p, struct wtl_outcome *o)
+{
+    wtr_capture_free(p->capture);
+    int err = p->pcap ? wio_pcapng_close(p->pcap, NULL) : 0;
+    if (err && !o->err[0])
+        snprintf(o->err, sizeof o->err, "%s: %s: packets are missing from it", p->opts->pcap, strerror(-err));
+    err = wtr_json_close(p->json);
+    if (err && !o->err[0])
+        snprintf(o->err, sizeof o->err, "%s: %s: lines are missing from it", p->opts->trace, strerror(-err));
+}
+
 bool wtl_play(const struct wtl_scenario *s, const struct wtl_play_opts *opts, struct wtl_outcome *o)
 {
     static const struct wtl_play_opts none;
     struct play *p = calloc(1, sizeof *p);
-    struct wio_pcapng *file = NULL;
     *o = (struct wtl_outcome){0};
     if (!p) {
         snprintf(o->err, sizeof o->err, "no memory");
@@ -332,23 +364,12 @@ bool wtl_play(const struct wtl_scenario *s, const struct wtl_play_opts *opts, st
     }
     p->s = s;
     p->opts = opts ? opts : &none;
-    if (p->opts->pcap) {
-        file = wio_pcapng_open(p->opts->pcap, &(struct wio_pcapng_config){.application = "weir " WEIR_VERSION});
-        p->capture = file ? wtr_capture_new(file, s->link.type, "client", "server") : NULL;
-    }
     if (p->opts->story)
         p->story = wtr_story_new(s->link.type, 0);
-    if (p->opts->trace)
-        p->json = wtr_json_new(p->opts->trace, 0);
-    if (p->opts->pcap && !p->capture)
-        snprintf(o->err, sizeof o->err, "%s: %s", p->opts->pcap, strerror(errno));
-    else
+    if (open_files(p, o))
         play(p, o);
-    wtr_json_free(p->json);
+    close_files(p, o);
     wtr_story_free(p->story);
-    wtr_capture_free(p->capture);
-    if (file && wio_pcapng_close(file, NULL) != 0 && !o->err[0])
-        snprintf(o->err, sizeof o->err, "the capture could not be written");
     free(p);
     return o->err[0] == '\0';
 }

@@ -10,7 +10,7 @@
 struct wtl_play_opts {
     const char *pcap;    /* a capture of both ends goes there */
     FILE *story;         /* the connections as sequence diagrams */
-    FILE *trace;         /* every event and what the link did, as JSON lines */
+    const char *trace;   /* every event and what the link did, as JSON lines there */
     uint64_t event_mask; /* for on_event */
     void (*on_event)(void *ctx, enum wio_side, const struct weir_event *);
     void (*on_note)(void *ctx, const struct wio_link_note *);

@@ -101,6 +101,11 @@ static void test_options_mistakes_are_named(void **state)
     assert_refused("run --fail-if slow", "such as retransmits>=3");
     assert_refused("run 7", "7: nothing but options here");
     assert_refused("matrix -j 0", "from 1 to 64");
+    assert_refused("matrix --goodput page --seeds 3", "takes no --seeds");
+    assert_refused("matrix --first-seed 3 --compare page", "takes no --seeds or --first-seed");
+    assert_refused("matrix --compare page --cc reno", "takes no --cc");
+    assert_refused("matrix --goodput page --sample 3", "takes no --sample");
+    assert_refused("matrix --goodput page --compare page", "takes no --compare");
 }
 
 int main(void)
