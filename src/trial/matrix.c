@@ -16,7 +16,8 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
-#define MBIT UINT64_C(1000000)
+#define MBIT  UINT64_C(1000000)
+#define BLOAT "bufferbloat"
 
 struct trouble {
     const char *name, *words;
@@ -35,8 +36,8 @@ static const struct trouble troubles[] = {
     {"reordering 25%", "reorder=25%"},
     {"duplication 5%", "dup=5%"},
     {"ACK loss 30%", "down.loss=30%"},
-    {"policer", "police"},    /* at half the rate; see put_policer */
-    {"bufferbloat", "bloat"}, /* a queue of two seconds; see queue_bytes */
+    {"policer", "police"}, /* at half the rate; see put_policer */
+    {BLOAT, "bloat"},      /* a queue of two seconds; see queue_bytes */
 };
 static const uint64_t matrix_rates[] = {MBIT, 10 * MBIT, 100 * MBIT, 1000 * MBIT, 10000 * MBIT};
 static const weir_ns matrix_rtts[] = {WEIR_MS(1), WEIR_MS(20), WEIR_MS(100), WEIR_MS(600)};
@@ -99,7 +100,8 @@ static unsigned cells_of(const struct grid *g, const char *only, struct wtl_cell
                              .trouble = g->troubles[trouble].name,
                              .words = g->troubles[trouble].words,
                              .cc = names[cc]};
-        c.bytes = within(g->bdps * bdp(c.rate_bps, c.rtt), g->least_bytes, g->most_bytes);
+        unsigned times = strcmp(c.trouble, BLOAT) == 0 ? 4 : 1; /* what never fills the path never fills its queue */
+        c.bytes = within(times * g->bdps * bdp(c.rate_bps, c.rtt), g->least_bytes, times * g->most_bytes);
         cells[n++] = c;
     }
     return n;
@@ -152,7 +154,8 @@ const char *wtl_cell_link(const struct wtl_cell *c, char *buf, size_t cap)
         return buf;
     if (strcmp(c->words, "police") == 0) {
         wio_unit_format(WIO_UNIT_RATE, c->rate_bps / 2, half, sizeof half);
-        wio_unit_format(WIO_UNIT_SIZE, within(bdp(c->rate_bps / 2, WEIR_MS(50)), 16384, 1 << 20), bucket,
+        /* 50 ms of it, and of so little that even a short transfer at 10 Gbit/s finds it empty */
+        wio_unit_format(WIO_UNIT_SIZE, within(bdp(c->rate_bps / 2, WEIR_MS(50)), 16384, c->bytes / 8), bucket,
                         sizeof bucket);
         snprintf(buf + n, cap - (size_t)n, " up.police=%s up.bucket=%s", half, bucket);
     } else if (c->words[0] && strcmp(c->words, "bloat") != 0) {

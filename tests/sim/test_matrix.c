@@ -29,6 +29,23 @@ static void test_matrix_sample_holds(void **state)
     assert_true(r.passed >= n / STRIDE * SEEDS);
 }
 
+/* A policer that never finds its bucket empty is none. */
+static void test_matrix_policer_drops_at_every_rate(void **state)
+{
+    (void)state;
+    static struct wtl_cell cells[WTL_CELLS_MAX];
+    unsigned n = wtl_matrix_cells("cubic", cells, WTL_CELLS_MAX), policed = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct wtl_outcome o;
+        if (strcmp(cells[i].trouble, "policer") != 0)
+            continue;
+        assert_true(wtl_cell_play(&cells[i], 1, &o));
+        assert_true(o.drops > 0 && o.retransmits > 0);
+        policed++;
+    }
+    assert_int_equal(policed, 20);
+}
+
 static void test_matrix_processes_find_what_one_finds(void **state)
 {
     (void)state;
@@ -86,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix_sample_holds),
+        cmocka_unit_test(test_matrix_policer_drops_at_every_rate),
         cmocka_unit_test(test_matrix_processes_find_what_one_finds),
         cmocka_unit_test(test_goodput_figure_that_is_off_is_found),
         cmocka_unit_test(test_goodput_is_what_the_page_says),

@@ -37,6 +37,8 @@ static void test_output_psh_marks_the_end_of_each_write(void **state)
     assert_int_equal(r->pkt_n, 1);
     expect_out(r, 0, WI_TH_ACK | WI_TH_PSH, 1, 2 * MSS + 100);
     assert_int_equal(rig_out(r, 0).gso_size, MSS);
+    rig_write(r, MSS);
+    expect_out(r, 1, WI_TH_ACK | WI_TH_PSH, 1 + 2 * MSS + 100, MSS);
     rig_end(r);
 }
 

@@ -276,6 +276,23 @@ static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
     rig_free(r);
 }
 
+/* However large the buffer, there are only so many runs to search and to keep. Rows: attack-segmentsmack */
+static void test_runs_are_bounded_in_number(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(0, 1);
+
+    r->c.sk.opts.rcvbuf_bytes = 1 << 30;
+    for (uint32_t i = 0; i < 5000; i++)
+        arrive(r, 4 * i + 1, 4 * i + 2, 0);
+    assert_in_range(r->c.rcvq.ooo_n, 4000, 4096);
+    assert_int_equal(arrive(r, 3, 4, 0), WEIR_DROP_TCP_OOO_FULL);
+    assert_int_equal(arrive(r, 2, 3, 0), WEIR_DROP_NONE); /* one that makes no new run is welcome */
+    assert_int_equal(arrive(r, 0, 1, 0), WEIR_DROP_NONE);
+    assert_int_equal(r->c.rcv_nxt.v, 3);
+    rig_free(r);
+}
+
 /* RFC 2018 8: what was SACKed may be thrown away when room is short; from then on only what is held is told, the newest
  * first. Rows: 2018-12 */
 static void test_sack_blocks_name_only_what_is_held(void **state)
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_crumbs_share_blocks),
         cmocka_unit_test(test_sack_blocks_name_only_what_is_held),
         cmocka_unit_test(test_flood_of_holes_is_bounded_and_in_order_data_wins),
+        cmocka_unit_test(test_runs_are_bounded_in_number),
         cmocka_unit_test(test_urgent_byte_is_skipped_and_read_apart),
         cmocka_unit_test(test_allocation_failure_leaves_the_queue_whole),
     };

@@ -331,6 +331,10 @@ static void test_recovery_icmp_unreachable_is_only_remembered(void **state)
     struct rig *r = rig_new();
     struct wi_tcp_conn *c = ten_out(r, 0, 0);
     struct wi_net_error e = {.err = WEIR_ECONNREFUSED, .is_hard = true, .type = 3, .code = 3};
+    /* A quoted number that is not outstanding is a guess, and not even remembered. */
+    assert_int_equal(wi_tcp_icmp(c, &e, wi_seq_sub(c->snd_una, 1)), WEIR_DROP_ICMP_STALE);
+    assert_int_equal(wi_tcp_icmp(c, &e, wi_seq_add(c->snd_nxt, 1)), WEIR_DROP_ICMP_STALE);
+    assert_int_equal(c->sk.err_soft, 0);
     assert_int_equal(wi_tcp_icmp(c, &e, c->snd_una), WEIR_DROP_TCP_ICMP_SOFT);
     assert_int_equal(c->state, WEIR_TCP_ESTABLISHED);
     rig_until(r, r->core.now + WEIR_SEC(3000));

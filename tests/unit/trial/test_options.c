@@ -69,13 +69,14 @@ static void test_options_run_takes_its_words(void **state)
 static void test_options_matrix_takes_its_words(void **state)
 {
     (void)state;
-    struct wtl_options o = parsed("matrix --seeds 1000 --first-seed 5 --sample 9 -j 2 --goodput page");
+    struct wtl_options o = parsed("matrix --seeds 1000 --first-seed 5 --sample 9 -j 2");
     assert_int_equal(o.action, WTL_MATRIX);
     assert_int_equal(o.seeds, 1000);
     assert_int_equal(o.first_seed, 5);
     assert_int_equal(o.sample, 9);
     assert_int_equal(o.jobs, 2);
-    assert_string_equal(o.goodput, "page");
+    assert_string_equal(parsed("matrix --goodput page -j 2").goodput, "page");
+    assert_int_equal(parsed("matrix --compare page --sample 9").sample, 9);
 }
 
 static void test_options_help_wins(void **state)

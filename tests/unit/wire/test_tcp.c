@@ -42,6 +42,7 @@ static struct wi_wire_tcp parsed(uint16_t flags, const uint8_t *opts, size_t opt
 
 #define PARSED(flags, ...) parsed(flags, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
+/* Rows: 9293-S24 */
 static void test_tcp_parse_segment_gives_fields(void **state)
 {
     (void)state;
@@ -121,7 +122,7 @@ static void test_tcp_parse_syn_options_are_read(void **state)
     assert_int_equal(h.opt_len, 20);
 }
 
-/* As Linux: what belongs to a SYN means nothing elsewhere. Rows: 7323-3 MUST-65 */
+/* As Linux: what belongs to a SYN means nothing elsewhere. Rows: 7323-3 */
 static void test_tcp_parse_syn_options_without_syn_are_ignored(void **state)
 {
     (void)state;
@@ -297,6 +298,7 @@ static void assert_layout(const struct layout *l)
 
     assert_int_equal(wi_wire_tcp_hdr_len(&l->h), 20 + l->len);
     assert_int_equal(wi_wire_tcp_put(p, sizeof(p), &l->h), 20 + l->len);
+    assert_int_equal(p[12] & 0x0e, 0); /* reserved: 9293-S24 */
     assert_memory_equal(p + 20, l->opts, l->len);
     assert_int_equal(parse_exact(&h, p, 20 + l->len), WEIR_DROP_NONE);
     assert_int_equal(h.mss, l->h.mss);
@@ -336,6 +338,7 @@ static void test_tcp_put_syn_layouts_are_linux(void **state)
         assert_layout(&layouts[i]);
 }
 
+/* Rows: 9293-S24 */
 static void test_tcp_put_data_layouts_are_linux(void **state)
 {
     (void)state;
