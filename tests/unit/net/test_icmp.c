@@ -147,7 +147,7 @@ static void test_other_types_are_silently_dropped(void **state)
     world_end(w);
 }
 
-/* Rows: attack-amnesia-33-icmpv6-checksum-lengths attack-nucleus-13 */
+/* Rows: attack-amnesia-33-icmpv6-checksum-lengths attack-nucleus-13 attack-freertos-tcp-set */
 static void test_bad_checksum_and_every_truncation_are_dropped(void **state)
 {
     (void)state;

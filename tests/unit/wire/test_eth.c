@@ -102,7 +102,7 @@ static void test_arp_parse_request_gives_fields(void **state)
     assert_memory_equal(out, request, sizeof(request));
 }
 
-/* Rows: attack-ripple20-ipv6-and-arp-length-bugs */
+/* Rows: attack-ripple20-ipv6-and-arp-length-bugs attack-freertos-tcp-set */
 static void test_arp_parse_cut_off_is_short(void **state)
 {
     (void)state;

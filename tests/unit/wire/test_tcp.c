@@ -152,7 +152,7 @@ static void test_tcp_parse_wrong_option_length_is_skipped(void **state)
     assert_int_equal(h.sack_n, 0);
 }
 
-/* Rows: MUST-7 attack-amnesia-33-tcp-options-loop */
+/* Rows: MUST-7 attack-amnesia-33-tcp-options-loop attack-freertos-tcp-set */
 static void test_tcp_parse_illegal_option_length_ends_reading(void **state)
 {
     (void)state;
