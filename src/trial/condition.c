@@ -64,6 +64,11 @@ bool wtl_condition_holds(const struct wtl_condition *c, const struct wtl_outcome
     return (c->above && v > c->value) || (c->below && v < c->value) || (c->equal && v == c->value);
 }
 
+bool wtl_condition_is_of_size(const struct wtl_condition *c)
+{
+    return metrics[c->metric].unit == WIO_UNIT_RATE;
+}
+
 const char *wtl_condition_tcpi(const struct wtl_condition *c)
 {
     return metrics[c->metric].tcpi;

@@ -20,6 +20,9 @@ int wtl_condition_parse(struct wtl_condition *, const char *text, char *err, siz
 
 bool wtl_condition_holds(const struct wtl_condition *, const struct wtl_outcome *);
 
+/* Would less to transfer be another question? A goodput is of so many bytes: fewer are hardly ever faster. */
+bool wtl_condition_is_of_size(const struct wtl_condition *);
+
 /* The field of struct tcp_info that has the client's share of the number ("tcpi_total_retrans"); NULL: none has. */
 const char *wtl_condition_tcpi(const struct wtl_condition *);
 

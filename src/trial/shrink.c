@@ -125,7 +125,8 @@ static void simplify_hosts(struct shrink *sh)
     if (!has_rates)
         keep_if_failing(sh, &s);
     for (int i = 0; i < 2; i++) {
-        cut_bytes(sh, i == 0);
+        if (!sh->condition || !wtl_condition_is_of_size(sh->condition))
+            cut_bytes(sh, i == 0);
         simplify_plan(sh, i == 0);
     }
 }

@@ -105,6 +105,20 @@ static void test_shrink_leaves_nothing_that_is_not_needed(void **state)
     wtl_record_free(&sh.decisions);
 }
 
+/* Nothing is slower than to send nothing: a goodput is of all the bytes. */
+static void test_shrink_goodput_is_of_all_bytes(void **state)
+{
+    (void)state;
+    struct wtl_condition c = condition_of("goodput<1mbit");
+    struct wtl_scenario s = transfer_over("delay=20ms loss=10%", 11, 100000);
+    struct wtl_shrunk sh;
+    assert_int_equal(wtl_shrink(&s, &c, &sh), WTL_SHRUNK);
+    assert_int_equal(sh.scenario.client[0].bytes, 100000);
+    assert_int_equal(sh.outcome.bytes, 100000);
+    assert_in_range(sh.decisions.n, 1, sh.decisions_before / 2);
+    wtl_record_free(&sh.decisions);
+}
+
 static void test_shrink_what_holds_is_left_alone(void **state)
 {
     (void)state;
@@ -143,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shrink_script_shows_the_condition),
         cmocka_unit_test(test_shrink_leaves_nothing_that_is_not_needed),
+        cmocka_unit_test(test_shrink_goodput_is_of_all_bytes),
         cmocka_unit_test(test_shrink_what_holds_is_left_alone),
         cmocka_unit_test(test_shrink_scripts_of_drawn_seeds_play),
     };
