@@ -123,6 +123,10 @@ struct wi_sk {
 void wi_sk_init(struct wi_sk *, struct wi_core *, struct wi_net *, const struct wi_sk_ops *, int family, int type,
                 int protocol);
 
+/* The connection's state has changed: whoever watches looks again, whatever for (Linux's sk_state_change; an edge is
+ * seen by it, also where nothing new is true). */
+#define WI_SK_CHANGED 0xffffu
+
 static inline void wi_sk_ready(struct wi_sk *sk, uint32_t events)
 {
     if (sk->on_ready)

@@ -109,10 +109,10 @@ static void notify(struct wi_handle *h, uint32_t events)
     watch_wake(chosen);
 }
 
-/* A socket tells nobody while nobody watches it. */
+/* A socket tells nobody while nobody watches it. Data wake who waits for urgent data as well, as on Linux. */
 static void on_socket_ready(struct wi_sk *sk, uint32_t events)
 {
-    notify(sk->owner, with_synonyms(events));
+    notify(sk->owner, with_synonyms(events) | (events & WEIR_POLLIN ? WEIR_POLLPRI : 0));
 }
 
 static void listen_to(struct wi_handle *h)
@@ -181,12 +181,13 @@ static void watch_free(struct wi_epolls *e, struct wi_watch *w)
     wi_slab_free(&e->watches, w);
 }
 
-/* What is true already counts as an event: an edge as well. */
+/* What is true already counts as an event: an edge as well. For those above it is one only where it was not in the list
+ * yet (Linux's ep_modify). */
 static void watch_set(struct wi_watch *w, const struct weir_epoll_event *ev)
 {
     w->events = ev->events | ALWAYS;
     w->data = ev->data;
-    if (watch_poll(w))
+    if (wi_list_empty(&w->ready) && watch_poll(w))
         watch_wake(w);
 }
 

@@ -69,8 +69,7 @@ void wi_tcp_held_fail(struct wi_tcp_conn *child, int err)
     child->shut = 3;
     wi_ports_release(&child->tcp->ports, &child->sk);
     child->sk.local.port = child->sk.remote.port ? child->sk.local.port : 0;
-    wi_sk_ready(&child->sk, WEIR_POLLIN | WEIR_POLLRDNORM | WEIR_POLLOUT | WEIR_POLLWRNORM | WEIR_POLLERR |
-                                WEIR_POLLHUP | WEIR_POLLRDHUP);
+    wi_sk_ready(&child->sk, WI_SK_CHANGED);
 }
 
 int wi_tcp_admit(struct wi_sk *sk)

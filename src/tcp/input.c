@@ -280,7 +280,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, const struct wi_tcp_seg *
     else
         wi_tcp_finish_established(c);
     wi_tcp_pacing_update(c);
-    wi_sk_ready(&c->sk, WEIR_POLLOUT);
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
     return why;
 }
 
@@ -293,7 +293,7 @@ static void on_fin_acked(struct wi_tcp_conn *c)
     case WEIR_TCP_FIN_WAIT_1:
         wi_tcp_set_state(c, WEIR_TCP_FIN_WAIT_2, "ACK of FIN received");
         if (c->state == WEIR_TCP_FIN_WAIT_2)
-            wi_sk_ready(&c->sk, WEIR_POLLOUT);
+            wi_sk_ready(&c->sk, WI_SK_CHANGED);
         return;
     case WEIR_TCP_CLOSING: wi_tcp_set_state(c, WEIR_TCP_TIME_WAIT, "ACK of FIN received"); return;
     case WEIR_TCP_LAST_ACK: wi_tcp_done(c, 0, WEIR_WHY_NONE, "ACK of FIN received"); return;
@@ -369,7 +369,7 @@ static void consume_fin(struct wi_tcp_conn *c)
     case WEIR_TCP_TIME_WAIT:
     case WEIR_TCP_STATE_N: WI_UNREACHABLE("a FIN is consumed once, and text() asks for the state");
     }
-    wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLRDHUP | (c->shut == 3 ? WEIR_POLLHUP : 0));
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
 }
 
 static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)

@@ -87,7 +87,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     } else {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
     }
-    wi_sk_ready(&c->sk, WEIR_POLLOUT);
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
     return WEIR_DROP_NONE;
 }
 

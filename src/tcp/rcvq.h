@@ -76,6 +76,9 @@ void wi_tcp_rcvq_repeated(struct wi_tcp_conn *, struct wi_seq lo, struct wi_seq 
 /* Is anything unread at all: does a close now lose data (RFC 9293 MUST-13, RFC 2525 2.17)? */
 bool wi_tcp_rcvq_has_unread(const struct wi_tcp_conn *);
 
+/* The urgent byte stands next and is not part of the stream: step over it. */
+void wi_tcp_rcvq_skip_urgent(struct wi_tcp_conn *);
+
 /*
  * Move bytes to the caller; MSG_PEEK leaves them, MSG_TRUNC moves none and counts them. Stops at an urgent mark, skips
  * the urgent byte (unless SO_OOBINLINE). Owes a window update when one is due. Returns the bytes, 0 when there are

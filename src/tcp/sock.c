@@ -432,16 +432,6 @@ static void op_abort(struct wi_sk *sk)
         op_close(sk);
 }
 
-static void wake_for_shutdown(struct wi_tcp_conn *c)
-{
-    uint32_t events = WEIR_POLLOUT | WEIR_POLLWRNORM;
-    if (rcv_is_shut(c))
-        events |= WEIR_POLLIN | WEIR_POLLRDNORM | WEIR_POLLRDHUP;
-    if (is_over(c) || (c->shut & SHUT_SND && rcv_is_shut(c)))
-        events |= WEIR_POLLHUP;
-    wi_sk_ready(&c->sk, events);
-}
-
 static int shutdown_unconnected(struct wi_tcp_conn *c, unsigned how)
 {
     if (c->state == WEIR_TCP_LISTEN && !(how & SHUT_RCV))
@@ -450,7 +440,7 @@ static int shutdown_unconnected(struct wi_tcp_conn *c, unsigned how)
     wi_tcp_done(c, 0, WEIR_WHY_NONE, "user shutdown");
     c->shut = 0;
     c->sock_state = WI_TCP_UNCONNECTED;
-    wake_for_shutdown(c);
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
     return 0;
 }
 
@@ -468,7 +458,7 @@ static int op_shutdown(struct wi_sk *sk, int how)
     bool is_early = c->fo.pending && c->state == WEIR_TCP_SYN_RCVD; /* the FIN waits for the handshake (Linux) */
     if (!err && halves & SHUT_SND && !is_early)
         wi_tcp_end_send(c, "user shutdown");
-    wake_for_shutdown(c);
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
     return err;
 }
 

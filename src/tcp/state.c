@@ -268,5 +268,5 @@ void wi_tcp_done(struct wi_tcp_conn *c, int err, enum weir_why reset, const char
     wi_tcp_set_state(c, WEIR_TCP_CLOSED, cause);
     if (queued_at)
         return; /* it stays in its listener's queue until accept finds it dead, as on Linux */
-    wi_sk_ready(&c->sk, WEIR_POLLIN | WEIR_POLLOUT | WEIR_POLLHUP | WEIR_POLLRDHUP | (err ? WEIR_POLLERR : 0));
+    wi_sk_ready(&c->sk, WI_SK_CHANGED);
 }
