@@ -271,7 +271,7 @@ int wtl_matrix_run(const struct wtl_cell *cells, unsigned cell_n, const struct w
         return -errno;
     struct board b = {cells, cell_n, plan, (uint64_t *)(void *)shared,
                       (struct wtl_matrix_result *)(void *)(shared + figures_len)};
-    struct sigaction before, stop = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before, stop = {.sa_handler = on_interrupt};
     is_stopped = 0;
     sigaction(SIGINT, &stop, &before);
     int err = play_all(&b);

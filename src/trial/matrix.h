@@ -45,7 +45,7 @@ struct wtl_matrix_plan {
 
 struct wtl_matrix_result {
     uint64_t passed, failed;
-    bool is_interrupted; /* by SIGINT: there was more to play. A second one ends the program. */
+    bool is_interrupted; /* by SIGINT: there was more to play */
 };
 
 /*
