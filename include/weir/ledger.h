@@ -1,7 +1,8 @@
 /*
  * The ledger of a TCP connection: where its time went. Each nanosecond from its first SYN (a server's first SYN-ACK) to
  * its end is charged to one cause, as seen by this end's sender; the parts sum to the whole. TIME-WAIT is not part of
- * it: nobody waits for that. WEIR_TCP_INFO tells it while the connection lives, WEIR_EV_CLOSE when it has ended.
+ * it, nor FIN-WAIT-2 once the program has closed: nobody waits for those. WEIR_TCP_INFO tells it while the connection
+ * lives, WEIR_EV_CLOSE when it has ended.
  */
 #ifndef WEIR_LEDGER_H
 #define WEIR_LEDGER_H

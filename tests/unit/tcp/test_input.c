@@ -174,6 +174,9 @@ static void test_input_paws_drops_an_old_timestamp(void **state)
     assert_int_equal(rcv_nxt(r), 11);
     assert_int_equal(r->core.stats.drop[WEIR_DROP_TCP_PAWS], 1);
     expect_out(r, 0, WI_TH_ACK, 1, 0);
+    /* Before the number is looked at. Rows: 7323-30 */
+    rig_in(r, (struct in){.seq = (uint32_t)-50, .ack = 1, .flags = WI_TH_ACK, .len = 10, .ts = true, .tsval = 98});
+    assert_int_equal(r->core.stats.drop[WEIR_DROP_TCP_PAWS], 2);
     /* RFC 7323 5.5: after 24 days the old one counts no more. */
     rig_until(r, RIG_START + WEIR_SEC(25 * 24 * 3600));
     rig_in(r, (struct in){.seq = 11, .ack = 1, .flags = WI_TH_ACK, .len = 10, .ts = true, .tsval = 98});

@@ -50,6 +50,10 @@ static void test_board_pipe_is_what_the_network_holds(void **state)
     assert_int_equal(c->loss.lost_out, 10);
     assert_true(c->loss.retrans_out >= r->pkt_n && r->pkt_n > 0);
     assert_int_equal(wi_tcp_in_flight(c), 20 - 5 - 10 + c->loss.retrans_out);
+    uint32_t again = c->loss.retrans_out, sent = r->pkt_n;
+    sack2(r, 1, at(10), at(15), at(0), at(1)); /* what was sent again has arrived */
+    assert_int_equal(c->loss.retrans_out, again - 1 + r->pkt_n - sent);
+    assert_int_equal(wi_tcp_in_flight(c), 20 - 6 - 9 + c->loss.retrans_out);
     rig_ack(r, at(4)); /* cumulatively acknowledged: on neither account */
     assert_int_equal(c->loss.packets_out, 16);
     assert_int_equal(wi_tcp_in_flight(c), 16 - c->loss.sacked_out - c->loss.lost_out + c->loss.retrans_out);
