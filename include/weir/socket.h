@@ -267,7 +267,8 @@ int weir_tcp_admit(struct weir *, weir_fd);
 int weir_tcp_refuse(struct weir *, weir_fd, int err);
 
 /* Bytes taken (all or some), -EAGAIN, -EPIPE (no signal), -ENOTCONN, -ECONNRESET, -ETIMEDOUT and other ends of the
- * connection; UDP: all or nothing, -EMSGSIZE, -EDESTADDRREQ. */
+ * connection; UDP: all or nothing, -EMSGSIZE, -EDESTADDRREQ. TCP: -EFAULT where a piece that has bytes has no memory
+ * (NULL); MSG_FASTOPEN then sends a SYN without data that asks for a cookie, as Linux does. */
 int64_t weir_send(struct weir *, weir_fd, const void *, size_t, int flags);
 int64_t weir_sendto(struct weir *, weir_fd, const void *, size_t, int flags, const struct weir_sockaddr *);
 int64_t weir_sendmsg(struct weir *, weir_fd, const struct weir_msg *, int flags);

@@ -12,9 +12,6 @@
 
 #define FD_FIRST 3 /* after stdin, stdout, stderr */
 
-/* Linux's numbers of states in which a lingering close still waits (net/ipv4/tcp_states.h). */
-enum { TCP_STATE_FIN_WAIT1 = 4, TCP_STATE_LAST_ACK = 9, TCP_STATE_CLOSING = 11 };
-
 /* ---- The table ---- */
 
 struct wdr_posix *wdr_posix_new(const struct wdr_posix_config *cfg)
@@ -111,6 +108,13 @@ weir_fd wdr_posix_handle(const struct wdr_posix *px, int fd)
 {
     const struct wdr_fd *f = wdr_fd_find(px, fd);
     return f && f->kind == WDR_FD_SOCKET ? f->handle : -EBADF;
+}
+
+unsigned wdr_fd_tcp_state(const struct wdr_posix *px, const struct wdr_fd *f)
+{
+    struct weir_tcp_info info = {0};
+    uint32_t len = sizeof info;
+    return weir_getsockopt(px->cfg.w, f->handle, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len) < 0 ? 0 : info.state;
 }
 
 bool wdr_posix_has(const struct wdr_posix *px, int fd)
@@ -266,11 +270,8 @@ static bool try_connect(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *
 /* Whether what close leaves behind is still being sent, in Linux's words. */
 static bool is_lingering(struct wdr_posix *px, struct wdr_fd *f)
 {
-    struct weir_tcp_info info = {0};
-    uint32_t len = sizeof info;
-    if (weir_getsockopt(px->cfg.w, f->handle, WEIR_SOL_TCP, WEIR_TCP_INFO, &info, &len) < 0)
-        return false;
-    return info.state == TCP_STATE_FIN_WAIT1 || info.state == TCP_STATE_CLOSING || info.state == TCP_STATE_LAST_ACK;
+    unsigned state = wdr_fd_tcp_state(px, f);
+    return state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_CLOSING || state == TCP_STATE_LAST_ACK;
 }
 
 /* SO_LINGER with a time: close waits, on non-blocking sockets too, until all is acknowledged (tcp_close of Linux). */

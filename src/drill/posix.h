@@ -78,6 +78,7 @@ struct wdr_op {
 
     /* its progress, zero at first */
     size_t done;          /* bytes moved by earlier tries */
+    bool is_opening;      /* a send with MSG_FASTOPEN that waits for its handshake */
     bool has_begun;       /* connect, a lingering close, whatever has a deadline: the first try is over */
     bool has_saved;       /* select: saved holds what was asked */
     weir_ns deadline;     /* when it must be tried again at the latest; WEIR_NEVER: none */

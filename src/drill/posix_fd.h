@@ -46,6 +46,18 @@ bool wdr_op_wait(struct wdr_posix *, struct wdr_op *, int timeout_ms);
 /* What poll would say of one descriptor. */
 short wdr_fd_ready(struct wdr_posix *, int fd, short events);
 
+/* Linux's numbers of the states that matter to blocking (include/net/tcp_states.h). */
+enum {
+    TCP_STATE_SYN_SENT = 2,
+    TCP_STATE_SYN_RECV = 3,
+    TCP_STATE_FIN_WAIT1 = 4,
+    TCP_STATE_LAST_ACK = 9,
+    TCP_STATE_CLOSING = 11
+};
+
+/* tcpi_state of a TCP socket; 0: it is none. */
+unsigned wdr_fd_tcp_state(const struct wdr_posix *, const struct wdr_fd *);
+
 bool wdr_try_send(struct wdr_posix *, struct wdr_op *, struct wdr_fd *);
 bool wdr_try_recv(struct wdr_posix *, struct wdr_op *, struct wdr_fd *);
 bool wdr_try_poll(struct wdr_posix *, struct wdr_op *);

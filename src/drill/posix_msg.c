@@ -12,7 +12,7 @@
 
 #include "drill/posix_fd.h"
 
-#define IOV_MAX_HERE    64
+#define IOV_MAX_HERE    1024    /* UIO_MAXIOV */
 #define TCP_CM_INQ_TYPE TCP_INQ /* linux/tcp.h: the control message has the option's number */
 
 /* What is left of the call's memory after the bytes that earlier tries moved. Returns how many pieces. */
@@ -93,37 +93,67 @@ static bool try_pipe_write(struct wdr_posix *px, struct wdr_op *op, struct wdr_f
     return wdr_op_finish(px, op, n || !op->len ? (int64_t)n : -EAGAIN, !f->is_nonblocking, 0);
 }
 
-bool wdr_try_send(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
+/* A writer with data that the SYN did not take waits for the handshake: the ACK of the SYN-ACK is left to them for a
+ * while. Linux's sk_write_pending does to the connection what TCP_QUICKACK 0 does. */
+static void leave_ack_to_data(struct wdr_posix *px, const struct wdr_op *op, const struct wdr_fd *f)
+{
+    struct weir_iovec iov[IOV_MAX_HERE];
+    int off = 0;
+    bool has_rest = op->done == 0 || total(iov, rest_of(op, iov)) > 0;
+    if (has_rest && f->type == SOCK_STREAM && wdr_fd_tcp_state(px, f) == TCP_STATE_SYN_SENT)
+        weir_setsockopt(px->cfg.w, f->handle, WEIR_SOL_TCP, TCP_QUICKACK, &off, sizeof off);
+}
+
+static bool is_opening(const struct wdr_posix *px, const struct wdr_fd *f)
+{
+    unsigned state = f->type == SOCK_STREAM ? wdr_fd_tcp_state(px, f) : 0;
+    return state == TCP_STATE_SYN_SENT || state == TCP_STATE_SYN_RECV;
+}
+
+/* One try. -EAGAIN: nothing more for now, and op->done has what was taken. */
+static int64_t send_some(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f, bool may_block)
 {
     struct weir_iovec iov[IOV_MAX_HERE];
     struct weir_sockaddr to;
-    bool has_name, is_again = op->has_begun;
-    if (f->kind == WDR_FD_PIPE)
-        return try_pipe_write(px, op, f);
-    if (f->kind != WDR_FD_SOCKET)
-        return wdr_op_finish(px, op, -EBADF, false, 0);
+    bool has_name, is_fast = (op->flags & MSG_FASTOPEN) != 0;
     struct weir_msg m = {.iov = iov, .iov_n = rest_of(op, iov)};
-    if (has_fault(iov, m.iov_n))
-        return wdr_op_finish(px, op, -EFAULT, false, 0);
+    if (op->is_opening && is_opening(px, f))
+        return -EAGAIN;
+    if (has_fault(iov, m.iov_n) && (!is_fast || op->is_opening)) /* a SYN goes all the same, as on Linux */
+        return -EFAULT;
     int64_t ret = send_name(op, &to, &has_name);
     if (op->kind == WDR_OP_SENDMSG)
         read_control(&m, op->msg);
     m.name = has_name ? &to : NULL;
-    bool may_block = !f->is_nonblocking && !(op->flags & MSG_DONTWAIT);
-    int flags = is_again ? op->flags & ~MSG_FASTOPEN : op->flags; /* its SYN has left: what follows is data */
     if (ret == 0)
-        ret = weir_sendmsg(px->cfg.w, f->handle, &m, flags);
-    if (ret == -EINPROGRESS && may_block) /* Fast Open without a cookie: wait for the handshake, then send */
-        ret = -EAGAIN;
-    if (ret >= 0 && f->type == SOCK_STREAM && may_block && (size_t)ret < total(iov, m.iov_n)) {
-        op->done += (size_t)ret;
-        ret = -EAGAIN;
-    }
+        ret = weir_sendmsg(px->cfg.w, f->handle, &m, op->is_opening ? op->flags & ~MSG_FASTOPEN : op->flags);
+    if (ret < 0 && op->is_opening)
+        op->done = 0; /* what the SYN took is lost with the connection */
+    op->is_opening = is_fast && may_block && (ret >= 0 || ret == -EINPROGRESS) && is_opening(px, f);
+    bool is_part = ret >= 0 && f->type == SOCK_STREAM && may_block && (size_t)ret < total(iov, m.iov_n);
+    if (!is_part && !op->is_opening)
+        return ret;
+    op->done += ret > 0 ? (size_t)ret : 0; /* Fast Open, with data in the SYN or without: wait for the handshake */
+    return -EAGAIN;
+}
+
+bool wdr_try_send(struct wdr_posix *px, struct wdr_op *op, struct wdr_fd *f)
+{
+    if (f->kind == WDR_FD_PIPE)
+        return try_pipe_write(px, op, f);
+    if (f->kind != WDR_FD_SOCKET)
+        return wdr_op_finish(px, op, -EBADF, false, 0);
+    bool may_block = !f->is_nonblocking && !(op->flags & MSG_DONTWAIT);
+    int64_t ret = send_some(px, op, f, may_block);
     if (ret == -EAGAIN || (ret < 0 && op->done == 0)) {
-        if (!wdr_op_finish(px, op, ret, may_block, f->sndtimeo))
+        if (!wdr_op_finish(px, op, ret, may_block, f->sndtimeo)) {
+            leave_ack_to_data(px, op, f);
             return false;
+        }
         if (op->done)
             op->ret = (int64_t)op->done;
+        else if (op->is_opening)
+            op->ret = -EINPROGRESS;
         return true;
     }
     return wdr_op_finish(px, op, (ret > 0 ? ret : 0) + (int64_t)op->done, false, 0);

@@ -250,6 +250,7 @@ struct wi_tcp_fo {
     bool connect, no_cookie;           /* TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE */
     bool asked;                        /* the SYN has, or is to have, the option */
     bool deferred;                     /* SYN-SENT, but the SYN waits for the first write */
+    bool asks_anew;                    /* its data could not be read: our SYN asks for a cookie, whatever we have */
     bool syn_opt, syn_opt_exp;         /* our SYN had the option; in its experimental form */
     bool syn_data;                     /* our SYN had data */
     bool is_child;                     /* we took its SYN for a Fast Open request */

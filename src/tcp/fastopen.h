@@ -80,6 +80,9 @@ void wi_tcp_fo_forget(struct wi_tcp_conn *);
 /* May the next SYN to this peer have data: is there a cookie, or is none needed? */
 bool wi_tcp_fo_has_cookie(struct wi_tcp_conn *);
 
+/* Does a piece that has bytes lack the memory? */
+bool wi_tcp_fo_lacks_memory(const struct weir_iovec *, size_t n);
+
 /* SYN-SENT, the SYN unsent: let bytes ride on it. How many; 0: none may. */
 int64_t wi_tcp_fo_fill_syn(struct wi_tcp_conn *, const struct weir_iovec *, size_t n);
 

@@ -198,6 +198,15 @@ bool wi_tcp_fo_has_cookie(struct wi_tcp_conn *c)
     return look_up(c, &cookie, &mss);
 }
 
+bool wi_tcp_fo_lacks_memory(const struct weir_iovec *iov, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!iov[i].base && iov[i].len > 0)
+            return true;
+    }
+    return false;
+}
+
 int64_t wi_tcp_fo_fill_syn(struct wi_tcp_conn *c, const struct weir_iovec *iov, size_t n)
 {
     struct wi_tcp_fo_cookie cookie;
@@ -205,6 +214,10 @@ int64_t wi_tcp_fo_fill_syn(struct wi_tcp_conn *c, const struct weir_iovec *iov, 
     uint16_t mss = c->advmss;
     if (!look_up(c, &cookie, &mss))
         return 0;
+    if (wi_tcp_fo_lacks_memory(iov, n)) {
+        c->fo.asks_anew = true;
+        return 0;
+    }
     c->mss_clamp = c->user_mss && c->user_mss < mss ? c->user_mss : mss;
     wi_tcp_mss_sync(c, c->dst.mtu);
     uint32_t space = c->snd_mss > OPTIONS_MAX ? c->snd_mss - OPTIONS_MAX : 0;
@@ -225,6 +238,8 @@ void wi_tcp_fo_put_syn(struct wi_tcp_conn *c, struct wi_wire_tcp *h)
     (void)look_up(c, &cookie, &mss);
     if (!cookie.is_there)
         return;
+    if (c->fo.asks_anew)
+        cookie.len = 0;
     wi_tcp_fo_put(&cookie, h);
     c->fo.syn_opt = h->has_fo;
     c->fo.syn_opt_exp = h->has_fo && cookie.is_exp;

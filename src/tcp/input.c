@@ -453,7 +453,8 @@ enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     if (wi_tcp_came_too_far(c, s))
         return WEIR_DROP_TCP_MIN_TTL;
     enum weir_drop why;
-    if (c->state == WEIR_TCP_SYN_SENT) {
+    bool was_opening = c->state == WEIR_TCP_SYN_SENT;
+    if (was_opening) {
         why = wi_tcp_input_syn_sent(c, s);
     } else if (c->fo.pending && wi_tcp_fo_is_syn_again(c, s)) {
         return wi_tcp_fo_syn_again(c, s);
@@ -467,7 +468,8 @@ enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     }
     if (c->state != WEIR_TCP_CLOSED && c->state != WEIR_TCP_SYN_SENT) {
         wi_tcp_window_rcv_rtt(c, s);
-        wi_tcp_ack_check(c);
+        if (!was_opening || !wi_timer_armed(&c->timer_delack)) /* armed: the handshake's last ACK may wait */
+            wi_tcp_ack_check(c);
     }
     return why;
 }

@@ -287,6 +287,8 @@ static int64_t op_sendmsg(struct wi_sk *sk, const struct weir_msg *msg, int flag
             return n;
     }
     int err = check_send(c);
+    if (!err && wi_tcp_fo_lacks_memory(msg->iov, msg->iov_n))
+        err = -WEIR_EFAULT;
     return err ? err : wi_tcp_sndq_write(c, msg->iov, msg->iov_n, flags);
 }
 

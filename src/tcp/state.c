@@ -264,6 +264,7 @@ void wi_tcp_done(struct wi_tcp_conn *c, int err, enum weir_why reset, const char
     if (err)
         c->sk.err = err;
     c->shut = 3;
+    c->rtt.backoff = c->probe_backoff = 0; /* with the write queue that they were about (tcp_write_queue_purge) */
     struct wi_tcp_listener *queued_at = c->state == WEIR_TCP_LISTEN ? NULL : c->listener;
     wi_tcp_set_state(c, WEIR_TCP_CLOSED, cause);
     if (queued_at)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -82,7 +83,11 @@ static bool is_all_there(const struct wdr_op *op)
     }
 }
 
-int wdr_so_check_memory(const struct wdr_op *op)
+int wdr_so_check_memory(struct wdr_op *op)
 {
+    if (op->kind == WDR_OP_SENDTO && op->flags & MSG_FASTOPEN && !is_there(op->buf, op->len)) {
+        op->buf = NULL; /* the SYN goes all the same */
+        return 0;
+    }
     return is_all_there(op) ? 0 : -EFAULT;
 }

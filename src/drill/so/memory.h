@@ -7,7 +7,8 @@
 #include "drill/posix.h"
 
 /* Look at what the call reads or writes: 0, or -EFAULT when any of it is not there. The kernel takes what comes before
- * the fault where that fills a buffer of its own; no script is that large. */
-int wdr_so_check_memory(const struct wdr_op *);
+ * the fault where that fills a buffer of its own; no script is that large. A Fast Open sends its SYN all the same: its
+ * buffer is NULL then. */
+int wdr_so_check_memory(struct wdr_op *);
 
 #endif
