@@ -1,27 +1,20 @@
 /*
- * A shell in small: words, quotes, redirections, and the few programs that scripts call (command.h).
+ * The few programs that scripts call (command.h).
  */
 #include "drill/command.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 64
-#define WORD_CAP  256
-
-struct words {
-    char text[WORDS_MAX][WORD_CAP];
-    unsigned n;
-    char redirect[WORD_CAP]; /* "> FILE" */
-    bool has_pipe;
-};
+#include "drill/shell.h"
 
 struct run {
     const struct wdr_command_ops *ops;
-    const struct words *w;
+    const struct wdr_words *w;
+    const char *text; /* the pipeline that it begins */
+    size_t text_len;
     char *err;
     size_t cap;
 };
@@ -45,14 +38,14 @@ static void plain_name(const char *name, char *out)
         /* a module's parameter: "tcp_cubic/parameters/hystart_detect" */
         name += sizeof module - 1;
     }
-    for (; *name && i < WORD_CAP - 1; name++)
+    for (; *name && i < WDR_WORD_CAP - 1; name++)
         out[i++] = *name == '/' ? '.' : *name;
     out[i] = '\0';
 }
 
 static bool set_one(struct run *r, const char *name, const char *value)
 {
-    char plain[WORD_CAP], what[2 * WORD_CAP + 8];
+    char plain[WDR_WORD_CAP], what[2 * WDR_WORD_CAP + 8];
     plain_name(name, plain);
     int err = r->ops->sysctl(r->ops->ctx, plain, value);
     if (err == 0)
@@ -64,7 +57,7 @@ static bool set_one(struct run *r, const char *name, const char *value)
 /* "name=value" */
 static bool set_pair(struct run *r, const char *word)
 {
-    char name[WORD_CAP];
+    char name[WDR_WORD_CAP];
     const char *eq = strchr(word, '=');
     if (!eq)
         return fail(r, word, "name=value is expected");
@@ -83,7 +76,7 @@ static bool run_sysctl(struct run *r)
 
 static bool run_echo(struct run *r)
 {
-    char value[WORD_CAP] = "";
+    char value[WDR_WORD_CAP] = "";
     if (!r->w->redirect[0] || strncmp(r->w->redirect, "/dev/", 5) == 0)
         return true;
     for (unsigned i = 1; i < r->w->n; i++) {
@@ -140,7 +133,7 @@ static bool run_nothing(struct run *r)
 }
 
 /* The number behind a word, 0 when the word isn't there. */
-static uint32_t number_after(const struct words *w, const char *word)
+static uint32_t number_after(const struct wdr_words *w, const char *word)
 {
     for (unsigned i = 1; i + 1 < w->n; i++) {
         if (strcmp(w->text[i], word) == 0) {
@@ -151,7 +144,7 @@ static uint32_t number_after(const struct words *w, const char *word)
     return 0;
 }
 
-static bool has_word(const struct words *w, const char *word)
+static bool has_word(const struct wdr_words *w, const char *word)
 {
     for (unsigned i = 1; i < w->n; i++) {
         if (strcmp(w->text[i], word) == 0)
@@ -208,9 +201,13 @@ static bool run_sleep(struct run *r)
     return true;
 }
 
+/* Alone it is asked so that the next tells what was counted since. */
 static bool run_nstat(struct run *r)
 {
-    return !r->w->has_pipe || fail(r, "nstat", "the kernel's counters say nothing about weir");
+    char *pipeline = strndup(r->text, r->text_len);
+    int err = pipeline ? r->ops->nstat(r->ops->ctx, pipeline) : -ENOMEM;
+    free(pipeline);
+    return err == 0 || fail(r, "nstat", err == -ENODATA ? "nothing of it is left over" : "no filter of it but grep");
 }
 
 static const struct {
@@ -240,6 +237,8 @@ static bool run_words(struct run *r)
     /* What set_sysctls.py leaves behind to undo itself: each run of ours has a table of its own. */
     if (strncmp(name, "sysctl_restore_", 15) == 0)
         return true;
+    if (r->w->has_pipe && strcmp(name, "nstat") != 0)
+        return fail(r, program, "only nstat's output can go to another command");
     for (unsigned i = 0; i < sizeof programs / sizeof programs[0]; i++) {
         if (strcmp(programs[i].name, name) == 0)
             return programs[i].run(r);
@@ -247,80 +246,21 @@ static bool run_words(struct run *r)
     return fail(r, program, "a command that means nothing to weir");
 }
 
-/* ---- Words ---- */
-
-/* One word with its quotes taken away; stops at a blank or one of ";&|<>\n" outside of quotes. */
-static const char *read_word(const char *p, char *out)
-{
-    size_t n = 0;
-    char quote = '\0';
-    for (; *p && (quote || (!isspace((unsigned char)*p) && !strchr(";&|<>", *p))); p++) {
-        if (quote ? *p == quote : *p == '"' || *p == '\'')
-            quote = quote ? '\0' : *p;
-        else if (*p == '\\' && p[1] && !quote)
-            out[n++] = *++p;
-        else
-            out[n++] = *p;
-        if (n == WORD_CAP - 1)
-            n--;
-    }
-    out[n] = '\0';
-    return p;
-}
-
-static const char *skip_blanks(const char *p)
-{
-    while (*p == ' ' || *p == '\t' || (*p == '\\' && p[1] == '\n'))
-        p += *p == '\\' ? 2 : 1;
-    return p;
-}
-
-static const char *read_redirect(const char *p, struct words *w)
-{
-    char target[WORD_CAP];
-    bool is_output = *p == '>';
-    while (*p == '>' || *p == '<' || *p == '&')
-        p++;
-    p = read_word(skip_blanks(p), target);
-    if (is_output && !isdigit((unsigned char)target[0])) /* not "2>&1" */
-        memcpy(w->redirect, target, sizeof target);
-    return p;
-}
-
-/* One simple command, up to ";", "&&", "|" or the line's end. */
-static const char *read_command(const char *p, struct words *w)
-{
-    w->n = 0;
-    w->redirect[0] = '\0';
-    w->has_pipe = false;
-    for (p = skip_blanks(p); *p && !strchr(";\n|", *p) && !(*p == '&' && p[1] != '>'); p = skip_blanks(p)) {
-        if (*p == '#') {
-            while (*p && *p != '\n')
-                p++;
-        } else if (*p == '>' || *p == '<' || *p == '&') {
-            p = read_redirect(p, w);
-        } else if (isspace((unsigned char)*p) || (isdigit((unsigned char)*p) && (p[1] == '>' || p[1] == '<'))) {
-            p++; /* a digit: the descriptor of "2>/dev/null" */
-        } else {
-            p = read_word(p, w->text[w->n]);
-            w->n += w->n < WORDS_MAX - 1;
-        }
-    }
-    w->has_pipe = *p == '|' && p[1] != '|';
-    while (*p && strchr(";\n|&", *p))
-        p++;
-    return p;
-}
-
 bool wdr_command_run(const struct wdr_command_ops *ops, const char *text, char *err, size_t cap)
 {
-    struct words *w = calloc(1, sizeof *w);
+    struct wdr_words *w = calloc(1, sizeof *w), *filter = calloc(1, sizeof *filter);
     struct run r = {.ops = ops, .w = w, .err = err, .cap = cap};
-    bool ok = w || fail(&r, "out of", "memory");
+    bool ok = (w && filter) || fail(&r, "out of", "memory");
     while (ok && *text) {
-        text = read_command(text, w);
+        const char *end = wdr_shell_read(text, w);
+        for (bool is_piped = w->has_pipe; is_piped; is_piped = filter->has_pipe)
+            end = wdr_shell_read(end, filter);
+        r.text = text;
+        r.text_len = (size_t)(end - text);
+        text = end;
         ok = run_words(&r);
     }
+    free(filter);
     free(w);
     return ok;
 }

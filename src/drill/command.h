@@ -14,6 +14,7 @@ struct wdr_command_ops {
     int (*route)(void *ctx, uint32_t mtu, uint32_t advmss, uint32_t initcwnd);
     void (*discard)(void *ctx, bool on);
     void (*sleep)(void *ctx, uint64_t ns);
+    int (*nstat)(void *ctx, const char *pipeline); /* as wdr_nstat */
     void *ctx;
 };
 

@@ -317,6 +317,11 @@ static void foreign_discard(struct wdr_target *t, bool on)
     command((struct foreign *)t, text);
 }
 
+static int foreign_nstat(struct wdr_target *t, const char *pipeline)
+{
+    return command((struct foreign *)t, pipeline) ? -ENODATA : 0;
+}
+
 static int foreign_tcp_info(struct wdr_target *t, int fd, struct weir_tcp_info *info)
 {
     struct foreign *f = (struct foreign *)t;
@@ -359,6 +364,7 @@ static const struct wdr_target_ops foreign_ops = {
     .sysctl = foreign_sysctl,
     .route = foreign_route,
     .discard = foreign_discard,
+    .nstat = foreign_nstat,
     .tcp_info = foreign_tcp_info,
     .check = foreign_check,
 };

@@ -100,6 +100,8 @@ void wdr_host_fini(struct wdr_host *h)
     struct wdr_datagram *d;
     weir_free(h->w);
     h->w = NULL;
+    free(h->counted);
+    h->counted = NULL;
     while ((d = wdr_host_take(h)))
         free(d);
 }

@@ -34,6 +34,7 @@ struct wdr_host {
     bool discards;                      /* what is sent is lost */
     struct weir_route routes[2];
     unsigned route_n;
+    uint64_t *counted; /* what nstat has told; wdr_nstat */
 };
 
 int wdr_host_init(struct wdr_host *, const struct wdr_host_config *); /* 0, -ENOMEM, -EINVAL */

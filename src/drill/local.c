@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drill/host.h"
+#include "drill/nstat.h"
 #include "drill/target.h"
 #include "trace/json.h"
 #include "trace/text.h"
@@ -162,6 +163,12 @@ static void local_discard(struct wdr_target *t, bool on)
     ((struct local *)t)->host.discards = on;
 }
 
+static int local_nstat(struct wdr_target *t, const char *pipeline)
+{
+    struct wdr_host *h = &((struct local *)t)->host;
+    return wdr_nstat(h->w, &h->counted, pipeline);
+}
+
 static int local_tcp_info(struct wdr_target *t, int fd, struct weir_tcp_info *info)
 {
     struct local *l = (struct local *)t;
@@ -200,6 +207,7 @@ static const struct wdr_target_ops local_ops = {
     .sysctl = local_sysctl,
     .route = local_route,
     .discard = local_discard,
+    .nstat = local_nstat,
     .tcp_info = local_tcp_info,
     .check = local_check,
 };

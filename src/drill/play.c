@@ -222,11 +222,17 @@ static void sleep_for(void *ctx, uint64_t ns)
     pl->target->ops->wait(pl->target, pl->target->ops->now(pl->target) + ns);
 }
 
+static int nstat(void *ctx, const char *pipeline)
+{
+    struct wdr_player *pl = ctx;
+    return pl->target->ops->nstat(pl->target, pipeline);
+}
+
 /* --init_scripts="a.sh,b.sh" */
 static bool play_init_scripts(struct wdr_player *pl)
 {
     char err[WDR_ERROR_CAP - 64], text[WDR_ERROR_CAP];
-    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, pl};
+    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, nstat, pl};
     if (!pl->set.init_scripts)
         return true;
     snprintf(text, sizeof text, "%s", pl->set.init_scripts);
@@ -241,7 +247,7 @@ static bool play_init_scripts(struct wdr_player *pl)
 static bool play_command(struct wdr_player *pl, const struct wdr_event *e, weir_ns at)
 {
     char err[WDR_ERROR_CAP - 64];
-    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, pl};
+    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, nstat, pl};
     pl->target->ops->wait(pl->target, at);
     return wdr_command_run(&ops, e->text, err, sizeof err) || wdr_player_fail(pl, e, "%s", err);
 }

@@ -48,7 +48,8 @@ struct wdr_target_ops {
 
     int (*sysctl)(struct wdr_target *, const char *name, const char *value);
     int (*route)(struct wdr_target *, uint32_t mtu, uint32_t advmss, uint32_t initcwnd); /* 0: as it was */
-    void (*discard)(struct wdr_target *, bool on); /* a queue that takes nothing: what is sent is lost */
+    void (*discard)(struct wdr_target *, bool on);           /* a queue that takes nothing: what is sent is lost */
+    int (*nstat)(struct wdr_target *, const char *pipeline); /* as wdr_nstat */
     int (*tcp_info)(struct wdr_target *, int fd, struct weir_tcp_info *);
 
     /* After the script: an invariant of the stack that is broken, or NULL. */

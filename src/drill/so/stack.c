@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "drill/command.h"
+#include "drill/nstat.h"
 #include "drill/so/memory.h"
 #include "drill/so/real.h"
 #include "trace/text.h"
@@ -238,10 +239,16 @@ static void sleep_for(void *ctx, uint64_t ns)
     wdr_so_advance(s, s->host.now + ns);
 }
 
+static int nstat(void *ctx, const char *pipeline)
+{
+    struct wdr_so *s = ctx;
+    return wdr_nstat(s->host.w, &s->host.counted, pipeline);
+}
+
 int wdr_so_command(struct wdr_so *s, const char *text)
 {
     char err[512];
-    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, s};
+    struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, nstat, s};
     pthread_mutex_lock(&s->lock);
     s->has_commands = true;
     bool ok = !s->is_dead && wdr_command_run(&ops, text, err, sizeof err);

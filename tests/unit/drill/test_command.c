@@ -50,7 +50,14 @@ static void sleep_for(void *ctx, uint64_t ns)
     say("sleep %llu;", (unsigned long long)ns);
 }
 
-static const struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, NULL};
+static int nstat(void *ctx, const char *pipeline)
+{
+    (void)ctx;
+    say("nstat <%s>;", pipeline);
+    return strstr(pipeline, "Nothing") ? -ENODATA : strstr(pipeline, "sort") ? -ENOSYS : 0;
+}
+
+static const struct wdr_command_ops ops = {set_sysctl, set_route, set_discard, sleep_for, nstat, NULL};
 
 static void does(const char *text, const char *what)
 {
@@ -103,7 +110,9 @@ static void test_command_routes_queues_and_sleep(void **state)
     does("tc qdisc replace dev tun0 root fq", "net.core.default_qdisc=fq;discard 0;");
     does("tc qdisc del dev tun0 root fq", "net.core.default_qdisc=pfifo_fast;discard 0;");
     does("sleep 0.25", "sleep 250000000;");
-    does("ethtool -K tun0 tso off gso off; nstat -n; /tmp/sysctl_restore_${PPID}.sh", "");
+    does("ethtool -K tun0 tso off gso off; /tmp/sysctl_restore_${PPID}.sh", "");
+    does("nstat -n; nstat | grep TcpExtX | grep -q ' 2 ' > /dev/null\nsleep 1",
+         "nstat <nstat -n;>;nstat < nstat | grep TcpExtX | grep -q ' 2 ' > /dev/null\n>;sleep 1000000000;");
 }
 
 static void test_command_what_means_nothing_is_refused(void **state)
@@ -113,7 +122,9 @@ static void test_command_what_means_nothing_is_refused(void **state)
     refuses("sysctl -q net.ipv4.none=1", "no such tunable");
     refuses("sysctl -q net.ipv4.x=bad", "does not take that value");
     refuses("tc qdisc add dev tun0 root netem loss 3%", "a queue that weir does not have");
-    refuses("nstat | grep -q TcpExt", "kernel's counters");
+    refuses("nstat | grep -q TcpExtNothing", "nothing of it is left over");
+    refuses("nstat | sort", "no filter of it but grep");
+    refuses("echo 1 | tee /proc/sys/net/ipv4/tcp_sack", "can go to another command");
     refuses("ip link set tun0 down", "only ip route");
 }
 
