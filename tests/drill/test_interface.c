@@ -383,6 +383,52 @@ static void test_interface_the_clocks_own_thread_never_sleeps(void **state)
     hooks.close(hooks.userdata, listener);
 }
 
+static int setup_without_stack(void **state)
+{
+    packetdrill_interface_init_fn *init;
+    (void)state;
+    library = dlopen(WEIR_SO, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    assert_non_null(library);
+    FROM_LIBRARY(init, "packetdrill_interface_init");
+    init("local_ip=224.0.0.1", &hooks);
+    return 0;
+}
+
+/* The reference program spins on the clock before its first call, and must come to see that fail. */
+static void test_interface_without_a_stack_calls_fail_and_time_passes(void **state)
+{
+    size_t count = sizeof buf;
+    long long at;
+    (void)state;
+    long long begin = now_us();
+    assert_int_equal(now_us() - begin, 1);
+    hooks.usleep(hooks.userdata, 1000);
+    assert_int_equal(now_us() - begin, 1002);
+    assert_int_equal(hooks.socket(hooks.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP), -1);
+    assert_int_equal(errno, ENOMEM);
+    assert_int_equal(hooks.netdev_receive(hooks.userdata, buf, &count, &at), 0);
+    assert_int_equal(count, 0);
+}
+
+/* Values that are none are told of, and the default stands. */
+static void test_interface_wrong_flags_leave_the_defaults(void **state)
+{
+    packetdrill_interface_init_fn *init;
+    int mtu = 0;
+    socklen_t len = sizeof mtu;
+    (void)state;
+    FROM_LIBRARY(init, "packetdrill_interface_init");
+    hooks.free(hooks.userdata);
+    init("mtu=70000 local_ip=here seed=-1 trace tcp_timestamps=0", &hooks);
+    int listener = make_listener();
+    uint32_t iss;
+    int fd = make_connection(listener, &iss);
+    assert_int_equal(hooks.getsockopt(hooks.userdata, fd, IPPROTO_IP, IP_MTU, &mtu, &len), 0);
+    assert_int_equal(mtu, 1500);
+    hooks.close(hooks.userdata, fd);
+    hooks.close(hooks.userdata, listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +443,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_interface_a_forked_child_is_not_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_a_blocked_thread_wakes_at_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interface_the_clocks_own_thread_never_sleeps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface_without_a_stack_calls_fail_and_time_passes, setup_without_stack,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_interface_wrong_flags_leave_the_defaults, setup, teardown),
     };
     return cmocka_run_group_tests_name("drill/interface", tests, NULL, NULL);
 }

@@ -13,11 +13,14 @@
 #include "drill/command.h"
 #include "drill/nstat.h"
 #include "drill/so/memory.h"
+#include "drill/so/netns.h"
 #include "drill/so/real.h"
 #include "trace/text.h"
 
 #define READ_PATIENCE_S 2 /* of real time: a woken thread that never reads the clock must not hang us */
 #define VALUE_CAP       256
+#define MTU_MIN         576 /* as --mtu of the reference program */
+#define MTU_MAX         65535
 #define DRIVE_LIMIT_NS  WEIR_SEC(3600)
 
 static struct wdr_so *current;
@@ -181,12 +184,20 @@ static int hook_netdev_receive(void *userdata, void *buf, size_t *count, long lo
     return 0;
 }
 
+/* Without a stack the clock goes on all the same: whoever spins on it must get as far as the call that fails. */
+static void pass(struct wdr_so *s, weir_ns ns)
+{
+    if (s->is_dead)
+        s->host.now += ns;
+    else
+        wdr_so_advance(s, s->host.now + ns);
+}
+
 static int hook_usleep(void *userdata, useconds_t us)
 {
     struct wdr_so *s = userdata;
     pthread_mutex_lock(&s->lock);
-    if (!s->is_dead)
-        wdr_so_advance(s, s->host.now + WEIR_US(us));
+    pass(s, WEIR_US(us));
     pthread_mutex_unlock(&s->lock);
     return 0;
 }
@@ -202,8 +213,8 @@ static int hook_gettimeofday(void *userdata, struct timeval *tv, void *zone)
         owes_read = false;
         s->owed_reads -= s->owed_reads > 0;
         pthread_cond_signal(&s->clock_read);
-    } else if (!s->is_dead) {
-        wdr_so_advance(s, s->host.now + WEIR_US(1));
+    } else {
+        pass(s, WEIR_US(1));
     }
     tv->tv_sec = (time_t)(s->host.now / WEIR_SEC(1));
     tv->tv_usec = (suseconds_t)(s->host.now % WEIR_SEC(1) / WEIR_US(1));
@@ -256,11 +267,14 @@ int wdr_so_command(struct wdr_so *s, const char *text)
     return ok ? 0 : -1;
 }
 
+/* Where a tunable has its file; a module's parameter is none of a namespace, and yet scripts set it. */
 static void sync_one(struct wdr_so *s, const char *name)
 {
     char path[VALUE_CAP], value[VALUE_CAP];
-    snprintf(path, sizeof path, "/proc/sys/%s", name);
-    for (char *p = path + 10; *p; p++)
+    bool is_module = strncmp(name, "tcp_cubic.", 10) == 0;
+    int dir = snprintf(path, sizeof path, "%s", is_module ? "/sys/module/" : "/proc/sys/");
+    snprintf(path + dir, sizeof path - (size_t)dir, "%s", name);
+    for (char *p = path + dir; *p; p++)
         *p = *p == '.' ? '/' : *p;
     FILE *f = fopen(path, "r");
     if (f && fgets(value, sizeof value, f)) {
@@ -273,12 +287,21 @@ static void sync_one(struct wdr_so *s, const char *name)
 
 void wdr_so_sync_tunables(struct wdr_so *s)
 {
-    if (s->has_commands || s->is_dead || if_nametoindex("tun0") == 0)
+    struct wdr_netns n;
+    unsigned ifindex = s->has_commands || s->is_dead ? 0 : if_nametoindex("tun0");
+    if (ifindex == 0)
         return;
+    bool has_netns = wdr_netns_read(&n, ifindex);
     pthread_mutex_lock(&s->lock);
     for (unsigned i = 0; weir_sysctl_name(i); i++) {
-        if (strncmp(weir_sysctl_name(i), "net.ipv4.tcp_", 13) == 0)
-            sync_one(s, weir_sysctl_name(i));
+        const char *name = weir_sysctl_name(i);
+        if (strncmp(name, "net.ipv4.tcp_", 13) == 0 || strncmp(name, "tcp_cubic.", 10) == 0)
+            sync_one(s, name);
+    }
+    if (has_netns) {
+        wdr_host_route(&s->host, n.mtu, n.advmss, n.initcwnd);
+        weir_sysctl_set(s->host.w, "net.core.default_qdisc", n.is_fq ? "fq" : "pfifo_fast");
+        s->host.discards = n.discards;
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -320,20 +343,40 @@ struct flags {
     const char *trace;
 };
 
-static bool take_flag(struct flags *f, const char *name, const char *value)
+static bool take_number(const char *text, unsigned long long min, unsigned long long max, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 0);
+    if (end == text || *end || *text == '-' || errno || v < min || v > max)
+        return false;
+    *out = v;
+    return true;
+}
+
+/* What is wrong with the value; NULL: nothing. *is_flag: whether there is such a flag. */
+static const char *take_flag(struct flags *f, const char *name, const char *value, bool *is_flag)
 {
     struct weir_addr a;
-    if (strcmp(name, "local_ip") == 0 && weir_addr_parse(&a, value) == 0)
+    uint64_t v = 0;
+    *is_flag = true;
+    if (strcmp(name, "local_ip") == 0) {
+        if (weir_addr_parse(&a, value) != 0)
+            return "no IP address";
         *(weir_addr_is_v4(&a) ? &f->host.local4 : &f->host.local6) = a;
-    else if (strcmp(name, "mtu") == 0)
-        f->host.mtu = (uint32_t)strtoul(value, NULL, 0);
-    else if (strcmp(name, "seed") == 0)
-        f->host.seed = strtoull(value, NULL, 0);
-    else if (strcmp(name, "trace") == 0)
+    } else if (strcmp(name, "mtu") == 0) {
+        if (!take_number(value, MTU_MIN, MTU_MAX, &v))
+            return "a number from 576 to 65535 is wanted; 1500 it is";
+        f->host.mtu = (uint32_t)v;
+    } else if (strcmp(name, "seed") == 0) {
+        if (!take_number(value, 0, UINT64_MAX, &f->host.seed))
+            return "no number; 0 it is";
+    } else if (strcmp(name, "trace") == 0) {
         f->trace = value;
-    else
-        return false;
-    return true;
+    } else {
+        *is_flag = false;
+    }
+    return NULL;
 }
 
 /* A tunable of several numbers is written with commas, since blanks part the flags. */
@@ -352,12 +395,16 @@ static void read_flags(struct flags *f, struct wdr_so *s, char *text)
     char *save, *word = strtok_r(text, " \t\n", &save);
     for (; word; word = strtok_r(NULL, " \t\n", &save)) {
         char *eq = strchr(word, '=');
+        bool is_flag;
         if (!eq) {
-            fprintf(stderr, "libweir-packetdrill: --so_flags: '%s' is no name=value\n", word);
+            if (!s)
+                fprintf(stderr, "libweir-packetdrill: --so_flags: '%s' is no name=value\n", word);
             continue;
         }
         *eq = '\0';
-        bool is_flag = take_flag(f, word, eq + 1);
+        const char *wrong = take_flag(f, word, eq + 1, &is_flag);
+        if (wrong && !s)
+            fprintf(stderr, "libweir-packetdrill: --so_flags: %s=%s: %s\n", word, eq + 1, wrong);
         if (!is_flag && s)
             set_tunable(s, word, eq + 1);
     }
@@ -368,6 +415,8 @@ static bool open_stack(struct wdr_so *s, struct flags *f)
     struct wdr_posix_config pc = {.fd_new = fd_new, .fd_drop = fd_drop, .ctx = s, .before_bind = before_bind};
     if (f->trace) {
         s->trace = strcmp(f->trace, "-") == 0 ? stderr : fopen(f->trace, "w");
+        if (!s->trace)
+            fprintf(stderr, "libweir-packetdrill: --so_flags: trace=%s: %s\n", f->trace, strerror(errno));
         f->host.on_event = on_event;
         f->host.event_ctx = s;
     }
@@ -400,7 +449,8 @@ struct wdr_so *wdr_so_new(const char *flags)
     read_flags(&f, NULL, first);
     s->is_dead = !open_stack(s, &f);
     if (s->is_dead)
-        fprintf(stderr, "libweir-packetdrill: no stack with these --so_flags: %s\n", flags ? flags : "");
+        fprintf(stderr, "libweir-packetdrill: no stack with these --so_flags, every call will fail: %s\n",
+                flags ? flags : "");
     else
         read_flags(&f, s, second);
     free(first);

@@ -52,7 +52,8 @@ void wdr_so_advance(struct wdr_so *, weir_ns until);
  * clock, which is what the script compares. The lock is held. */
 void wdr_so_kick(struct wdr_so *);
 
-/* Take the tunables of a network namespace that has a device tun0, unless commands reach us themselves. */
+/* Take the tunables, the routes and the queue of a network namespace that has a device tun0, unless commands reach us
+ * themselves. */
 void wdr_so_sync_tunables(struct wdr_so *);
 
 /* Carry out a shell command of a script: 0, or -1 when it is none of ours. */
