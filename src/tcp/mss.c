@@ -107,5 +107,8 @@ void wi_tcp_mtu_reduced(struct wi_tcp_conn *c, uint32_t mtu)
     wi_tcp_event_pmtu(c, before, "packet too big");
     /* A SYN with data: its record does not show how large it was, so everything is taken for lost (Linux). */
     bool is_syn_data = c->state == WEIR_TCP_SYN_SENT && c->fo.syn_data;
+    uint32_t hdrs = wi_tcp_hdrs_len(c);
+    if (c->state == WEIR_TCP_SYN_SENT && mtu > hdrs && mtu - hdrs < c->advmss)
+        c->advmss = (uint16_t)(mtu - hdrs); /* the SYN that goes again asks for no more (Linux) */
     wi_tcp_simple_retransmit(c, is_syn_data ? 0 : wi_tcp_mss_now(c));
 }

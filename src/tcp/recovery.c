@@ -236,7 +236,7 @@ void wi_tcp_simple_retransmit(struct wi_tcp_conn *c, uint32_t mss)
 {
     for (struct wi_tcp_rec *r = wi_tcp_rec_head_sent(c); r; r = wi_tcp_rec_next_sent(c, r)) {
         uint32_t one = wi_tcp_rec_len(r) < r->mss ? wi_tcp_rec_len(r) : r->mss;
-        if (one <= mss)
+        if (mss && one <= mss)
             continue;
         r->marks &= WI_TCP_REC_SACKED | WI_TCP_REC_LOST | WI_TCP_REC_RETRANS | WI_TCP_REC_EVER;
         wi_tcp_mark_lost(c, r);

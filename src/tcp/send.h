@@ -311,7 +311,7 @@ void wi_tcp_enter_loss(struct wi_tcp_conn *);
 /* Reduce once for a reason other than loss. */
 void wi_tcp_enter_cwr(struct wi_tcp_conn *);
 
-/* Everything too large for a new path MTU is lost, without a reduction. */
+/* Everything too large for a new path MTU is lost, without a reduction; 0: everything. */
 void wi_tcp_simple_retransmit(struct wi_tcp_conn *, uint32_t mss);
 
 /* Send again what is marked lost, as cwnd allows. */
