@@ -65,7 +65,7 @@ static unsigned count(void)
 static int list(const struct weir *w, uint64_t **seen, const struct wdr_words *how, FILE *out)
 {
     char name[NAME_CAP], shown[NAME_CAP + 8];
-    if (!*seen && !(*seen = calloc(count(), sizeof **seen)))
+    if (!*seen && !(*seen = calloc(count() + 1u, sizeof **seen))) /* never none */
         return -ENOMEM;
     for (unsigned i = 0; weir_stat_name(i, name, sizeof name); i++) {
         uint64_t now = 0;
