@@ -106,8 +106,6 @@ const char *wi_tcp_rcvq_check(const struct wi_tcp_conn *);
 void wi_tcp_window_first(const struct wi_core *, const struct wi_sk_opts *, uint32_t clamp, uint32_t mss,
                          bool wscale_ok, uint32_t *wnd, uint8_t *wscale);
 
-/* Files of the receiving side among themselves. */
-void wi_tcp_rcvq_skip_urgent(struct wi_tcp_conn *); /* step over the urgent byte if it stands next */
 /* Data of this size came, whose charge counts as used space or doesn't: may the window grow? Linux's tcp_grow_window.
  */
 void wi_tcp_window_grow(struct wi_tcp_conn *, uint32_t len, uint32_t charge, bool is_counted);
