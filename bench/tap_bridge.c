@@ -12,7 +12,7 @@
 #include "heap.h"
 #include "tap_link.h"
 
-#include "io/tap.h"
+#include "io/driver.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +28,8 @@
 #define MTU   1500
 
 struct bridge {
-    struct wio_tap *taps[2]; /* by enum wio_side */
+    struct wio_driver *drivers[2]; /* by enum wio_side */
+    struct wio_queue *taps[2];
     struct weir_pool *pool;
     struct tap_link link;
 };
@@ -46,34 +47,35 @@ static weir_ns clock_now(void)
     return WEIR_SEC(ts.tv_sec) + (weir_ns)ts.tv_nsec;
 }
 
-static struct wio_tap *open_in(const char *ns, const char *name)
+static struct wio_driver *open_in(const char *ns, const char *name)
 {
-    char err[256];
+    char err[256], spec[64];
+    snprintf(spec, sizeof spec, "tun:%s,offload=off", name);
     int fd = open(ns, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
         give_up(ns, "can't enter it");
     close(fd);
-    struct wio_tap *t = wio_tap_open(&(struct wio_tap_config){.name = name, .type = WEIR_LINK_RAW_IP}, err, sizeof err);
-    if (!t)
+    struct wio_driver *d = wio_driver_open(spec, err, sizeof err);
+    if (!d)
         give_up(name, err);
-    return t;
+    return d;
 }
 
 static void forward(struct bridge *b, enum wio_side from, weir_ns now)
 {
     struct weir_pkt *pkts[BATCH];
-    unsigned n = wio_tap_read(b->taps[from], b->pool, pkts, BATCH);
+    unsigned n = wio_queue_recv(b->taps[from], b->pool, pkts, BATCH);
     for (unsigned i = 0; i < n; i++)
         tap_link_send(&b->link, from == WIO_FAR ? WIO_UP : WIO_DOWN, pkts[i], now);
 }
 
 static void deliver(struct bridge *b, enum wio_dir dir, weir_ns now)
 {
-    struct wio_tap *to = b->taps[dir == WIO_UP ? WIO_NEAR : WIO_FAR];
+    struct wio_queue *to = b->taps[dir == WIO_UP ? WIO_NEAR : WIO_FAR];
     struct weir_pkt *pkt;
     while ((pkt = tap_link_due(&b->link, dir, now))) {
         weir_pkt_ref(pkt); /* the driver takes one; the line still reads it when it is taken */
-        if (wio_tap_ops()->xmit(to, &pkt, 1) == 0) {
+        if (wio_queue_xmit(to, &pkt, 1) == 0) {
             weir_pkt_unref(pkt);
             return;
         }
@@ -86,7 +88,7 @@ static void wait_for(struct bridge *b, struct pollfd *fds)
     weir_ns at = tap_link_deadline(&b->link), now = clock_now(), left = at > now ? at - now : 0;
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
     for (int i = 0; i < 2; i++)
-        fds[i] = (struct pollfd){wio_tap_fd(b->taps[i]), POLLIN, 0};
+        fds[i] = (struct pollfd){wio_queue_fd(b->taps[i]), POLLIN, 0};
     fds[2] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     ppoll(fds, 3, at == WEIR_NEVER ? NULL : &ts, NULL);
 }
@@ -103,8 +105,10 @@ int main(int argc, char **argv)
     b.pool = weir_pool_new(&alloc, 0);
     if (!b.pool)
         give_up("memory", "none");
-    b.taps[WIO_NEAR] = open_in(argv[1], "near0");
-    b.taps[WIO_FAR] = open_in(argv[2], "far0");
+    b.drivers[WIO_NEAR] = open_in(argv[1], "near0");
+    b.drivers[WIO_FAR] = open_in(argv[2], "far0");
+    for (int i = 0; i < 2; i++)
+        b.taps[i] = wio_driver_queue(b.drivers[i], 0);
     puts("ready");
     fflush(stdout);
     for (;;) {
@@ -120,8 +124,8 @@ int main(int argc, char **argv)
             break;
     }
     tap_link_free(&b.link);
-    wio_tap_close(b.taps[WIO_NEAR]);
-    wio_tap_close(b.taps[WIO_FAR]);
+    wio_driver_close(b.drivers[WIO_NEAR]);
+    wio_driver_close(b.drivers[WIO_FAR]);
     weir_pool_free(b.pool);
     return 0;
 }

@@ -1,13 +1,12 @@
 /*
- * A weir host on a TUN or TAP device, for tests and measurements against the kernel's TCP.
+ * A weir host on a device, for tests and measurements against the kernel's TCP.
  *
- *   tap-peer -f FILE [-e] [-o] [-m MTU] [-n DEVICE] [-l LINK] [-s SEED] [-c CC]
+ *   tap-peer -f FILE [-d DRIVER] [-m MTU] [-l LINK] [-s SEED] [-c CC]
  *
  *   -f   what the sources send and the sinks expect
- *   -e   Ethernet (TAP); else raw IP (TUN)
- *   -o   offloads
+ *   -d   the device it is on (src/io/driver.h); tun:weir0,offload=off unless it is said
  *   -l   an impaired link between the device and the host, in the words of docs/link.md, but for rules and
- *        corrupt=; -o has no effect with it
+ *        corrupt=; the device is to have no offloads: a real link loses packets, not super-segments
  *   -s   its seed (1)
  *   -c   congestion control
  *
@@ -20,7 +19,7 @@
 #include "heap.h"
 #include "tap_link.h"
 
-#include "io/tap.h"
+#include "io/driver.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -56,7 +55,8 @@ struct flow {
 
 struct peer {
     LIST_HEAD(, flow) flows;
-    struct wio_tap *tap;
+    struct wio_driver *driver;
+    struct wio_queue *queue;
     struct weir *w;
     int netif;
     weir_fd epoll, udp;
@@ -89,21 +89,12 @@ static void give_up(const char *what, const char *why)
 
 /* ---- The link between the device and the host ---- */
 
-static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+static unsigned link_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct peer *p = driver;
-    if (!p->has_link)
-        return wio_tap_ops()->xmit(p->tap, pkts, n);
     for (unsigned i = 0; i < n; i++)
         tap_link_send(&p->wire, WIO_UP, pkts[i], weir_now(p->w));
     return n;
-}
-
-static void arrive(struct peer *p, struct weir_pkt **pkts, unsigned n, weir_ns now)
-{
-    weir_input(p->w, p->netif, pkts, n, now);
-    for (unsigned i = 0; i < n; i++)
-        weir_pkt_unref(pkts[i]);
 }
 
 static void link_run(struct peer *p, weir_ns now)
@@ -111,11 +102,12 @@ static void link_run(struct peer *p, weir_ns now)
     struct weir_pkt *pkt;
     while (tap_link_due(&p->wire, WIO_DOWN, now)) {
         pkt = tap_link_take(&p->wire, WIO_DOWN);
-        arrive(p, &pkt, 1, now);
+        weir_input(p->w, p->netif, &pkt, 1, now);
+        weir_pkt_unref(pkt);
     }
     while ((pkt = tap_link_due(&p->wire, WIO_UP, now))) {
         weir_pkt_ref(pkt); /* the driver takes one; the line still reads it when it is taken */
-        if (wio_tap_ops()->xmit(p->tap, &pkt, 1) == 0) {
+        if (wio_queue_xmit(p->queue, &pkt, 1) == 0) {
             weir_pkt_unref(pkt);
             return;
         }
@@ -123,14 +115,14 @@ static void link_run(struct peer *p, weir_ns now)
     }
 }
 
-static void tap_run(struct peer *p, weir_ns now)
+static void device_run(struct peer *p, short revents, weir_ns now)
 {
-    struct weir_pkt *pkts[BATCH];
-    unsigned n = wio_tap_read(p->tap, weir_stack_pool(p->w), pkts, BATCH);
     if (!p->has_link) {
-        arrive(p, pkts, n, now);
+        wio_queue_run(p->queue, revents, now);
         return;
     }
+    struct weir_pkt *pkts[BATCH];
+    unsigned n = wio_queue_recv(p->queue, weir_stack_pool(p->w), pkts, BATCH);
     for (unsigned i = 0; i < n; i++)
         tap_link_send(&p->wire, WIO_DOWN, pkts[i], now);
 }
@@ -336,10 +328,10 @@ static void run_command(struct peer *p, const char *line)
         if (err < 0)
             give_up(word, weir_strerror(err));
     } else if (strncmp(line, "device", 6) == 0) {
-        struct wio_tap_stats t = wio_tap_stats(p->tap);
-        printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.read, (unsigned long long)t.written,
-               (unsigned long long)t.read_gso, (unsigned long long)t.written_gso, (unsigned long long)t.refused,
-               (unsigned long long)t.read_failed);
+        struct wio_queue_stats t = wio_queue_stats(p->queue);
+        printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.rx, (unsigned long long)t.tx,
+               (unsigned long long)t.rx_gso, (unsigned long long)t.tx_gso, (unsigned long long)t.tx_refused,
+               (unsigned long long)(t.rx_refused + t.rx_no_memory + t.rx_ring_full));
         fflush(stdout);
     } else if (strncmp(line, "link", 4) == 0) {
         printf("link %llu %llu %llu %llu\n", (unsigned long long)p->wire.lost[WIO_UP],
@@ -384,18 +376,18 @@ static void serve(struct peer *p)
         give_up("udp", "can't bind");
 }
 
-static void make_host(struct peer *p, enum weir_link_type type, uint32_t mtu)
+static void make_host(struct peer *p, uint32_t mtu)
 {
-    static const struct weir_netif_ops ops = {.xmit = xmit};
+    static const struct weir_netif_ops link_ops = {.xmit = link_xmit};
     struct weir_config wc = {
         .alloc = {bench_alloc, bench_free, NULL}, .now = clock_now(), .random = peer_random, .hostname = "tap-peer"};
-    struct weir_netif_config nc = {
-        .name = "tap", .type = type, .mac = {2, 0, 0, 0, 9, 2}, .mtu = mtu, .caps = wio_tap_caps(p->tap)};
+    struct weir_netif_config nc = wio_driver_netif(p->driver);
     struct weir_addr v4 = weir_addr_v4(10, 9, 0, 2), v6 = {{0xfd, 0x09, [15] = 2}};
     p->w = weir_new(&wc);
     if (!p->w)
         give_up("stack", "no memory");
-    p->netif = weir_netif_add(p->w, &ops, p, &nc);
+    nc.mtu = mtu;
+    p->netif = p->has_link ? weir_netif_add(p->w, &link_ops, p, &nc) : wio_queue_attach(p->queue, p->w, &nc);
     int err = p->netif < 0 ? p->netif : weir_addr_add(p->w, p->netif, &v4, 24);
     if (err == 0 && mtu >= 1280) /* RFC 8200 5 */
         err = weir_addr_add(p->w, p->netif, &v6, 64);
@@ -418,18 +410,15 @@ static void load(struct peer *p, const char *path)
 
 static void configure(struct peer *p, int argc, char **argv)
 {
-    struct wio_tap_config tc = {.name = "weir0", .type = WEIR_LINK_RAW_IP};
-    const char *words = NULL, *file = NULL, *cc = NULL;
+    const char *device = "tun:weir0,offload=off", *words = NULL, *file = NULL, *cc = NULL;
     uint64_t seed = 1;
     uint32_t mtu = 1500;
     int opt;
-    while ((opt = getopt(argc, argv, "f:eom:n:l:s:c:")) != -1) {
+    while ((opt = getopt(argc, argv, "f:d:m:l:s:c:")) != -1) {
         switch (opt) {
         case 'f': file = optarg; break;
-        case 'e': tc.type = WEIR_LINK_ETHERNET; break;
-        case 'o': tc.has_offloads = true; break;
+        case 'd': device = optarg; break;
         case 'm': mtu = (uint32_t)strtoul(optarg, NULL, 10); break;
-        case 'n': tc.name = optarg; break;
         case 'l': words = optarg; break;
         case 's': seed = strtoull(optarg, NULL, 10); break;
         case 'c': cc = optarg; break;
@@ -439,18 +428,20 @@ static void configure(struct peer *p, int argc, char **argv)
     if (!file)
         give_up("-f", "is needed");
     load(p, file);
+    char err[256];
+    p->driver = wio_driver_open(device, err, sizeof err);
+    if (!p->driver)
+        give_up("device", err);
+    p->queue = wio_driver_queue(p->driver, 0);
     if (words) {
-        const char *wrong = tap_link_init(&p->wire, tc.type, words, mtu, seed);
+        struct weir_netif_config nc = wio_driver_netif(p->driver);
+        const char *wrong =
+            nc.caps ? "the device must be opened with offload=off" : tap_link_init(&p->wire, nc.type, words, mtu, seed);
         if (wrong)
             give_up("link", wrong);
         p->has_link = true;
-        tc.has_offloads = false; /* a real link loses packets, not super-segments */
     }
-    char err[256];
-    p->tap = wio_tap_open(&tc, err, sizeof err);
-    if (!p->tap)
-        give_up("device", err);
-    make_host(p, tc.type, mtu);
+    make_host(p, mtu);
     if (cc && weir_sysctl_set(p->w, "tcp_congestion_control", cc) < 0)
         give_up(cc, "there is no such congestion control");
 }
@@ -464,11 +455,11 @@ static void wait_for(struct peer *p, struct pollfd *fds)
         at = due;
     if (p->waiting && p->waiting->not_before < at)
         at = p->waiting->not_before;
-    weir_ns now = clock_now(), left = at > now ? at - now : 0;
+    weir_ns now = clock_now(), left = at > now && !wio_driver_is_busy(p->driver) ? at - now : 0;
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
-    fds[0] = (struct pollfd){wio_tap_fd(p->tap), (short)(POLLIN | (wio_tap_is_blocked(p->tap) ? POLLOUT : 0)), 0};
+    fds[0] = (struct pollfd){wio_queue_fd(p->queue), wio_queue_events(p->queue), 0};
     fds[1] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
-    ppoll(fds, 2, at == WEIR_NEVER ? NULL : &ts, NULL);
+    ppoll(fds, 2, at == WEIR_NEVER && !wio_driver_is_busy(p->driver) ? NULL : &ts, NULL);
 }
 
 int main(int argc, char **argv)
@@ -476,17 +467,15 @@ int main(int argc, char **argv)
     static struct peer p;
     configure(&p, argc, argv);
     serve(&p);
-    printf("ready %s\n", wio_tap_name(p.tap));
+    printf("ready %s\n", wio_driver_name(p.driver));
     fflush(stdout);
     for (;;) {
         struct pollfd fds[2];
         wait_for(&p, fds);
         weir_ns now = clock_now();
         weir_advance(p.w, now);
-        if (fds[0].revents & POLLOUT)
-            weir_netif_tx_ready(p.w, p.netif);
-        if (fds[0].revents & POLLIN)
-            tap_run(&p, now);
+        if (fds[0].revents || wio_driver_is_busy(p.driver))
+            device_run(&p, (short)(fds[0].revents | (wio_driver_is_busy(p.driver) ? POLLIN : 0)), now);
         link_run(&p, now);
         if (fds[1].revents && !run_commands(&p))
             break;
@@ -501,6 +490,6 @@ int main(int argc, char **argv)
     }
     tap_link_free(&p.wire);
     weir_free(p.w);
-    wio_tap_close(p.tap);
+    wio_driver_close(p.driver);
     return 0;
 }

@@ -28,9 +28,10 @@ def sh(*words):
 class Peer:
     """A tap-peer, and the device's kernel end with its addresses."""
 
-    def __init__(self, *options, mtu=1500, file=FILE):
+    def __init__(self, *options, kind="tun", offload="off", mtu=1500, file=FILE):
         self.data = open(file, "rb").read()
-        self.p = subprocess.Popen([PEER, "-f", file, "-m", str(mtu), *options], stdin=subprocess.PIPE,
+        device = f"{kind}:weir0,offload={offload}"
+        self.p = subprocess.Popen([PEER, "-f", file, "-d", device, "-m", str(mtu), *options], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True, bufsize=1)
         check("start", self.line(), "ready weir0")
         sh("ip", "link", "set", "weir0", "mtu", str(mtu), "up")
@@ -286,7 +287,7 @@ def accurate():
     """AccECN with offloads: the kernel would clear CWR in all segments of a super-segment but the first, so they are cut.
     The peer is this process, at an address that nobody has."""
     other, ours = "10.9.0.77", "10.9.0.2"
-    with Peer("-o", file=SHORT) as peer:
+    with Peer(offload="on", file=SHORT) as peer:
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
         raw.bind(("weir0", 0x0800))
         raw.settimeout(5)
@@ -334,25 +335,24 @@ def manners(peer):
 
 def main():
     sh("ip", "link", "set", "lo", "up")
-    for kind in ([], ["-e"]):
-        name = "Ethernet" if kind else "raw IP"
-        with Peer(*kind, file=SHORT) as peer:
+    for kind in ("tun", "tap"):
+        with Peer(kind=kind, file=SHORT) as peer:
             capture = Capture()
             manners(peer)
             capture.verdict("ip.src == 10.9.0.2 || ipv6.src == fd09::2")
-        for offloads in ([], ["-o"]):
-            with Peer(*kind, *offloads) as peer:
+        for offload in ("off", "on"):
+            with Peer(kind=kind, offload=offload) as peer:
                 for v in (4, 6):
-                    to_weir(peer, v, f"{name}, IPv{v}, offloads {offloads}")
-                    from_weir(peer, v, f"{name}, IPv{v}, offloads {offloads}")
-                if offloads:
+                    to_weir(peer, v, f"{kind}, IPv{v}, offload {offload}")
+                    from_weir(peer, v, f"{kind}, IPv{v}, offload {offload}")
+                if offload == "on":
                     peer.ask("device")
                     words = peer.line().split()
                     check("super-segments came in", words[0] == "device" and int(words[3]) > 0, True)
                     check("super-segments went out", int(words[4]) > 0, True)
                     check("packets that could not be read", words[6], "0")
     for mtu in (576, 9000):
-        with Peer("-e", mtu=mtu, file=SHORT) as peer:
+        with Peer(kind="tap", mtu=mtu, file=SHORT) as peer:
             to_weir(peer, 4, f"MTU {mtu}")
             from_weir(peer, 4, f"MTU {mtu}")
     with Peer("-l", "delay=2ms jitter=500us loss=1% reorder=2% dup=0.5%", file=SHORT) as peer:

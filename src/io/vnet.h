@@ -1,0 +1,27 @@
+/*
+ * The virtio-net header before a packet (Virtual I/O Device specification 1.2, 5.1.6), with which the kernel and we
+ * tell each other what a packet still needs: its transport checksum, a cut into segments.
+ */
+#ifndef WIO_VNET_H
+#define WIO_VNET_H
+
+#include <linux/virtio_net.h>
+#include <weir/stack.h>
+
+/* What the kernel is to do with a packet that the stack sends. False: it can't be said. */
+bool wio_vnet_describe(struct virtio_net_hdr *, const struct weir_pkt *);
+
+/* Would the kernel, cutting it, clear a super-segment's CWR flag in all segments but the first, though it is every
+ * segment's (WEIR_PKT_CWR_ALL)? Then it must be cut before. */
+bool wio_vnet_must_cut(const struct weir_pkt *);
+
+/*
+ * Mark a received packet as its header says, as far as it can be true: a checksum that is owed or was checked needs no
+ * check, but only where it is that of the packet's own transport; a super-segment is one only when it is a TCP segment
+ * of the family that it is said to be, with a sane segment size.
+ *
+ * False: what the header says can't be, and the packet is to be dropped.
+ */
+bool wio_vnet_apply(const struct virtio_net_hdr *, struct weir_pkt *, enum weir_link_type);
+
+#endif
