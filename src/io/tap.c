@@ -5,6 +5,7 @@
  * owed (vnet.h). Nothing is copied but by the kernel: reads go into blocks, writes come out of them.
  */
 #include "io/driver_kind.h"
+#include "io/lender.h"
 #include "io/vnet.h"
 
 #include <errno.h>
@@ -22,10 +23,12 @@
 #define DEVICE       "/dev/net/tun"
 #define FIRST_BYTES  2048  /* holds a whole packet of an Ethernet, so that one does not pin a large block */
 #define REST_BYTES   65536 /* what is left of a super-segment */
+#define REST_N       128   /* so many of those are kept; the stack may hold more, then they are its own */
 #define SEGMENTS_MAX 128   /* of a super-segment: 64 KiB at 536 bytes */
 
 struct tap_queue {
     struct wio_queue q;
+    struct wio_lender *rests;
     struct weir_block *first, *rest; /* for the next read; NULL until it is due */
 };
 
@@ -106,6 +109,9 @@ static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_drive
     (void)i;
     if (!t)
         goto fail_memory;
+    t->rests = wio_lender_new(REST_N, REST_BYTES);
+    if (!t->rests)
+        goto fail_memory;
     t->q.fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (t->q.fd < 0) {
         explain(err, DEVICE, errno);
@@ -120,6 +126,8 @@ static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_drive
 fail_memory:
     explain(err, d->name[0] ? d->name : DEVICE, -e);
 fail_open:
+    if (t)
+        wio_lender_end(t->rests);
     free(t);
     return NULL;
 }
@@ -131,6 +139,7 @@ static void queue_close(struct wio_queue *q)
         weir_block_unref(t->first);
     if (t->rest)
         weir_block_unref(t->rest);
+    wio_lender_end(t->rests);
     close(q->fd);
     free(t);
 }
@@ -216,6 +225,8 @@ static bool have_blocks(struct tap_queue *t, struct weir_pool *pool)
 {
     if (!t->first)
         t->first = weir_block_new(pool, FIRST_BYTES);
+    if (!t->rest)
+        t->rest = wio_lender_take(t->rests);
     if (!t->rest)
         t->rest = weir_block_new(pool, REST_BYTES);
     return t->first && t->rest;
