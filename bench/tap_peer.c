@@ -34,7 +34,7 @@
 #include <unistd.h>
 #include <weir/weir.h>
 
-#define BATCH    64
+#define BATCH    256
 #define PIECE    65536
 #define SLOWNESS WEIR_SEC(1)
 

@@ -3,13 +3,19 @@
  */
 #include "io/driver_kind.h"
 
+#include <errno.h>
+#include <net/if_arp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#define BATCH 64
+#define BATCH        256 /* two runs of datagrams */
+#define SEGMENTS_MAX 128 /* of a super-segment: 64 KiB at 536 bytes */
 
 int wio_fail(const struct wio_err *err, const char *what, const char *form, ...)
 {
@@ -156,4 +162,67 @@ struct wio_queue_stats wio_queue_stats(struct wio_queue *q)
     if (q->driver->kind->stats)
         q->driver->kind->stats(q);
     return q->stats;
+}
+
+/* ---- For the kinds ---- */
+
+bool wio_send_cut(struct wio_queue *q, const struct weir_pkt *p,
+                  bool (*send)(struct wio_queue *, const struct weir_pkt *))
+{
+    struct weir_pkt *cuts[SEGMENTS_MAX];
+    unsigned n = weir_pkt_segment(p->pool, p, cuts, SEGMENTS_MAX);
+    bool has_room = true;
+    q->stats.tx_refused += n == 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0)
+            has_room = send(q, cuts[i]);
+        else if (has_room && !send(q, cuts[i]))
+            q->stats.tx_refused++;
+        weir_pkt_unref(cuts[i]);
+    }
+    return has_room;
+}
+
+struct weir_pkt *wio_pkt_copy(struct weir_pool *pool, struct wio_lender *lender, const void *bytes, size_t len)
+{
+    struct weir_block *b = len > WIO_FRAME_BYTES && len <= WIO_SUPER_BYTES && lender ? wio_lender_take(lender) : NULL;
+    if (!b && len > WEIR_PKT_HEAD_CAP)
+        return weir_pkt_from(pool, bytes, len);
+    struct weir_pkt *p = weir_pkt_new(pool, 0);
+    if (p && b) {
+        memcpy(b->data, bytes, len);
+        weir_pkt_append(p, b, 0, (uint32_t)len);
+    } else if (p) {
+        memcpy(weir_pkt_put(p, len), bytes, len);
+    }
+    if (b)
+        weir_block_unref(b);
+    return p;
+}
+
+int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_err *err)
+{
+    struct ifreq hw = {0}, mtu = {0}, flags = {0};
+    snprintf(d->name, sizeof d->name, "%s", name);
+    memcpy(hw.ifr_name, d->name, sizeof d->name);
+    memcpy(mtu.ifr_name, d->name, sizeof d->name);
+    memcpy(flags.ifr_name, d->name, sizeof d->name);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), e = 0;
+    if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &hw) < 0 || ioctl(fd, SIOCGIFMTU, &mtu) < 0 ||
+        ioctl(fd, SIOCGIFFLAGS, &flags) < 0)
+        e = errno;
+    if (fd >= 0)
+        close(fd);
+    if (e == ENODEV)
+        return wio_fail(err, name[0] ? name : "device", "there is no such interface (ip link shows which there are)");
+    if (e)
+        return wio_fail(err, name, "%s", strerror(e));
+    if (hw.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+        return wio_fail(err, name, "not an Ethernet interface");
+    if (!(flags.ifr_flags & IFF_UP))
+        return wio_fail(err, name, "it is down: ip link set %s up", name);
+    d->netif.type = WEIR_LINK_ETHERNET;
+    d->netif.mtu = (uint32_t)mtu.ifr_mtu;
+    memcpy(d->netif.mac, hw.ifr_hwaddr.sa_data, sizeof d->netif.mac);
+    return 0;
 }

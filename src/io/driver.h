@@ -7,16 +7,17 @@
  *
  *   tap:NAME, tun:NAME   a TAP (Ethernet) or TUN (raw IP) device, made when it isn't there: the other end is the
  *                        kernel's own stack. Super-segments and owed checksums pass whole (virtio-net headers)
- *   packet:NAME          an existing interface, by AF_PACKET rings (TPACKET_V3), the same offloads
+ *   packet:NAME          an existing interface, by AF_PACKET rings, the same offloads
  *   xdp:NAME             an existing interface, by AF_XDP; the kernel does not see what arrives there any more
  *
  *   queues=2             how many queues (1); of a multi-queue TAP, a fanout group (packet), the interface (xdp)
  *   queue=1              the first of them (xdp; 0)
  *   mac=02:00:00:00:00:01  weir's address; unless it is said, a random one (tap), the interface's (packet, xdp)
  *   mtu=9000             of weir's end; unless it is said, the device's
- *   offload=off          no super-segments, no owed checksums (tap, tun, packet)
- *   ring=1024            packets in each ring (xdp), or 64 KiB blocks (packet)
+ *   offload=off          no super-segments, no owed checksums (tap, tun; packet: of what goes out)
+ *   ring=1024            packets in each ring (xdp, packet)
  *   mode=copy            copy or zerocopy (xdp); unless it is said, the latter where the device has it
+ *   mode=batch           fewer wake-ups under load, for up to a millisecond of delay (packet)
  *   busy                 the owner is to ask again and again instead of sleeping (wio_driver_is_busy)
  */
 #ifndef WIO_DRIVER_H

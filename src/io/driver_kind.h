@@ -6,6 +6,7 @@
 #define WIO_DRIVER_KIND_H
 
 #include "io/driver.h"
+#include "io/lender.h"
 
 #include <net/if.h>
 
@@ -21,7 +22,7 @@ enum wio_word {
     WIO_WORD_N,
 };
 
-enum wio_mode { WIO_MODE_AUTO, WIO_MODE_COPY, WIO_MODE_ZEROCOPY };
+enum wio_mode { WIO_MODE_AUTO, WIO_MODE_COPY, WIO_MODE_ZEROCOPY, WIO_MODE_BATCH, WIO_MODE_N };
 
 /* A specification. What was not said is 0, but for has_offloads. */
 struct wio_driver_spec {
@@ -67,6 +68,7 @@ struct wio_driver_kind {
     const char *name;
     const char *absent; /* not in this build: what to do about it. Then there is nothing else */
     unsigned words;     /* bits 1 << enum wio_word: those that it knows */
+    unsigned modes;     /* bits 1 << enum wio_mode, likewise */
 
     /* Find the device and fill d->netif (type, mac, mtu, caps) and d->name. 0, or -1 and *err is written. */
     int (*open)(struct wio_driver *d, const struct wio_driver_spec *, const struct wio_err *);
@@ -83,6 +85,28 @@ extern const struct wio_driver_kind wio_kind_tap, wio_kind_tun, wio_kind_packet,
 
 /* Read a specification. 0, or -1 and *err is written. */
 int wio_driver_spec_parse(struct wio_driver_spec *, const char *text, const struct wio_err *);
+
+/*
+ * Send a super-segment that the device would cut wrongly, cut. When it has no room for all of the segments, the last
+ * ones are lost.
+ *
+ * send   false: no room now
+ *
+ * Returns false when there was room for none.
+ */
+bool wio_send_cut(struct wio_queue *, const struct weir_pkt *,
+                  bool (*send)(struct wio_queue *, const struct weir_pkt *));
+
+/* A packet that holds a copy of `bytes`; small ones take no block, those of more than WIO_FRAME_BYTES a lent one where
+ * there is one. NULL: no memory. */
+struct weir_pkt *wio_pkt_copy(struct weir_pool *, struct wio_lender *, const void *bytes, size_t len);
+
+#define WIO_FRAME_BYTES 2048  /* holds a whole packet of an Ethernet, so that one does not pin a large block */
+#define WIO_SUPER_BYTES 65536 /* what a super-segment is read into: buffers of a lender */
+#define WIO_SUPER_N     128   /* so many of them */
+
+/* The address and MTU of an Ethernet interface, and whether it is up, into d. 0, or -1 and *err is written. */
+int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_err *);
 
 /* Write "what: form". Returns -1. */
 int wio_fail(const struct wio_err *, const char *what, const char *form, ...) __attribute__((format(printf, 3, 4)));

@@ -13,13 +13,16 @@
 #define MTU_MIN  576
 #define MTU_MAX  65535
 
-static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun};
+static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun, &wio_kind_packet};
 #define KIND_N (sizeof kinds / sizeof kinds[0])
 
 static const char *const words[WIO_WORD_N] = {
     [WIO_WORD_QUEUES] = "queues",   [WIO_WORD_QUEUE] = "queue", [WIO_WORD_MAC] = "mac",   [WIO_WORD_MTU] = "mtu",
     [WIO_WORD_OFFLOAD] = "offload", [WIO_WORD_RING] = "ring",   [WIO_WORD_MODE] = "mode", [WIO_WORD_BUSY] = "busy",
 };
+
+static const char *const modes[WIO_MODE_N] = {
+    [WIO_MODE_COPY] = "copy", [WIO_MODE_ZEROCOPY] = "zerocopy", [WIO_MODE_BATCH] = "batch"};
 
 /* A piece of the text, not NUL-terminated. */
 struct piece {
@@ -106,10 +109,13 @@ static int read_ring(struct wio_driver_spec *s, const struct piece *v)
 
 static int read_mode(struct wio_driver_spec *s, const struct piece *v)
 {
-    if (!is_text(v, "copy") && !is_text(v, "zerocopy"))
-        return -1;
-    s->mode = is_text(v, "copy") ? WIO_MODE_COPY : WIO_MODE_ZEROCOPY;
-    return 0;
+    for (int i = 1; i < WIO_MODE_N; i++) {
+        if ((s->kind->modes & 1u << i) && is_text(v, modes[i])) {
+            s->mode = (enum wio_mode)i;
+            return 0;
+        }
+    }
+    return -1;
 }
 
 static int read_switch(bool *on, const struct piece *v)
@@ -145,7 +151,7 @@ static const char *example_of(enum wio_word word)
     case WIO_WORD_MTU: return "mtu=1500, from 576 to 65535";
     case WIO_WORD_OFFLOAD: return "offload=on or offload=off";
     case WIO_WORD_RING: return "ring=1024, a power of two from 64 to 65536";
-    case WIO_WORD_MODE: return "mode=copy or mode=zerocopy";
+    case WIO_WORD_MODE: return "mode=copy or mode=zerocopy (xdp), mode=batch (packet)";
     case WIO_WORD_BUSY: return "busy";
     case WIO_WORD_N: break;
     }

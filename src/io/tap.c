@@ -5,7 +5,6 @@
  * owed (vnet.h). Nothing is copied but by the kernel: reads go into blocks, writes come out of them.
  */
 #include "io/driver_kind.h"
-#include "io/lender.h"
 #include "io/vnet.h"
 
 #include <errno.h>
@@ -20,11 +19,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define DEVICE       "/dev/net/tun"
-#define FIRST_BYTES  2048  /* holds a whole packet of an Ethernet, so that one does not pin a large block */
-#define REST_BYTES   65536 /* what is left of a super-segment */
-#define REST_N       128   /* so many of those are kept; the stack may hold more, then they are its own */
-#define SEGMENTS_MAX 128   /* of a super-segment: 64 KiB at 536 bytes */
+#define DEVICE "/dev/net/tun"
+
+#ifndef TUN_F_USO4 /* Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 struct tap_queue {
     struct wio_queue q;
@@ -85,7 +85,9 @@ static int configure(int fd, struct wio_driver *d, const struct wio_driver_spec 
     if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0)
         return -errno;
     unsigned long offloads = s->has_offloads ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
-    return ioctl(fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : 0;
+    if (offloads && ioctl(fd, TUNSETOFFLOAD, offloads | TUN_F_USO4 | TUN_F_USO6) == 0)
+        return 0;
+    return ioctl(fd, TUNSETOFFLOAD, offloads) < 0 ? -errno : 0; /* before Linux 6.2 */
 }
 
 static int read_mtu(struct wio_driver *d)
@@ -109,7 +111,7 @@ static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_drive
     (void)i;
     if (!t)
         goto fail_memory;
-    t->rests = wio_lender_new(REST_N, REST_BYTES);
+    t->rests = wio_lender_new(WIO_SUPER_N, WIO_SUPER_BYTES);
     if (!t->rests)
         goto fail_memory;
     t->q.fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -171,28 +173,11 @@ static bool write_packet(struct wio_queue *q, const struct weir_pkt *p)
     return true;
 }
 
-/* As write_packet, cut. When the device has no room for all of them, the last ones are lost. */
-static bool write_cut(struct wio_queue *q, const struct weir_pkt *p)
-{
-    struct weir_pkt *cuts[SEGMENTS_MAX];
-    unsigned n = weir_pkt_segment(p->pool, p, cuts, SEGMENTS_MAX);
-    bool has_room = true;
-    q->stats.tx_refused += n == 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (i == 0)
-            has_room = write_packet(q, cuts[i]);
-        else if (has_room && !write_packet(q, cuts[i]))
-            q->stats.tx_refused++;
-        weir_pkt_unref(cuts[i]);
-    }
-    return has_room;
-}
-
 static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct wio_queue *q = driver;
     for (unsigned i = 0; i < n; i++) {
-        if (!(wio_vnet_must_cut(pkts[i]) ? write_cut(q, pkts[i]) : write_packet(q, pkts[i]))) {
+        if (!(wio_vnet_must_cut(pkts[i]) ? wio_send_cut(q, pkts[i], write_packet) : write_packet(q, pkts[i]))) {
             q->is_blocked = true;
             return i;
         }
@@ -224,42 +209,40 @@ static struct weir_pkt *wrap(struct tap_queue *t, struct weir_pool *pool, size_t
 static bool have_blocks(struct tap_queue *t, struct weir_pool *pool)
 {
     if (!t->first)
-        t->first = weir_block_new(pool, FIRST_BYTES);
+        t->first = weir_block_new(pool, WIO_FRAME_BYTES);
     if (!t->rest)
         t->rest = wio_lender_take(t->rests);
     if (!t->rest)
-        t->rest = weir_block_new(pool, REST_BYTES);
+        t->rest = weir_block_new(pool, WIO_SUPER_BYTES);
     return t->first && t->rest;
 }
 
-/* One packet, NULL: it was dropped. */
-static struct weir_pkt *take(struct tap_queue *t, struct weir_pool *pool, const struct virtio_net_hdr *v, ssize_t got)
+/* What came of one read, at `out`. Returns how many packets. */
+static unsigned take(struct tap_queue *t, struct weir_pool *pool, const struct virtio_net_hdr *v, size_t got,
+                     struct weir_pkt **out)
 {
     struct wio_queue *q = &t->q;
-    if ((size_t)got <= sizeof *v) {
+    if (got <= sizeof *v) {
         q->stats.rx_refused++;
-        return NULL;
+        return 0;
     }
-    struct weir_pkt *p = wrap(t, pool, (size_t)got - sizeof *v);
+    struct weir_pkt *p = wrap(t, pool, got - sizeof *v);
     if (!p) {
         q->stats.rx_no_memory++;
-        return NULL;
+        return 0;
     }
-    if (!wio_vnet_apply(v, p, q->driver->netif.type)) {
-        q->stats.rx_refused++;
-        weir_pkt_unref(p);
-        return NULL;
-    }
-    q->stats.rx++;
-    q->stats.rx_gso += p->gso_size > 0;
-    return p;
+    unsigned n = wio_vnet_receive(v, p, q->driver->netif.type, out);
+    q->stats.rx += n;
+    q->stats.rx_gso += v->gso_type != VIRTIO_NET_HDR_GSO_NONE && n > 0;
+    q->stats.rx_refused += n == 0;
+    return n;
 }
 
 static unsigned recv_batch(struct wio_queue *q, struct weir_pool *pool, struct weir_pkt **pkts, unsigned cap)
 {
     struct tap_queue *t = (struct tap_queue *)q;
-    unsigned n = 0;
-    for (unsigned reads = 0; reads < cap; reads++) {
+    unsigned n = 0, most = q->driver->netif.caps ? WIO_VNET_SPLIT_MAX : 1;
+    while (n + most <= cap) {
         if (!have_blocks(t, pool)) {
             q->stats.rx_no_memory++;
             return n;
@@ -269,9 +252,7 @@ static unsigned recv_batch(struct wio_queue *q, struct weir_pool *pool, struct w
         ssize_t got = readv(q->fd, iov, 3);
         if (got < 0)
             return n;
-        struct weir_pkt *p = take(t, pool, &v, got);
-        if (p)
-            pkts[n++] = p;
+        n += take(t, pool, &v, (size_t)got, pkts + n);
     }
     return n;
 }

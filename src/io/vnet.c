@@ -3,10 +3,13 @@
  */
 #include "io/vnet.h"
 
+#include <string.h>
+
 #define ETH_HDR   14
 #define IPV4_HDR  20
 #define IPV6_HDR  40
 #define TCP_HDR   20
+#define UDP_HDR   8
 #define TCP_FLAGS 13
 #define TCP_CWR   0x80
 
@@ -78,7 +81,7 @@ struct transport {
     bool is_v6;
     uint8_t proto;
     size_t off;
-    size_t hdr_len; /* TCP's alone */
+    size_t hdr_len; /* of TCP and UDP; 0: the header is not whole */
 };
 
 static bool is_extension(uint8_t next)
@@ -126,35 +129,146 @@ static bool find_transport(struct transport *t, const struct weir_pkt *p, enum w
     t->hdr_len = 0;
     if (is_found && t->proto == PROTO_TCP && t->off + TCP_HDR <= len)
         t->hdr_len = (size_t)(b[t->off + 12] >> 4) * 4;
+    else if (is_found && t->proto == PROTO_UDP && t->off + UDP_HDR <= len)
+        t->hdr_len = UDP_HDR;
     return is_found;
 }
 
-/* A super-segment's size, 0: it is none after all. False: it can't be. */
+static bool is_datagrams(const struct virtio_net_hdr *v)
+{
+    return (v->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_UDP_L4;
+}
+
+/* The size of what it is to be cut into, 0: it needs no cut. False: it can't be. */
 static bool apply_gso(const struct virtio_net_hdr *v, struct weir_pkt *p, const struct transport *t)
 {
     uint8_t kind = v->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-    if (kind != (t->is_v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4))
-        return false;
-    if (t->hdr_len < TCP_HDR || t->off + t->hdr_len > p->len || v->gso_size < GSO_SIZE_MIN)
+    bool is_tcp = kind == (t->is_v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) && t->proto == PROTO_TCP &&
+                  t->hdr_len >= TCP_HDR && v->gso_size >= GSO_SIZE_MIN;
+    bool is_udp = is_datagrams(v) && t->proto == PROTO_UDP && t->hdr_len == UDP_HDR && v->gso_size > 0;
+    if ((!is_tcp && !is_udp) || t->off + t->hdr_len > p->len)
         return false;
     p->gso_size = p->len - t->off - t->hdr_len > v->gso_size ? v->gso_size : 0;
     return true;
 }
 
-bool wio_vnet_apply(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_link_type type)
+/* False: what the header says can't be. */
+static bool apply(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_link_type type, struct transport *t)
 {
-    struct transport t;
     bool is_owed = v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, is_checked = v->flags & VIRTIO_NET_HDR_F_DATA_VALID;
     if (!is_owed && !is_checked && v->gso_type == VIRTIO_NET_HDR_GSO_NONE)
         return true;
     if (is_owed && (uint32_t)v->csum_start + v->csum_offset + 2 > p->len)
         return false;
-    if (!find_transport(&t, p, type))
+    if (!find_transport(t, p, type))
         return v->gso_type == VIRTIO_NET_HDR_GSO_NONE;
-    if (v->gso_type != VIRTIO_NET_HDR_GSO_NONE && !apply_gso(v, p, &t))
+    if (v->gso_type != VIRTIO_NET_HDR_GSO_NONE && !apply_gso(v, p, t))
         return false;
     /* An owed checksum crossed no wire: nothing could have broken it. */
-    if (is_owed ? v->csum_start == t.off && v->csum_offset == csum_offset_of(t.proto) : is_checked)
+    if (is_owed ? v->csum_start == t->off && v->csum_offset == csum_offset_of(t->proto) : is_checked)
         p->flags |= WEIR_PKT_CSUM_OK;
     return true;
+}
+
+/* ---- Datagrams in a run ---- */
+
+static void put16(uint8_t *at, size_t v)
+{
+    at[0] = (uint8_t)(v >> 8);
+    at[1] = (uint8_t)v;
+}
+
+/* RFC 1071, of a header: an even number of bytes. */
+static uint16_t header_sum(const uint8_t *at, size_t len)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < len; i += 2)
+        sum += (uint32_t)(at[i] << 8 | at[i + 1]);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)(sum + (sum >> 16));
+}
+
+/* The headers of the i-th datagram, `len` bytes of it behind them. Its UDP checksum is left: nobody looks (CSUM_OK). */
+static void datagram_headers(uint8_t *b, size_t l3, const struct transport *t, unsigned i, size_t len)
+{
+    uint8_t *ip = b + l3;
+    if (t->is_v6) {
+        put16(ip + 4, t->off - l3 - IPV6_HDR + UDP_HDR + len);
+    } else {
+        put16(ip + 2, t->off - l3 + UDP_HDR + len);
+        put16(ip + 4, (size_t)(ip[4] << 8 | ip[5]) + i);
+        put16(ip + 10, 0);
+        put16(ip + 10, (uint16_t)~header_sum(ip, t->off - l3));
+    }
+    put16(b + t->off + 4, UDP_HDR + len);
+}
+
+/* Append views of p's bytes [off, off + len). Those of a received packet lie in fragments. */
+static bool view(struct weir_pkt *to, const struct weir_pkt *p, size_t off, size_t len)
+{
+    for (unsigned i = 0; i < p->frag_n && len > 0; i++) {
+        const struct weir_frag *f = &p->frags[i];
+        if (off >= f->len) {
+            off -= f->len;
+            continue;
+        }
+        size_t n = len < f->len - off ? len : f->len - off;
+        if (weir_pkt_append(to, f->block, (uint32_t)(f->off + off), (uint32_t)n) < 0)
+            return false;
+        len -= n;
+        off = 0;
+    }
+    return len == 0;
+}
+
+static struct weir_pkt *datagram(const struct weir_pkt *p, size_t l3, const struct transport *t, unsigned i)
+{
+    size_t hdr_len = t->off + UDP_HDR, off = hdr_len + (size_t)i * p->gso_size;
+    size_t len = p->len - off < p->gso_size ? p->len - off : p->gso_size;
+    struct weir_pkt *out = weir_pkt_new(p->pool, 0);
+    uint8_t *b = out ? weir_pkt_put(out, hdr_len) : NULL;
+    if (b) {
+        weir_pkt_copy(p, 0, b, hdr_len);
+        datagram_headers(b, l3, t, i, len);
+        out->flags = p->flags;
+        if (view(out, p, off, len))
+            return out;
+    }
+    if (out)
+        weir_pkt_unref(out);
+    return NULL;
+}
+
+static unsigned split(const struct weir_pkt *p, enum weir_link_type type, const struct transport *t,
+                      struct weir_pkt **out)
+{
+    size_t len = p->len - t->off - UDP_HDR;
+    unsigned n = (unsigned)((len + p->gso_size - 1) / p->gso_size);
+    if (n > WIO_VNET_SPLIT_MAX || !(p->flags & WEIR_PKT_CSUM_OK))
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        out[i] = datagram(p, type == WEIR_LINK_ETHERNET ? ETH_HDR : 0, t, i);
+        if (out[i])
+            continue;
+        while (i > 0)
+            weir_pkt_unref(out[--i]);
+        return 0;
+    }
+    return n;
+}
+
+unsigned wio_vnet_receive(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_link_type type,
+                          struct weir_pkt **out)
+{
+    struct transport t;
+    unsigned n = 0;
+    if (apply(v, p, type, &t)) {
+        if (!p->gso_size || !is_datagrams(v)) {
+            out[0] = p;
+            return 1;
+        }
+        n = split(p, type, &t, out);
+    }
+    weir_pkt_unref(p);
+    return n;
 }

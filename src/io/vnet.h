@@ -8,6 +8,10 @@
 #include <linux/virtio_net.h>
 #include <weir/stack.h>
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* Linux 6.2 */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 /* What the kernel is to do with a packet that the stack sends. False: it can't be said. */
 bool wio_vnet_describe(struct virtio_net_hdr *, const struct weir_pkt *);
 
@@ -16,12 +20,19 @@ bool wio_vnet_describe(struct virtio_net_hdr *, const struct weir_pkt *);
 bool wio_vnet_must_cut(const struct weir_pkt *);
 
 /*
- * Mark a received packet as its header says, as far as it can be true: a checksum that is owed or was checked needs no
- * check, but only where it is that of the packet's own transport; a super-segment is one only when it is a TCP segment
- * of the family that it is said to be, with a sane segment size.
+ * What a received packet is, by what its header says, as far as it can be true: a checksum that is owed or was checked
+ * needs no check, but only where it is that of the packet's own transport; a super-segment is one only when it is a TCP
+ * segment of the family that it is said to be, with a sane segment size; a run of datagrams (UDP segmentation) is cut
+ * into them here, since a datagram's bounds mean something.
  *
- * False: what the header says can't be, and the packet is to be dropped.
+ * p     its reference is taken
+ * out   room for WIO_VNET_SPLIT_MAX packets
+ *
+ * Returns how many packets came of it; 0: what the header says can't be (or memory did not suffice), and it is dropped.
  */
-bool wio_vnet_apply(const struct virtio_net_hdr *, struct weir_pkt *, enum weir_link_type);
+unsigned wio_vnet_receive(const struct virtio_net_hdr *, struct weir_pkt *p, enum weir_link_type,
+                          struct weir_pkt **out);
+
+#define WIO_VNET_SPLIT_MAX 128 /* as Linux has it */
 
 #endif

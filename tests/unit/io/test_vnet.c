@@ -1,4 +1,5 @@
-/* The virtio-net header before a packet (io/vnet.h): what the stack wants said is said, what can't be is not believed. */
+/* The virtio-net header before a packet (io/vnet.h): what the stack wants said is said, what can't be is not believed.
+ */
 #include "io_test.h"
 
 #include "io/vnet.h"
@@ -94,7 +95,7 @@ static void test_vnet_what_is_sent_and_read_back_is_the_same(void **state)
         struct weir_pkt *out = to_send(type, is_v6, 1448), *in = received(type, is_v6);
         assert_true(wio_vnet_describe(&v, out));
         assert_memory_equal(&v, &wanted, sizeof v);
-        assert_true(wio_vnet_apply(&v, in, type));
+        assert_int_equal(wio_vnet_receive(&v, in, type, &in), 1);
         assert_int_equal(in->gso_size, 1448);
         assert_int_equal(in->flags, WEIR_PKT_CSUM_OK);
         weir_pkt_unref(out);
@@ -160,9 +161,13 @@ struct verdict {
 
 static struct verdict judge(struct virtio_net_hdr v, struct weir_pkt *p)
 {
-    bool is_taken = wio_vnet_apply(&v, p, WEIR_LINK_ETHERNET);
-    struct verdict got = {is_taken ? p->gso_size : -1, p->flags & WEIR_PKT_CSUM_OK};
-    weir_pkt_unref(p);
+    struct weir_pkt *out[WIO_VNET_SPLIT_MAX];
+    unsigned n = wio_vnet_receive(&v, p, WEIR_LINK_ETHERNET, out);
+    struct verdict got = {-1, false};
+    if (n > 0)
+        got = (struct verdict){out[0]->gso_size, out[0]->flags & WEIR_PKT_CSUM_OK};
+    while (n > 0)
+        weir_pkt_unref(out[--n]);
     return got;
 }
 
@@ -265,7 +270,7 @@ static void test_vnet_extension_headers_are_walked_within_bounds(void **state)
     uint8_t b[ETH + V6 + 16 + TCP];
     headers(b, WEIR_LINK_ETHERNET, true);
     memset(b + ETH + V6, 0, sizeof b - ETH - V6);
-    b[ETH + 6] = 0;       /* hop-by-hop options, of 16 bytes */
+    b[ETH + 6] = 0; /* hop-by-hop options, of 16 bytes */
     b[ETH + V6] = 6;
     b[ETH + V6 + 1] = 1;
     assert_true(judge(v, weir_pkt_from(pool, b, sizeof b)).is_trusted);
@@ -273,6 +278,86 @@ static void test_vnet_extension_headers_are_walked_within_bounds(void **state)
     assert_false(judge(v, weir_pkt_from(pool, b, sizeof b)).is_trusted);
     b[ETH + V6] = 0; /* and another one there */
     assert_false(judge(v, weir_pkt_from(pool, b, sizeof b)).is_trusted);
+}
+
+/* A run of datagrams: 3,000 bytes in pieces of `size`. */
+static struct weir_pkt *datagrams(struct virtio_net_hdr *v, bool is_v6, uint16_t size)
+{
+    struct weir_pkt *p = received(WEIR_LINK_ETHERNET, is_v6);
+    uint8_t *b = p->frags[0].block->data;
+    uint16_t l4 = l4_of(WEIR_LINK_ETHERNET, is_v6);
+    b[ETH + (is_v6 ? 6 : 9)] = 17;
+    b[ETH + 4] = 0xff; /* the identification: it wraps */
+    b[ETH + 5] = 0xff;
+    weir_pkt_trim(p, l4 + 8u + DATA);
+    for (size_t i = 0; i < DATA; i++)
+        b[l4 + 8u + i] = (uint8_t)(i * 7 + i / 256);
+    *v = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                 .gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+                                 .gso_size = size,
+                                 .csum_start = l4,
+                                 .csum_offset = 6};
+    return p;
+}
+
+static unsigned get16(const uint8_t *at)
+{
+    return (unsigned)(at[0] << 8 | at[1]);
+}
+
+static void check_datagram(const struct weir_pkt *p, bool is_v6, size_t i, size_t len)
+{
+    uint8_t b[ETH + V6 + 8 + DATA];
+    size_t l4 = l4_of(WEIR_LINK_ETHERNET, is_v6);
+    uint32_t sum = 0;
+    assert_int_equal(weir_pkt_copy(p, 0, b, sizeof b), l4 + 8 + len);
+    assert_int_equal(p->flags, WEIR_PKT_CSUM_OK);
+    assert_int_equal(get16(b + l4 + 4), 8 + len);
+    assert_int_equal(get16(b + ETH + (is_v6 ? 4 : 2)), (is_v6 ? 8 : V4 + 8) + len);
+    for (size_t at = 0; at < V4; at += 2)
+        sum += get16(b + ETH + at);
+    if (!is_v6) {
+        assert_int_equal(get16(b + ETH + 4), (0xffff + i) & 0xffff);
+        assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+    }
+    for (size_t at = 0; at < len; at++) {
+        size_t of_run = i * 1000 + at;
+        assert_int_equal(b[l4 + 8 + at], (uint8_t)(of_run * 7 + of_run / 256));
+    }
+}
+
+static void test_vnet_a_run_of_datagrams_is_cut_into_them(void **state)
+{
+    (void)state;
+    for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+        struct virtio_net_hdr v;
+        struct weir_pkt *out[WIO_VNET_SPLIT_MAX], *p = datagrams(&v, is_v6, 1000);
+        weir_pkt_trim(p, p->len - 1); /* the last one is shorter */
+        assert_int_equal(wio_vnet_receive(&v, p, WEIR_LINK_ETHERNET, out), 3);
+        for (size_t i = 0; i < 3; i++) {
+            check_datagram(out[i], is_v6, i, i == 2 ? 999 : 1000);
+            weir_pkt_unref(out[i]);
+        }
+    }
+}
+
+static void test_vnet_runs_of_datagrams_that_can_not_be_are_refused(void **state)
+{
+    (void)state;
+    struct virtio_net_hdr v;
+    struct weir_pkt *p = datagrams(&v, false, 0);
+    assert_int_equal(judge(v, p).gso_size, -1);
+    p = datagrams(&v, false, DATA / (WIO_VNET_SPLIT_MAX + 2)); /* too many */
+    assert_int_equal(judge(v, p).gso_size, -1);
+    p = datagrams(&v, false, 1000);
+    v.csum_start = 0; /* whose checksums would never be checked */
+    assert_int_equal(judge(v, p).gso_size, -1);
+    p = datagrams(&v, false, 1000);
+    p->frags[0].block->data[ETH + 9] = 6;
+    assert_int_equal(judge(v, p).gso_size, -1);
+    p = datagrams(&v, false, 1000);
+    weir_pkt_trim(p, ETH + V4 + 4);
+    assert_int_equal(judge(v, p).gso_size, -1);
 }
 
 int main(void)
@@ -289,6 +374,8 @@ int main(void)
         cmocka_unit_test(test_vnet_truncated_packets_are_neither_trusted_nor_super_segments),
         cmocka_unit_test(test_vnet_fragments_and_other_types_have_no_trusted_transport),
         cmocka_unit_test(test_vnet_extension_headers_are_walked_within_bounds),
+        cmocka_unit_test(test_vnet_a_run_of_datagrams_is_cut_into_them),
+        cmocka_unit_test(test_vnet_runs_of_datagrams_that_can_not_be_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
