@@ -19,6 +19,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -328,6 +329,8 @@ int main(int argc, char **argv)
     if (argc < 5)
         give_up("usage", "bench-wire DRIVER bulk|udp up|down|in|out SECONDS [NETNS]");
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28); /* memory that is given back must be mapped anew */
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
     pattern_fill(&x);
     x.driver = wio_driver_open(argv[1], err, sizeof err);
     if (!x.driver)
