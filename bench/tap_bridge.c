@@ -81,6 +81,7 @@ static void deliver(struct bridge *b, enum wio_dir dir, weir_ns now)
         }
         weir_pkt_unref(tap_link_take(&b->link, dir));
     }
+    wio_queue_flush(to);
 }
 
 static void wait_for(struct bridge *b, struct pollfd *fds)

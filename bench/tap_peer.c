@@ -459,6 +459,7 @@ static void wait_for(struct peer *p, struct pollfd *fds)
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
     fds[0] = (struct pollfd){wio_queue_fd(p->queue), wio_queue_events(p->queue), 0};
     fds[1] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    wio_queue_flush(p->queue);
     ppoll(fds, 2, at == WEIR_NEVER && !wio_driver_is_busy(p->driver) ? NULL : &ts, NULL);
 }
 

@@ -10,7 +10,7 @@
  *
  * udp in counts the datagrams that come to port 9, a batch at a time; out sends 18 bytes of payload (64-byte frames,
  * with the Ethernet's own 4) to 10.9.0.1, whose link address is 02:00:00:00:00:01. Prints: millions of packets a
- * second, the part of that time that weir was on the CPU.
+ * second, and a second of CPU.
  */
 #include "heap.h"
 
@@ -162,6 +162,7 @@ static unsigned weir_turn(struct wire *x, bool may_wait)
     weir_ns left = may_wait && !wio_driver_is_busy(x->driver) && at > now ? at - now : 0;
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
     struct pollfd p = {wio_queue_fd(x->queue), wio_queue_events(x->queue), 0};
+    wio_queue_flush(x->queue);
     if (left || (p.events & POLLOUT))
         ppoll(&p, 1, &ts, NULL);
     now = clock_now();
@@ -318,8 +319,8 @@ static void udp(struct wire *x, bool is_in, double seconds)
     struct wio_queue_stats s = wio_queue_stats(x->queue);
     if (!is_in)
         n = s.tx;
-    printf("%.3f Mpps, CPU %.2f\n", (double)n / took / 1e6,
-           (seconds_of(&own.ru_utime) + seconds_of(&own.ru_stime)) / took);
+    double cpu = seconds_of(&own.ru_utime) + seconds_of(&own.ru_stime);
+    printf("%.3f Mpps, %.3f per CPU s\n", (double)n / took / 1e6, (double)n / cpu / 1e6);
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "io/driver_kind.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -139,21 +140,27 @@ unsigned wio_queue_xmit(struct wio_queue *q, struct weir_pkt **pkts, unsigned n)
     return q->driver->kind->netif_ops.xmit(q, pkts, n);
 }
 
+void wio_queue_flush(struct wio_queue *q)
+{
+    if (q->driver->kind->flush)
+        q->driver->kind->flush(q);
+}
+
 unsigned wio_queue_run(struct wio_queue *q, short revents, weir_ns now)
 {
     struct weir_pkt *pkts[BATCH];
+    unsigned n = 0;
     if (q->is_blocked && (revents & POLLOUT)) {
         q->is_blocked = false;
         weir_netif_tx_ready(q->stack, q->netif);
     }
-    if (!(revents & ~POLLOUT))
-        return 0;
-    unsigned n = wio_queue_recv(q, weir_stack_pool(q->stack), pkts, BATCH);
-    if (n == 0)
-        return 0;
-    weir_input(q->stack, q->netif, pkts, n, now);
+    if (revents & ~POLLOUT)
+        n = wio_queue_recv(q, weir_stack_pool(q->stack), pkts, BATCH);
+    if (n > 0)
+        weir_input(q->stack, q->netif, pkts, n, now);
     for (unsigned i = 0; i < n; i++)
         weir_pkt_unref(pkts[i]);
+    wio_queue_flush(q);
     return n;
 }
 
@@ -225,4 +232,24 @@ int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_
     d->netif.mtu = (uint32_t)mtu.ifr_mtu;
     memcpy(d->netif.mac, hw.ifr_hwaddr.sa_data, sizeof d->netif.mac);
     return 0;
+}
+
+static int join(int fd, const char *name, int type)
+{
+    struct packet_mreq want = {.mr_ifindex = (int)if_nametoindex(name), .mr_type = (unsigned short)type};
+    return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &want, sizeof want) < 0 ? -errno : 0;
+}
+
+int wio_join_all(const char *name, bool is_promiscuous)
+{
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); /* no protocol: nothing is delivered to it */
+    if (fd < 0)
+        return -errno;
+    int e = join(fd, name, PACKET_MR_ALLMULTI);
+    if (e == 0 && is_promiscuous)
+        e = join(fd, name, PACKET_MR_PROMISC);
+    if (e == 0)
+        return fd;
+    close(fd);
+    return e;
 }

@@ -71,6 +71,12 @@ short wio_queue_events(const struct wio_queue *); /* what to poll it for: POLLIN
 unsigned wio_queue_run(struct wio_queue *, short revents, weir_ns now);
 
 /*
+ * Have the device send what it was given: a driver may wait for more, to hand over many at once. wio_queue_run ends
+ * with it; call it once more before sleeping, when the stack was used since.
+ */
+void wio_queue_flush(struct wio_queue *);
+
+/*
  * The same without a stack. Receive at most `cap` packets, each with one reference for the caller, from `pool` and
  * ready for weir_input; returns how many. Send: as weir_netif_ops.xmit.
  */

@@ -78,6 +78,7 @@ struct wio_driver_kind {
     void (*queue_close)(struct wio_queue *);
     unsigned (*recv)(struct wio_queue *, struct weir_pool *, struct weir_pkt **, unsigned cap);
     struct weir_netif_ops netif_ops;   /* the driver is the struct wio_queue */
+    void (*flush)(struct wio_queue *); /* hand over what xmit has put off; may be NULL */
     void (*stats)(struct wio_queue *); /* bring q->stats up to date; may be NULL */
 };
 
@@ -107,6 +108,10 @@ struct weir_pkt *wio_pkt_copy(struct weir_pool *, struct wio_lender *, const voi
 
 /* The address and MTU of an Ethernet interface, and whether it is up, into d. 0, or -1 and *err is written. */
 int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_err *);
+
+/* A packet socket that has the interface take in all groups, and what is for others as well, until it is closed. A
+ * negative errno: it could not. */
+int wio_join_all(const char *name, bool is_promiscuous);
 
 /* Write "what: form". Returns -1. */
 int wio_fail(const struct wio_err *, const char *what, const char *form, ...) __attribute__((format(printf, 3, 4)));

@@ -13,7 +13,7 @@
 #define MTU_MIN  576
 #define MTU_MAX  65535
 
-static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun, &wio_kind_packet};
+static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun, &wio_kind_packet, &wio_kind_xdp};
 #define KIND_N (sizeof kinds / sizeof kinds[0])
 
 static const char *const words[WIO_WORD_N] = {

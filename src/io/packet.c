@@ -32,6 +32,9 @@
 struct packet_queue {
     struct wio_queue q;
     struct wio_lender *supers;
+    struct weir_pkt *put_off[BATCH]; /* to be sent, put_off_n of them */
+    unsigned put_off_n;
+    int members_fd; /* has joined all groups */
     uint8_t *ring;
     size_t ring_len;
     uint32_t n, at; /* slots (TPACKET_V2) or blocks (TPACKET_V3), the next one */
@@ -93,20 +96,12 @@ static const char *map_ring(struct packet_queue *k, const struct wio_driver_spec
     return k->ring ? NULL : "mapping the ring";
 }
 
-/* All groups always, and what is for others where the stack has an address of its own. */
-static const char *listen_to(struct packet_queue *k, const struct wio_driver *d, const struct wio_driver_spec *s)
+static const char *listen_to(const struct packet_queue *k, const struct wio_driver *d)
 {
     int index = (int)if_nametoindex(d->name);
     struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index};
-    struct packet_mreq want = {.mr_ifindex = index, .mr_type = PACKET_MR_ALLMULTI};
     if (set_option(k->q.fd, PACKET_IGNORE_OUTGOING, 1) < 0)
         return "PACKET_IGNORE_OUTGOING (Linux 4.20 or newer has it)";
-    if (setsockopt(k->q.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &want, sizeof want) < 0)
-        return "PACKET_MR_ALLMULTI";
-    want.mr_type = PACKET_MR_PROMISC;
-    if ((s->words & 1u << WIO_WORD_MAC) &&
-        setsockopt(k->q.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &want, sizeof want) < 0)
-        return "PACKET_MR_PROMISC";
     return bind(k->q.fd, (struct sockaddr *)&at, sizeof at) < 0 ? "bind" : NULL;
 }
 
@@ -125,10 +120,14 @@ static const char *join_group(const struct packet_queue *k, const struct wio_dri
 static void queue_close(struct wio_queue *q)
 {
     struct packet_queue *k = (struct packet_queue *)q;
+    while (k->put_off_n > 0)
+        weir_pkt_unref(k->put_off[--k->put_off_n]);
     if (k->ring)
         munmap(k->ring, k->ring_len);
     if (q->fd >= 0)
         close(q->fd);
+    if (k->members_fd >= 0)
+        close(k->members_fd);
     wio_lender_end(k->supers);
     free(k);
 }
@@ -144,9 +143,10 @@ static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_drive
     }
     k->supers = wio_lender_new(WIO_SUPER_N, WIO_SUPER_BYTES);
     k->q.fd = k->supers ? socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) : -1;
-    const char *failed = k->q.fd < 0 ? "AF_PACKET" : map_ring(k, s);
+    k->members_fd = k->q.fd < 0 ? -1 : wio_join_all(d->name, s->words & 1u << WIO_WORD_MAC);
+    const char *failed = k->members_fd < 0 ? "AF_PACKET" : map_ring(k, s);
     if (!failed)
-        failed = listen_to(k, d, s);
+        failed = listen_to(k, d);
     if (!failed && s->queue_n > 1)
         failed = join_group(k, d);
     if (!failed)
@@ -212,15 +212,16 @@ static bool send_one(struct wio_queue *q, const struct weir_pkt *p)
     return true;
 }
 
-static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+/* Send what was put off, as far as there is room. */
+static void flush(struct wio_queue *q)
 {
-    struct wio_queue *q = driver;
+    struct packet_queue *k = (struct packet_queue *)q;
+    struct weir_pkt **pkts = k->put_off;
     struct outgoing o;
-    unsigned done = 0;
-    while (done < n) {
+    unsigned done = 0, n = k->put_off_n;
+    while (done < n && !q->is_blocked) {
         unsigned run = 0, sent;
-        while (run < BATCH && done + run < n && !wio_vnet_must_cut(pkts[done + run]) &&
-               add_packet(&o, run, pkts[done + run]))
+        while (done + run < n && !wio_vnet_must_cut(pkts[done + run]) && add_packet(&o, run, pkts[done + run]))
             run++;
         if (run > 0) {
             sent = send_added(q, &o, pkts + done, run);
@@ -231,12 +232,23 @@ static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
         for (unsigned i = 0; i < sent; i++)
             weir_pkt_unref(pkts[done + i]);
         done += sent;
-        if (sent < run) {
-            q->is_blocked = true;
-            break;
-        }
+        q->is_blocked = sent < run;
     }
-    return done;
+    k->put_off_n = n - done;
+    memmove(pkts, pkts + done, k->put_off_n * sizeof(struct weir_pkt *));
+}
+
+static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct packet_queue *k = driver;
+    for (unsigned done = 0; done < n; done++) {
+        if (k->put_off_n == BATCH)
+            flush(&k->q);
+        if (k->put_off_n == BATCH)
+            return done;
+        k->put_off[k->put_off_n++] = pkts[done];
+    }
+    return n;
 }
 
 /* ---- In ---- */
@@ -362,5 +374,6 @@ const struct wio_driver_kind wio_kind_packet = {
     .queue_close = queue_close,
     .recv = recv_batch,
     .netif_ops = {.xmit = xmit},
+    .flush = flush,
     .stats = update_stats,
 };

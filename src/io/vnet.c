@@ -116,11 +116,17 @@ static bool find_transport4(struct transport *t, const uint8_t *b, size_t len, s
     return true;
 }
 
-/* False: there is no transport header that could be found. */
-static bool find_transport(struct transport *t, const struct weir_pkt *p, enum weir_link_type type)
+/* The first bytes of a received packet, at most LOOK_LEN: they lie together. */
+static const uint8_t *look(struct weir_pkt *p, size_t *len)
 {
-    uint8_t b[LOOK_LEN];
-    size_t len = weir_pkt_copy(p, 0, b, sizeof b), at = type == WEIR_LINK_ETHERNET ? ETH_HDR : 0;
+    *len = p->len < LOOK_LEN ? p->len : LOOK_LEN;
+    return weir_pkt_pull(p, *len);
+}
+
+/* False: there is no transport header that could be found. */
+static bool find_transport(struct transport *t, const uint8_t *b, size_t len, enum weir_link_type type)
+{
+    size_t at = type == WEIR_LINK_ETHERNET ? ETH_HDR : 0;
     if (at >= len || (at && (b[12] << 8 | b[13]) != (b[at] >> 4 == 4 ? 0x0800 : 0x86dd)))
         return false;
     bool is_found = b[at] >> 4 == 4   ? find_transport4(t, b, len, at)
@@ -160,7 +166,9 @@ static bool apply(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_
         return true;
     if (is_owed && (uint32_t)v->csum_start + v->csum_offset + 2 > p->len)
         return false;
-    if (!find_transport(t, p, type))
+    size_t len;
+    const uint8_t *b = look(p, &len);
+    if (!find_transport(t, b, len, type))
         return v->gso_type == VIRTIO_NET_HDR_GSO_NONE;
     if (v->gso_type != VIRTIO_NET_HDR_GSO_NONE && !apply_gso(v, p, t))
         return false;
@@ -179,9 +187,8 @@ static void put16(uint8_t *at, size_t v)
 }
 
 /* RFC 1071, of a header: an even number of bytes. */
-static uint16_t header_sum(const uint8_t *at, size_t len)
+static uint16_t header_sum(const uint8_t *at, size_t len, uint32_t sum)
 {
-    uint32_t sum = 0;
     for (size_t i = 0; i < len; i += 2)
         sum += (uint32_t)(at[i] << 8 | at[i + 1]);
     sum = (sum & 0xffff) + (sum >> 16);
@@ -198,7 +205,7 @@ static void datagram_headers(uint8_t *b, size_t l3, const struct transport *t, u
         put16(ip + 2, t->off - l3 + UDP_HDR + len);
         put16(ip + 4, (size_t)(ip[4] << 8 | ip[5]) + i);
         put16(ip + 10, 0);
-        put16(ip + 10, (uint16_t)~header_sum(ip, t->off - l3));
+        put16(ip + 10, (uint16_t)~header_sum(ip, t->off - l3, 0));
     }
     put16(b + t->off + 4, UDP_HDR + len);
 }
@@ -255,6 +262,22 @@ static unsigned split(const struct weir_pkt *p, enum weir_link_type type, const 
         return 0;
     }
     return n;
+}
+
+bool wio_csum_is_owed(struct weir_pkt *p, enum weir_link_type type)
+{
+    struct transport t;
+    size_t len, at = type == WEIR_LINK_ETHERNET ? ETH_HDR : 0;
+    const uint8_t *b = look(p, &len);
+    if (!find_transport(&t, b, len, type) || (t.proto != PROTO_TCP && t.proto != PROTO_UDP))
+        return false;
+    size_t field = t.off + csum_offset_of(t.proto);
+    size_t l3_len = t.is_v6 ? IPV6_HDR + (size_t)(b[at + 4] << 8 | b[at + 5]) : (size_t)(b[at + 2] << 8 | b[at + 3]);
+    if (field + 2 > len || t.off - at > l3_len)
+        return false;
+    uint32_t sum = (uint32_t)(l3_len - (t.off - at)) + t.proto;
+    uint16_t pseudo = t.is_v6 ? header_sum(b + at + 8, 32, sum) : header_sum(b + at + 12, 8, sum);
+    return (b[field] << 8 | b[field + 1]) == pseudo;
 }
 
 unsigned wio_vnet_receive(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_link_type type,

@@ -35,4 +35,11 @@ unsigned wio_vnet_receive(const struct virtio_net_hdr *, struct weir_pkt *p, enu
 
 #define WIO_VNET_SPLIT_MAX 128 /* as Linux has it */
 
+/*
+ * Of a packet that came without such a header over a link that passes owed checksums on (veth, to AF_XDP): does its TCP
+ * or UDP checksum field hold the sum of the pseudo-header, as it does while the rest is owed? A packet that was broken
+ * on its way looks so once in 65,536 times.
+ */
+bool wio_csum_is_owed(struct weir_pkt *, enum weir_link_type);
+
 #endif
