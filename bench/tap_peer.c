@@ -5,6 +5,7 @@
  *
  *   -f   what the sources send and the sinks expect
  *   -d   the device it is on (src/io/driver.h); tun:weir0,offload=off unless it is said
+ *        Where it has several queues the one stack uses them all: a connection's packets leave by the same one
  *   -l   an impaired link between the device and the host, in the words of docs/link.md, but for rules and
  *        corrupt=; the device is to have no offloads: a real link loses packets, not super-segments
  *   -s   its seed (1)
@@ -115,8 +116,45 @@ static void link_run(struct peer *p, weir_ns now)
     }
 }
 
+/* ---- Several queues ---- */
+
+/* By the ports: the kernel sends what belongs to a flow to the queue that the flow last came from. */
+static struct wio_queue *queue_of(const struct peer *p, const struct weir_pkt *pkt)
+{
+    uint8_t ports[4] = {0};
+    weir_pkt_copy(pkt, pkt->l4_off, ports, sizeof ports);
+    return wio_driver_queue(p->driver, (unsigned)(ports[1] + ports[3]) % wio_driver_queue_n(p->driver));
+}
+
+static unsigned spread_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct peer *p = driver;
+    for (unsigned i = 0; i < n; i++)
+        if (wio_queue_xmit(queue_of(p, pkts[i]), &pkts[i], 1) == 0)
+            return i;
+    return n;
+}
+
+static void spread_run(struct peer *p, weir_ns now)
+{
+    struct weir_pkt *pkts[BATCH];
+    weir_netif_tx_ready(p->w, p->netif);
+    for (unsigned q = 0; q < wio_driver_queue_n(p->driver); q++) {
+        unsigned n = wio_queue_recv(wio_driver_queue(p->driver, q), weir_stack_pool(p->w), pkts, BATCH);
+        weir_input(p->w, p->netif, pkts, n, now);
+        for (unsigned i = 0; i < n; i++)
+            weir_pkt_unref(pkts[i]);
+    }
+}
+
+/* ---- The device ---- */
+
 static void device_run(struct peer *p, short revents, weir_ns now)
 {
+    if (wio_driver_queue_n(p->driver) > 1) {
+        spread_run(p, now);
+        return;
+    }
     if (!p->has_link) {
         wio_queue_run(p->queue, revents, now);
         return;
@@ -328,10 +366,14 @@ static void run_command(struct peer *p, const char *line)
         if (err < 0)
             give_up(word, weir_strerror(err));
     } else if (strncmp(line, "device", 6) == 0) {
-        struct wio_queue_stats t = wio_queue_stats(p->queue);
-        printf("device %llu %llu %llu %llu %llu %llu\n", (unsigned long long)t.rx, (unsigned long long)t.tx,
-               (unsigned long long)t.rx_gso, (unsigned long long)t.tx_gso, (unsigned long long)t.tx_refused,
-               (unsigned long long)(t.rx_refused + t.rx_no_memory + t.rx_ring_full));
+        for (unsigned q = 0; q < wio_driver_queue_n(p->driver); q++) {
+            struct wio_queue_stats t = wio_queue_stats(wio_driver_queue(p->driver, q));
+            printf("%s%llu %llu %llu %llu %llu %llu", q ? " " : "device ", (unsigned long long)t.rx,
+                   (unsigned long long)t.tx, (unsigned long long)t.rx_gso, (unsigned long long)t.tx_gso,
+                   (unsigned long long)t.tx_refused,
+                   (unsigned long long)(t.rx_refused + t.rx_no_memory + t.rx_ring_full));
+        }
+        putchar('\n');
         fflush(stdout);
     } else if (strncmp(line, "link", 4) == 0) {
         printf("link %llu %llu %llu %llu\n", (unsigned long long)p->wire.lost[WIO_UP],
@@ -378,7 +420,7 @@ static void serve(struct peer *p)
 
 static void make_host(struct peer *p, uint32_t mtu)
 {
-    static const struct weir_netif_ops link_ops = {.xmit = link_xmit};
+    static const struct weir_netif_ops link_ops = {.xmit = link_xmit}, spread_ops = {.xmit = spread_xmit};
     struct weir_config wc = {
         .alloc = {bench_alloc, bench_free, NULL}, .now = clock_now(), .random = peer_random, .hostname = "tap-peer"};
     struct weir_netif_config nc = wio_driver_netif(p->driver);
@@ -387,7 +429,10 @@ static void make_host(struct peer *p, uint32_t mtu)
     if (!p->w)
         give_up("stack", "no memory");
     nc.mtu = mtu;
-    p->netif = p->has_link ? weir_netif_add(p->w, &link_ops, p, &nc) : wio_queue_attach(p->queue, p->w, &nc);
+    if (p->has_link || wio_driver_queue_n(p->driver) > 1)
+        p->netif = weir_netif_add(p->w, p->has_link ? &link_ops : &spread_ops, p, &nc);
+    else
+        p->netif = wio_queue_attach(p->queue, p->w, &nc);
     int err = p->netif < 0 ? p->netif : weir_addr_add(p->w, p->netif, &v4, 24);
     if (err == 0 && mtu >= 1280) /* RFC 8200 5 */
         err = weir_addr_add(p->w, p->netif, &v6, 64);
@@ -448,19 +493,28 @@ static void configure(struct peer *p, int argc, char **argv)
 
 /* ---- The loop ---- */
 
-static void wait_for(struct peer *p, struct pollfd *fds)
+static weir_ns next_due(const struct peer *p)
 {
     weir_ns at = weir_deadline(p->w), due = tap_link_deadline(&p->wire);
     if (due < at)
         at = due;
-    if (p->waiting && p->waiting->not_before < at)
-        at = p->waiting->not_before;
-    weir_ns now = clock_now(), left = at > now && !wio_driver_is_busy(p->driver) ? at - now : 0;
+    return p->waiting && p->waiting->not_before < at ? p->waiting->not_before : at;
+}
+
+/* fds[0] is standard input; the queues' stand behind it. */
+static void wait_for(struct peer *p, struct pollfd *fds)
+{
+    unsigned n = wio_driver_queue_n(p->driver);
+    bool is_busy = wio_driver_is_busy(p->driver);
+    fds[0] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    for (unsigned i = 0; i < n; i++) {
+        struct wio_queue *q = wio_driver_queue(p->driver, i);
+        wio_queue_flush(q);
+        fds[1 + i] = (struct pollfd){wio_queue_fd(q), wio_queue_events(q), 0};
+    }
+    weir_ns at = next_due(p), now = clock_now(), left = at > now && !is_busy ? at - now : 0;
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
-    fds[0] = (struct pollfd){wio_queue_fd(p->queue), wio_queue_events(p->queue), 0};
-    fds[1] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
-    wio_queue_flush(p->queue);
-    ppoll(fds, 2, at == WEIR_NEVER && !wio_driver_is_busy(p->driver) ? NULL : &ts, NULL);
+    ppoll(fds, 1 + n, at == WEIR_NEVER && !is_busy ? NULL : &ts, NULL);
 }
 
 int main(int argc, char **argv)
@@ -471,14 +525,17 @@ int main(int argc, char **argv)
     printf("ready %s\n", wio_driver_name(p.driver));
     fflush(stdout);
     for (;;) {
-        struct pollfd fds[2];
+        struct pollfd fds[1 + WIO_QUEUES_MAX];
+        short revents = wio_driver_is_busy(p.driver) ? POLLIN : 0;
         wait_for(&p, fds);
         weir_ns now = clock_now();
         weir_advance(p.w, now);
-        if (fds[0].revents || wio_driver_is_busy(p.driver))
-            device_run(&p, (short)(fds[0].revents | (wio_driver_is_busy(p.driver) ? POLLIN : 0)), now);
+        for (unsigned i = 1; i <= wio_driver_queue_n(p.driver); i++)
+            revents = (short)(revents | fds[i].revents);
+        if (revents)
+            device_run(&p, revents, now);
         link_run(&p, now);
-        if (fds[1].revents && !run_commands(&p))
+        if (fds[0].revents && !run_commands(&p))
             break;
         run_ready(&p, now);
     }

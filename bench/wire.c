@@ -161,8 +161,8 @@ static unsigned weir_turn(struct wire *x, bool may_wait)
         at = x->end;
     weir_ns left = may_wait && !wio_driver_is_busy(x->driver) && at > now ? at - now : 0;
     struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
-    struct pollfd p = {wio_queue_fd(x->queue), wio_queue_events(x->queue), 0};
     wio_queue_flush(x->queue);
+    struct pollfd p = {wio_queue_fd(x->queue), wio_queue_events(x->queue), 0};
     if (left || (p.events & POLLOUT))
         ppoll(&p, 1, &ts, NULL);
     now = clock_now();

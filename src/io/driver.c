@@ -137,6 +137,7 @@ unsigned wio_queue_recv(struct wio_queue *q, struct weir_pool *pool, struct weir
 
 unsigned wio_queue_xmit(struct wio_queue *q, struct weir_pkt **pkts, unsigned n)
 {
+    q->is_blocked = false;
     return q->driver->kind->netif_ops.xmit(q, pkts, n);
 }
 

@@ -17,8 +17,8 @@
  *   offload=off          no super-segments, no owed checksums (tap, tun; packet: of what goes out)
  *   ring=1024            packets in each ring (xdp, packet)
  *   mode=copy            copy or zerocopy (xdp); unless it is said, the latter where the device has it
- *   mode=batch           fewer wake-ups under load, for up to a millisecond of delay (packet)
- *   busy                 the owner is to ask again and again instead of sleeping (wio_driver_is_busy)
+ *   mode=batch           room for more small packets at once and fewer wake-ups, for up to a millisecond of delay
+ * (packet) busy                 the owner is to ask again and again instead of sleeping (wio_driver_is_busy)
  */
 #ifndef WIO_DRIVER_H
 #define WIO_DRIVER_H
@@ -72,7 +72,7 @@ unsigned wio_queue_run(struct wio_queue *, short revents, weir_ns now);
 
 /*
  * Have the device send what it was given: a driver may wait for more, to hand over many at once. wio_queue_run ends
- * with it; call it once more before sleeping, when the stack was used since.
+ * with it; call it once more before wio_queue_events and sleeping, when the stack was used since.
  */
 void wio_queue_flush(struct wio_queue *);
 

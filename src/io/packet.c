@@ -3,9 +3,10 @@
  * addresses that the kernel does not have.
  *
  * In: the kernel writes into a ring that we map, and we copy from it: were its slots lent to the stack, one that is
- * held for long would stop the ring for all. A slot is ours as soon as its packet has come (TPACKET_V2); with
- * mode=batch the kernel packs packets into blocks (TPACKET_V3) and hands over a block when it is full or a millisecond
- * old. Out: sendmmsg, a batch a call. Both with virtio-net headers (vnet.h).
+ * held for long would stop the ring for all. A slot is ours as soon as its packet has come (TPACKET_V2), but
+ * each is made for a super-segment; with mode=batch the kernel packs packets into blocks (TPACKET_V3) and hands over a
+ * block when it is full or a millisecond old. Out: sendmmsg, what has gathered until a flush in one call. Both with
+ * virtio-net headers (vnet.h).
  */
 #include "io/driver_kind.h"
 #include "io/vnet.h"
@@ -25,7 +26,7 @@
 #define SLOT_BYTES      (WIO_SUPER_BYTES + 4096) /* a super-segment, and the headers before it */
 #define SLOTS_PER_BLOCK 15
 #define BLOCK_BYTES     (SLOTS_PER_BLOCK * SLOT_BYTES) /* a little less than 1 MiB */
-#define RING_N          240                            /* 16 MiB */
+#define RING_N          480                            /* 32 MiB */
 #define BATCH           64
 #define RETIRE_MS       1
 

@@ -210,40 +210,25 @@ static void datagram_headers(uint8_t *b, size_t l3, const struct transport *t, u
     put16(b + t->off + 4, UDP_HDR + len);
 }
 
-/* Append views of p's bytes [off, off + len). Those of a received packet lie in fragments. */
-static bool view(struct weir_pkt *to, const struct weir_pkt *p, size_t off, size_t len)
-{
-    for (unsigned i = 0; i < p->frag_n && len > 0; i++) {
-        const struct weir_frag *f = &p->frags[i];
-        if (off >= f->len) {
-            off -= f->len;
-            continue;
-        }
-        size_t n = len < f->len - off ? len : f->len - off;
-        if (weir_pkt_append(to, f->block, (uint32_t)(f->off + off), (uint32_t)n) < 0)
-            return false;
-        len -= n;
-        off = 0;
-    }
-    return len == 0;
-}
-
+/* The i-th datagram, copied: a view would keep all of the run in memory, and be charged so. NULL: no memory. */
 static struct weir_pkt *datagram(const struct weir_pkt *p, size_t l3, const struct transport *t, unsigned i)
 {
     size_t hdr_len = t->off + UDP_HDR, off = hdr_len + (size_t)i * p->gso_size;
     size_t len = p->len - off < p->gso_size ? p->len - off : p->gso_size;
     struct weir_pkt *out = weir_pkt_new(p->pool, 0);
-    uint8_t *b = out ? weir_pkt_put(out, hdr_len) : NULL;
-    if (b) {
-        weir_pkt_copy(p, 0, b, hdr_len);
-        datagram_headers(b, l3, t, i, len);
-        out->flags = p->flags;
-        if (view(out, p, off, len))
-            return out;
+    struct weir_block *b = out ? weir_block_new(p->pool, hdr_len + len) : NULL;
+    if (!b) {
+        if (out)
+            weir_pkt_unref(out);
+        return NULL;
     }
-    if (out)
-        weir_pkt_unref(out);
-    return NULL;
+    weir_pkt_copy(p, 0, b->data, hdr_len);
+    datagram_headers(b->data, l3, t, i, len);
+    weir_pkt_copy(p, off, b->data + hdr_len, len);
+    weir_pkt_append(out, b, 0, (uint32_t)(hdr_len + len));
+    weir_block_unref(b);
+    out->flags = p->flags;
+    return out;
 }
 
 static unsigned split(const struct weir_pkt *p, enum weir_link_type type, const struct transport *t,

@@ -17,4 +17,4 @@ peer=$(dirname "$WEIR")/bench/tap-peer
 }
 blob file 20000000
 head -c 2000000 file >short
-unshare -n python3 "$TESTS/interop.py" "$peer" file short
+unshare -n python3 "$TESTS/interop.py" "$peer" file short tun tap
