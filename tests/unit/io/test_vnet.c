@@ -360,6 +360,49 @@ static void test_vnet_runs_of_datagrams_that_can_not_be_are_refused(void **state
     assert_int_equal(judge(v, p).gso_size, -1);
 }
 
+/* The sum of addresses, protocol and length, in a packet's checksum field. */
+static void owe(struct weir_pkt *p, bool is_v6, size_t field)
+{
+    uint8_t *b = p->frags[0].block->data;
+    uint16_t l4 = l4_of(WEIR_LINK_ETHERNET, is_v6);
+    uint32_t len = p->len - l4, sum = len + b[ETH + (is_v6 ? 6 : 9)];
+    b[ETH + (is_v6 ? 4 : 2)] = (uint8_t)((len + (is_v6 ? 0 : V4)) >> 8);
+    b[ETH + (is_v6 ? 5 : 3)] = (uint8_t)(len + (is_v6 ? 0 : V4));
+    for (size_t i = is_v6 ? 8 : 12; i < (is_v6 ? V6 : V4); i++)
+        b[ETH + i] = (uint8_t)(i * 37);
+    for (size_t i = is_v6 ? 8 : 12; i < (is_v6 ? V6 : V4); i += 2)
+        sum += get16(b + ETH + i);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    b[l4 + field] = (uint8_t)(sum >> 8);
+    b[l4 + field + 1] = (uint8_t)sum;
+}
+
+static void test_csum_is_owed_where_the_field_holds_the_pseudo_headers_sum(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        bool is_v6 = i & 1, is_udp = i & 2;
+        struct weir_pkt *p = received(WEIR_LINK_ETHERNET, is_v6);
+        uint8_t *b = p->frags[0].block->data;
+        size_t field = is_udp ? 6 : 16, at = l4_of(WEIR_LINK_ETHERNET, is_v6) + field;
+        b[ETH + (is_v6 ? 6 : 9)] = is_udp ? 17 : 6;
+        owe(p, is_v6, field);
+        assert_true(wio_csum_is_owed(p, WEIR_LINK_ETHERNET));
+        b[at] ^= 1;
+        assert_false(wio_csum_is_owed(p, WEIR_LINK_ETHERNET));
+        b[at] ^= 1;
+        for (uint32_t len = 0; len < at + 2; len++) { /* cut off */
+            struct weir_pkt *cut = weir_pkt_from(pool, b, len);
+            assert_false(wio_csum_is_owed(cut, WEIR_LINK_ETHERNET));
+            weir_pkt_unref(cut);
+        }
+        b[ETH + (is_v6 ? 6 : 9)] = 1;
+        assert_false(wio_csum_is_owed(p, WEIR_LINK_ETHERNET));
+        weir_pkt_unref(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_vnet_extension_headers_are_walked_within_bounds),
         cmocka_unit_test(test_vnet_a_run_of_datagrams_is_cut_into_them),
         cmocka_unit_test(test_vnet_runs_of_datagrams_that_can_not_be_are_refused),
+        cmocka_unit_test(test_csum_is_owed_where_the_field_holds_the_pseudo_headers_sum),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
