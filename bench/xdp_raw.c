@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 #include <xdp/libxdp.h>
 #include <xdp/xsk.h>
 
@@ -77,11 +78,16 @@ static void raw_open(struct raw *r, const char *device)
     libxdp_set_print(NULL);
     libbpf_set_print(NULL);
     r->area = mmap(NULL, (size_t)FRAME_N * FRAME, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int e = r->area == MAP_FAILED
-                ? -errno
-                : xsk_umem__create(&r->umem, r->area, (uint64_t)FRAME_N * FRAME, &r->fill, &r->comp, &uc);
+    int e = r->area == MAP_FAILED ? -errno : 0;
     if (e == 0)
-        e = xsk_socket__create(&r->xsk, device, 0, r->umem, &r->rx, &r->tx, &sc);
+        e = xsk_umem__create(&r->umem, r->area, (uint64_t)FRAME_N * FRAME, &r->fill, &r->comp, &uc);
+    for (int tries = 0; e == 0 && !r->xsk; tries++) { /* the kernel lets go of a closed queue later on */
+        int failed = xsk_socket__create(&r->xsk, device, 0, r->umem, &r->rx, &r->tx, &sc);
+        if (failed == -EBUSY && tries < 20)
+            usleep(25000);
+        else
+            e = failed;
+    }
     if (e < 0)
         give_up(device, -e);
     r->fd = xsk_socket__fd(r->xsk);

@@ -23,16 +23,18 @@
 #include <xdp/libxdp.h>
 #include <xdp/xsk.h>
 
-#define RING_N      2048
-#define HEADROOM    256 /* the kernel's, in a frame before the packet: XDP_PACKET_HEADROOM */
-#define FRAME_MIN   2048
-#define FRAME_MAX   4096
-#define SHARES      4 /* frames, in rings: fill, out, and two that the stack may hold */
-#define COPY_BYTES  256
-#define KICKS_MAX   64      /* system calls for one batch: the kernel sends 32 packets a call */
-#define SEND_BUFFER 8388608 /* bytes that may be on their way in copy mode */
-#define BATCH       64
-#define KICK_N      32 /* packets that are put off at most: what the kernel sends a call */
+#define RING_N       2048
+#define HEADROOM     256 /* the kernel's, in a frame before the packet: XDP_PACKET_HEADROOM */
+#define FRAME_MIN    2048
+#define FRAME_MAX    4096
+#define SHARES       4 /* frames, in rings: fill, out, and two that the stack may hold */
+#define COPY_BYTES   256
+#define KICKS_MAX    64      /* system calls for one batch: the kernel sends 32 packets a call */
+#define SEND_BUFFER  8388608 /* bytes that may be on their way in copy mode */
+#define BATCH        64
+#define BUSY_TRIES   20
+#define BUSY_WAIT_US 25000
+#define KICK_N       32 /* packets that are put off at most: what the kernel sends a call */
 
 #ifndef SO_PREFER_BUSY_POLL
 #define SO_PREFER_BUSY_POLL 69
@@ -149,7 +151,13 @@ static int make_socket(struct xdp_queue *x, const struct wio_driver *d, const st
         cfg.bind_flags |= XDP_COPY;
     else if (s->mode == WIO_MODE_ZEROCOPY)
         cfg.bind_flags |= XDP_ZEROCOPY;
-    int e = xsk_socket__create(&x->xsk, d->name, s->queue + i, x->umem, &x->rx, &x->tx, &cfg);
+    int e = -EBUSY;
+    for (int tries = 0; e == -EBUSY && tries < BUSY_TRIES;
+         tries++) { /* the kernel lets go of a closed queue later on */
+        if (tries > 0)
+            usleep(BUSY_WAIT_US);
+        e = xsk_socket__create(&x->xsk, d->name, s->queue + i, x->umem, &x->rx, &x->tx, &cfg);
+    }
     if (e < 0)
         return e;
     x->q.fd = xsk_socket__fd(x->xsk);
