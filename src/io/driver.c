@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,20 +50,20 @@ static int open_all(struct wio_driver *d, const struct wio_driver_spec *spec, co
     return 0;
 }
 
-struct wio_driver *wio_driver_open(const char *text, char *err_text, size_t err_cap)
+struct wio_driver *wio_driver_open(const char *text, char *err, size_t err_cap)
 {
     struct wio_driver_spec spec;
-    const struct wio_err err = {err_text, err_cap};
-    if (wio_driver_spec_parse(&spec, text, &err) < 0)
+    const struct wio_err to = {err, err_cap};
+    if (wio_driver_spec_parse(&spec, text, &to) < 0)
         return NULL;
     struct wio_driver *d = calloc(1, sizeof *d);
     if (!d) {
-        wio_fail(&err, text, "no memory");
+        wio_fail(&to, text, "no memory");
         return NULL;
     }
     d->kind = spec.kind;
     d->is_busy = spec.is_busy;
-    if (open_all(d, &spec, &err) < 0) {
+    if (open_all(d, &spec, &to) < 0) {
         wio_driver_close(d);
         return NULL;
     }
@@ -206,6 +207,14 @@ struct weir_pkt *wio_pkt_copy(struct weir_pool *pool, struct wio_lender *lender,
     if (b)
         weir_block_unref(b);
     return p;
+}
+
+int wio_random_mac(uint8_t mac[6])
+{
+    if (getrandom(mac, 6, 0) != 6)
+        return -1;
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+    return 0;
 }
 
 int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_err *err)

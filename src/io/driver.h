@@ -9,16 +9,20 @@
  *                        kernel's own stack. Super-segments and owed checksums pass whole (virtio-net headers)
  *   packet:NAME          an existing interface, by AF_PACKET rings, the same offloads
  *   xdp:NAME             an existing interface, by AF_XDP; the kernel does not see what arrives there any more
+ *   dpdk:NAME            a port of DPDK, by its name there: net_tap0, 0000:03:00.0. Nothing can be waited on: it is
+ * busy
  *
- *   queues=2             how many queues (1); of a multi-queue TAP, a fanout group (packet), the interface (xdp)
+ *   queues=2             how many queues (1); of a multi-queue TAP, a fanout group (packet), the interface (xdp, dpdk)
  *   queue=1              the first of them (xdp; 0)
- *   mac=02:00:00:00:00:01  weir's address; unless it is said, a random one (tap), the interface's (packet, xdp)
+ *   mac=02:00:00:00:00:01  weir's address; unless it is said, a random one (tap), the interface's
  *   mtu=9000             of weir's end; unless it is said, the device's
  *   offload=off          no super-segments, no owed checksums (tap, tun; packet: of what goes out)
- *   ring=1024            packets in each ring (xdp, packet)
+ *   ring=1024            packets in each ring (packet, xdp, dpdk)
  *   mode=copy            copy or zerocopy (xdp); unless it is said, the latter where the device has it
  *   mode=batch           room for more small packets at once and fewer wake-ups, for up to a millisecond of delay
  * (packet) busy                 the owner is to ask again and again instead of sleeping (wio_driver_is_busy)
+ *   args=iface=eth0      what the device needs to be made, with ';' for ',' (dpdk)
+ *   eal=--no-huge;-m;256 what DPDK is started with, with ';' for a space; with the first device (dpdk)
  */
 #ifndef WIO_DRIVER_H
 #define WIO_DRIVER_H
@@ -38,7 +42,7 @@ struct wio_queue;
  * Returns NULL when it can't be: a word that makes no sense, no such device, no permission, not in this build or in
  * this kernel, no memory.
  */
-struct wio_driver *wio_driver_open(const char *spec, char *err, size_t err_cap);
+struct wio_driver *wio_driver_open(const char *text, char *err, size_t err_cap);
 
 /* Close it. Its interfaces must be gone from their stacks, or the stacks silent from here on. NULL is fine. */
 void wio_driver_close(struct wio_driver *);

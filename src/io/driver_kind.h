@@ -19,6 +19,8 @@ enum wio_word {
     WIO_WORD_RING,
     WIO_WORD_MODE,
     WIO_WORD_BUSY,
+    WIO_WORD_ARGS,
+    WIO_WORD_EAL,
     WIO_WORD_N,
 };
 
@@ -37,6 +39,7 @@ struct wio_driver_spec {
     enum wio_mode mode;
     bool has_offloads;
     bool is_busy;
+    char args[128], eal[128];
 };
 
 /* The first member of each kind's own struct. */
@@ -54,6 +57,7 @@ struct wio_driver {
     char name[IFNAMSIZ];
     struct weir_netif_config netif; /* .name is set on the way out */
     bool is_busy;
+    uint16_t port; /* dpdk */
     unsigned queue_n;
     struct wio_queue *queues[WIO_QUEUES_MAX];
 };
@@ -82,7 +86,7 @@ struct wio_driver_kind {
     void (*stats)(struct wio_queue *); /* bring q->stats up to date; may be NULL */
 };
 
-extern const struct wio_driver_kind wio_kind_tap, wio_kind_tun, wio_kind_packet, wio_kind_xdp;
+extern const struct wio_driver_kind wio_kind_tap, wio_kind_tun, wio_kind_packet, wio_kind_xdp, wio_kind_dpdk;
 
 /* Read a specification. 0, or -1 and *err is written. */
 int wio_driver_spec_parse(struct wio_driver_spec *, const char *text, const struct wio_err *);
@@ -105,6 +109,9 @@ struct weir_pkt *wio_pkt_copy(struct weir_pool *, struct wio_lender *, const voi
 #define WIO_FRAME_BYTES 2048  /* holds a whole packet of an Ethernet, so that one does not pin a large block */
 #define WIO_SUPER_BYTES 65536 /* what a super-segment is read into: buffers of a lender */
 #define WIO_SUPER_N     128   /* so many of them */
+
+/* An address that is one station's, locally administered. 0, or -1 with errno. */
+int wio_random_mac(uint8_t mac[6]);
 
 /* The address and MTU of an Ethernet interface, and whether it is up, into d. 0, or -1 and *err is written. */
 int wio_find_interface(struct wio_driver *d, const char *name, const struct wio_err *);

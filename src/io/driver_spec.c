@@ -13,12 +13,14 @@
 #define MTU_MIN  576
 #define MTU_MAX  65535
 
-static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun, &wio_kind_packet, &wio_kind_xdp};
+static const struct wio_driver_kind *const kinds[] = {&wio_kind_tap, &wio_kind_tun, &wio_kind_packet, &wio_kind_xdp,
+                                                      &wio_kind_dpdk};
 #define KIND_N (sizeof kinds / sizeof kinds[0])
 
 static const char *const words[WIO_WORD_N] = {
     [WIO_WORD_QUEUES] = "queues",   [WIO_WORD_QUEUE] = "queue", [WIO_WORD_MAC] = "mac",   [WIO_WORD_MTU] = "mtu",
     [WIO_WORD_OFFLOAD] = "offload", [WIO_WORD_RING] = "ring",   [WIO_WORD_MODE] = "mode", [WIO_WORD_BUSY] = "busy",
+    [WIO_WORD_ARGS] = "args",       [WIO_WORD_EAL] = "eal",
 };
 
 static const char *const modes[WIO_MODE_N] = {
@@ -124,6 +126,15 @@ static int read_switch(bool *on, const struct piece *v)
     return *on || is_text(v, "off") ? 0 : -1;
 }
 
+static int read_text(char *to, size_t cap, const struct piece *v)
+{
+    if (v->len == 0 || v->len >= cap)
+        return -1;
+    memcpy(to, v->at, v->len);
+    to[v->len] = '\0';
+    return 0;
+}
+
 /* 0 or -1: not a value of that word. */
 static int read_value(struct wio_driver_spec *s, enum wio_word word, const struct piece *v)
 {
@@ -137,6 +148,8 @@ static int read_value(struct wio_driver_spec *s, enum wio_word word, const struc
     case WIO_WORD_RING: return read_ring(s, v);
     case WIO_WORD_MODE: return read_mode(s, v);
     case WIO_WORD_BUSY: s->is_busy = true; return v->at ? -1 : 0;
+    case WIO_WORD_ARGS: return read_text(s->args, sizeof s->args, v);
+    case WIO_WORD_EAL: return read_text(s->eal, sizeof s->eal, v);
     case WIO_WORD_N: return -1;
     }
     return n < 0 ? -1 : 0;
@@ -153,6 +166,8 @@ static const char *example_of(enum wio_word word)
     case WIO_WORD_RING: return "ring=1024, a power of two from 64 to 65536";
     case WIO_WORD_MODE: return "mode=copy or mode=zerocopy (xdp), mode=batch (packet)";
     case WIO_WORD_BUSY: return "busy";
+    case WIO_WORD_ARGS: return "args=iface=eth0;qpairs=1, at most 127 letters";
+    case WIO_WORD_EAL: return "eal=--no-huge;-m;256, at most 127 letters";
     case WIO_WORD_N: break;
     }
     return "";

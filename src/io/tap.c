@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -55,9 +54,8 @@ static int open_with(struct wio_driver *d, enum weir_link_type type, const struc
     snprintf(d->name, sizeof d->name, "%s", s->device); /* empty: the kernel names it */
     d->netif.type = type;
     d->netif.caps = s->has_offloads ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0;
-    if (getrandom(d->netif.mac, sizeof d->netif.mac, 0) != (ssize_t)sizeof d->netif.mac)
+    if (wio_random_mac(d->netif.mac) < 0)
         return explain(err, s->device, errno);
-    d->netif.mac[0] = (uint8_t)((d->netif.mac[0] & 0xfc) | 2); /* one station's, locally administered */
     return 0;
 }
 

@@ -33,6 +33,9 @@ def make_veth():
     sh("ip", "link", "set", "vw0", "up")
 
 
+NO_HUGE = "eal=--no-huge;-m;256"
+
+
 class Peer:
     """A tap-peer, and the device's kernel end with its addresses."""
 
@@ -42,6 +45,9 @@ class Peer:
         name = "vw0" if self.is_veth else "weir0"
         if self.is_veth:
             make_veth()
+        if kind == "dpdk":
+            name = "net_tap0"  # its other end is the kernel's weir0
+            words = "args=iface=weir0," + NO_HUGE
         device = f"{kind}:{name}" + ("," + words if words else "")
         self.p = subprocess.Popen([PEER, "-f", file, "-d", device, "-m", str(mtu), *options], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True, bufsize=1)
@@ -374,7 +380,7 @@ def bulk(kind, words):
             from_weir(peer, v, f"{kind}:{words}, IPv{v}")
             runs(v)
         _, _, rx_gso, tx_gso, _, lost = device(peer)
-        has_offloads = kind != "xdp" and "offload=off" not in words
+        has_offloads = kind not in ("xdp", "dpdk") and "offload=off" not in words
         check(f"{kind}:{words}: super-segments came in", rx_gso > 0, has_offloads or kind == "packet")
         check(f"{kind}:{words}: super-segments went out", tx_gso > 0, has_offloads)
         check(f"{kind}:{words}: packets that could not be read", lost, 0)
@@ -398,6 +404,7 @@ KIND_WORDS = {
     "tap": ("offload=off", "", "busy"),
     "packet": ("offload=off,mode=batch", "", "mode=batch", "busy"),
     "xdp": ("", "mode=copy", "busy,ring=4096"),
+    "dpdk": ("",),
 }
 
 
@@ -411,11 +418,28 @@ def drivers(kinds):
             bulk(kind, words)
 
 
+def other_ports():
+    """DPDK's other virtual devices: each is opened, and echoes where there is somebody at its other end."""
+    make_veth()
+    sh("ip", "link", "set", "weir0", "up")
+    sh("ip", "addr", "add", "10.9.0.1/24", "dev", "weir0")
+    for name, words in (("net_null0", ""), ("net_ring0", ""), ("net_af_packet0", "args=iface=vw0,")):
+        p = subprocess.Popen([PEER, "-f", SHORT, "-d", f"dpdk:{name},{words}{NO_HUGE}"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+        check(name, p.stdout.readline(), f"ready {name}\n")
+        if words:
+            ping(4)
+        p.stdin.close()
+        check(name + ", end", p.wait(10), 0)
+
+
 def main():
     sh("ip", "link", "set", "lo", "up")
     drivers(KINDS)
     if "packet" in KINDS:
         queues("packet")
+    if "dpdk" in KINDS:
+        other_ports()
     if "tap" not in KINDS:
         return
     queues("tap")

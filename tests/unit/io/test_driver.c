@@ -56,7 +56,7 @@ static void test_spec_what_is_not_said_has_its_usual_value(void **state)
 static const struct {
     const char *text, *why;
 } wrong[] = {
-    {"", "KIND is one of tap, tun, packet, xdp"},
+    {"", "KIND is one of tap, tun, packet, xdp, dpdk"},
     {"tab:weir0", "there is no \"tab\""},
     {"tap:sixteen-letters-", "at most 15 letters"},
     {"tap:a,queue=1", "it has no word \"queue\", but queues, mac, mtu, offload, busy"},
