@@ -368,7 +368,7 @@ static void run_command(struct peer *p, const char *line)
     } else if (strncmp(line, "device", 6) == 0) {
         for (unsigned q = 0; q < wio_driver_queue_n(p->driver); q++) {
             struct wio_queue_stats t = wio_queue_stats(wio_driver_queue(p->driver, q));
-            uint64_t lost = t.rx_refused + t.rx_no_memory + t.rx_ring_full;
+            uint64_t lost = t.rx_refused + t.rx_no_memory; /* not those that came too fast */
             printf("%s%llu %llu %llu %llu %llu %llu", q ? " " : "device ", (unsigned long long)t.rx,
                    (unsigned long long)t.tx, (unsigned long long)t.rx_gso, (unsigned long long)t.tx_gso,
                    (unsigned long long)t.tx_refused, (unsigned long long)lost);

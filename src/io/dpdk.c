@@ -96,7 +96,7 @@ static int dpdk_open(struct wio_driver *d, const struct wio_driver_spec *s, cons
     struct rte_ether_addr mac;
     struct rte_eth_dev_info info;
     struct rte_eth_conf conf = {0};
-    uint16_t port, mtu, n = (uint16_t)s->queue_n;
+    uint16_t port = 0, mtu = 0, n = (uint16_t)s->queue_n;
     const uint64_t tx = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
     if (start(s, err) < 0 || attach(s, &port, err) < 0)
         return -1;

@@ -5,24 +5,14 @@
  * sends and receives through: stacks share nothing, so a device with as many queues as there are stacks serves them
  * all, each in a thread of its own. Addresses, routes and whether the device is up are the caller's to set.
  *
- *   tap:NAME, tun:NAME   a TAP (Ethernet) or TUN (raw IP) device, made when it isn't there: the other end is the
- *                        kernel's own stack. Super-segments and owed checksums pass whole (virtio-net headers)
- *   packet:NAME          an existing interface, by AF_PACKET rings, the same offloads
- *   xdp:NAME             an existing interface, by AF_XDP; the kernel does not see what arrives there any more
- *   dpdk:NAME            a port of DPDK, by its name there: net_tap0, 0000:03:00.0. Nothing can be waited on: it is
- * busy
+ * docs/drivers.md has the words. By kind:
  *
- *   queues=2             how many queues (1); of a multi-queue TAP, a fanout group (packet), the interface (xdp, dpdk)
- *   queue=1              the first of them (xdp; 0)
- *   mac=02:00:00:00:00:01  weir's address; unless it is said, a random one (tap), the interface's
- *   mtu=9000             of weir's end; unless it is said, the device's
- *   offload=off          no super-segments, no owed checksums (tap, tun; packet: of what goes out)
- *   ring=1024            packets in each ring (packet, xdp, dpdk)
- *   mode=copy            copy or zerocopy (xdp); unless it is said, the latter where the device has it
- *   mode=batch           room for more small packets at once and fewer wake-ups, for up to a millisecond of delay
- * (packet) busy                 the owner is to ask again and again instead of sleeping (wio_driver_is_busy)
- *   args=iface=eth0      what the device needs to be made, with ';' for ',' (dpdk)
- *   eal=--no-huge;-m;256 what DPDK is started with, with ';' for a space; with the first device (dpdk)
+ *   tap:NAME, tun:NAME   a TAP (Ethernet) or TUN (raw IP) device, made when it isn't there
+ *   packet:NAME          an existing interface, by AF_PACKET
+ *   xdp:NAME             an existing interface, by AF_XDP
+ *   dpdk:NAME            a port of DPDK
+ *
+ * as in tap:weir0,queues=2 or xdp:eth0,queue=1,busy.
  */
 #ifndef WIO_DRIVER_H
 #define WIO_DRIVER_H
