@@ -1,0 +1,318 @@
+/*
+ * A weir stack on a device: see net.h. A turn reads what has arrived in batches, tells the stack the time, then the
+ * sources, and sleeps when there is nothing left to do.
+ */
+#include "perf/net.h"
+
+#include "io/driver.h"
+#include "perf/stop.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define FULL        64 /* packets in a batch that may have left more behind */
+#define BATCHES     4  /* read before the sources have their turn */
+#define ROUNDS      4  /* of telling sources before the device is looked at again */
+#define DISCARD_MAX ((size_t)16 << 20)
+#define MEM_LIMIT   ((size_t)4 << 30)
+
+struct host {
+    struct wpf_net net;
+    struct wio_driver *driver;
+    struct wio_queue *queue;
+    struct weir *w;
+    int netif;
+    weir_fd epoll;
+    bool is_busy; /* sources are ready still: don't sleep */
+};
+
+static struct host *host_of(struct wpf_net *n)
+{
+    return (struct host *)n;
+}
+
+static void *take(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void give(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    free(ptr);
+}
+
+static void secret(void *ctx, void *buf, size_t len)
+{
+    uint8_t *p = buf;
+    (void)ctx;
+    while (len) {
+        ssize_t n = getrandom(p, len, 0);
+        if (n > 0) {
+            p += n;
+            len -= (size_t)n;
+        }
+    }
+}
+
+/* ---- Calls ---- */
+
+static int64_t host_socket(struct wpf_net *n, int family)
+{
+    return weir_socket(host_of(n)->w, family, WEIR_SOCK_STREAM, 0);
+}
+
+static int host_bind(struct wpf_net *n, int64_t fd, const struct weir_sockaddr *a)
+{
+    return weir_bind(host_of(n)->w, fd, a);
+}
+
+static int host_listen(struct wpf_net *n, int64_t fd, int backlog)
+{
+    return weir_listen(host_of(n)->w, fd, backlog);
+}
+
+static int64_t host_accept(struct wpf_net *n, int64_t fd)
+{
+    return weir_accept(host_of(n)->w, fd, NULL);
+}
+
+static int host_connect(struct wpf_net *n, int64_t fd, const struct weir_sockaddr *to)
+{
+    return weir_connect(host_of(n)->w, fd, to);
+}
+
+static int64_t host_send(struct wpf_net *n, int64_t fd, const void *buf, size_t len, int flags)
+{
+    return weir_send(host_of(n)->w, fd, buf, len, flags);
+}
+
+static int64_t host_recv(struct wpf_net *n, int64_t fd, void *buf, size_t len)
+{
+    return weir_recv(host_of(n)->w, fd, buf, len, 0);
+}
+
+static int64_t host_discard(struct wpf_net *n, int64_t fd, void *scratch, size_t len)
+{
+    (void)scratch;
+    (void)len;
+    return weir_recv(host_of(n)->w, fd, NULL, DISCARD_MAX, WEIR_MSG_TRUNC);
+}
+
+static int host_shutdown(struct wpf_net *n, int64_t fd)
+{
+    return weir_shutdown(host_of(n)->w, fd, WEIR_SHUT_WR);
+}
+
+static void host_close(struct wpf_net *n, int64_t fd)
+{
+    weir_close(host_of(n)->w, fd);
+}
+
+static int host_getname(struct wpf_net *n, int64_t fd, bool is_peer, struct weir_sockaddr *out)
+{
+    int err = is_peer ? weir_getpeername(host_of(n)->w, fd, out) : weir_getsockname(host_of(n)->w, fd, out);
+    if (err == 0 && weir_addr_is_v4(&out->addr))
+        out->family = WEIR_AF_INET;
+    return err;
+}
+
+static int host_getsockopt(struct wpf_net *n, int64_t fd, int level, int name, void *value, uint32_t *len)
+{
+    return weir_getsockopt(host_of(n)->w, fd, level, name, value, len);
+}
+
+static int host_setsockopt(struct wpf_net *n, int64_t fd, int level, int name, const void *value, uint32_t len)
+{
+    return weir_setsockopt(host_of(n)->w, fd, level, name, value, len);
+}
+
+static int host_watch(struct wpf_net *n, int64_t fd, bool is_new, uint32_t events, struct wpf_source *s)
+{
+    struct host *h = host_of(n);
+    struct weir_epoll_event ev = {events, (uint64_t)(uintptr_t)s};
+    return weir_epoll_ctl(h->w, h->epoll, is_new ? WEIR_EPOLL_CTL_ADD : WEIR_EPOLL_CTL_MOD, fd, &ev);
+}
+
+static int host_unsent(struct wpf_net *n, int64_t fd)
+{
+    int bytes = 0;
+    int err = weir_ioctl(host_of(n)->w, fd, WEIR_SIOCOUTQ, &bytes);
+    return err < 0 ? 0 : bytes;
+}
+
+/* ---- A turn ---- */
+
+static void run_device(struct host *h, short ready, weir_ns now)
+{
+    unsigned n = wio_queue_run(h->queue, ready, now);
+    for (int i = 1; i < BATCHES && n >= FULL; i++)
+        n = wio_queue_run(h->queue, POLLIN, now);
+}
+
+static void tell_sources(struct host *h)
+{
+    struct weir_epoll_event events[WPF_EVENTS];
+    h->is_busy = true;
+    for (int i = 0; i < ROUNDS && h->is_busy; i++) {
+        int n = weir_epoll_wait(h->w, h->epoll, events, WPF_EVENTS);
+        for (int j = 0; j < n; j++) {
+            struct wpf_source *s = (struct wpf_source *)(uintptr_t)events[j].data;
+            h->net.pending[j] = (struct wpf_event){s, events[j].events};
+        }
+        h->is_busy = n > 0;
+        h->net.pending_n = n > 0 ? (unsigned)n : 0;
+        wpf_net_tell(&h->net);
+    }
+}
+
+static short wait_device(struct host *h, weir_ns until)
+{
+    weir_ns now = wpf_clock(), due = weir_deadline(h->w);
+    weir_ns at = due < until ? due : until, left = at > now ? at - now : 0;
+    struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
+    struct pollfd fds[] = {
+        {wio_queue_fd(h->queue), wio_queue_events(h->queue), 0},
+        {wpf_stop_fd(), POLLIN, 0},
+    };
+    return ppoll(fds, 2, at == WEIR_NEVER ? NULL : &ts, NULL) > 0 ? fds[0].revents : 0;
+}
+
+static void host_turn(struct wpf_net *n, weir_ns until)
+{
+    struct host *h = host_of(n);
+    bool may_sleep = !h->is_busy && !wio_driver_is_busy(h->driver) && wio_queue_fd(h->queue) >= 0;
+    short ready = may_sleep ? wait_device(h, until) : wio_queue_events(h->queue);
+    weir_ns now = wpf_clock();
+    run_device(h, ready, now);
+    weir_advance(h->w, now);
+    tell_sources(h);
+}
+
+/* ---- Making it ---- */
+
+static void host_free(struct wpf_net *n)
+{
+    struct host *h = host_of(n);
+    weir_free(h->w);
+    wio_driver_close(h->driver);
+    free(h);
+}
+
+static const struct wpf_net_ops ops = {
+    .socket = host_socket,
+    .bind = host_bind,
+    .listen = host_listen,
+    .accept = host_accept,
+    .connect = host_connect,
+    .send = host_send,
+    .recv = host_recv,
+    .discard = host_discard,
+    .shutdown = host_shutdown,
+    .close = host_close,
+    .getname = host_getname,
+    .getsockopt = host_getsockopt,
+    .setsockopt = host_setsockopt,
+    .watch = host_watch,
+    .unsent = host_unsent,
+    .turn = host_turn,
+    .free = host_free,
+};
+
+static int open_device(struct host *h, const char *spec, const char *who)
+{
+    char err[256];
+    h->driver = wio_driver_open(spec, err, sizeof err);
+    if (!h->driver) {
+        fprintf(stderr, "%s: --dev %s\n", who, err);
+        return -1;
+    }
+    if (wio_driver_queue_n(h->driver) > 1) {
+        fprintf(stderr, "%s: --dev %s: one stack, one queue: leave queues= away\n", who, spec);
+        return -1;
+    }
+    h->queue = wio_driver_queue(h->driver, 0);
+    return 0;
+}
+
+static int set_tunables(struct host *h, const struct wpf_net_config *cfg, const char *who)
+{
+    char name[128];
+    for (unsigned i = 0; i < cfg->sysctl_n; i++) {
+        const char *text = cfg->sysctls[i], *equals = strchr(text, '=');
+        snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+        int err = weir_sysctl_set(h->w, name, equals + 1);
+        if (err < 0) {
+            fprintf(stderr, "%s: --sysctl %s: %s\n", who, text,
+                    err == -WEIR_ENOENT   ? "there is no such tunable"
+                    : err == -WEIR_EINVAL ? "not a value that it takes"
+                                          : "it only tells");
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int set_addresses(struct host *h, const struct wpf_net_config *cfg, const char *who)
+{
+    char text[WEIR_ADDR_TEXT_CAP];
+    for (unsigned i = 0; i < cfg->address_n; i++) {
+        const struct wpf_address *a = &cfg->addresses[i];
+        int err = weir_addr_add(h->w, h->netif, &a->addr, a->prefix_len);
+        if (err < 0) {
+            fprintf(stderr, "%s: --address %s/%u: %s\n", who, weir_addr_format(&a->addr, text, sizeof text),
+                    a->prefix_len, weir_strerror(err));
+            return err;
+        }
+    }
+    for (unsigned i = 0; i < cfg->gateway_n; i++) {
+        const struct weir_addr *g = &cfg->gateways[i];
+        int family = weir_addr_is_v4(g) ? WEIR_AF_INET : WEIR_AF_INET6;
+        struct weir_route all = {
+            .dst = weir_addr_any(family), .gateway = *g, .prefsrc = weir_addr_any(family), .netif = h->netif};
+        int err = weir_route_add(h->w, &all);
+        if (err < 0) {
+            fprintf(stderr, "%s: --gateway %s: %s\n", who, weir_addr_format(g, text, sizeof text), weir_strerror(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int make_stack(struct host *h, const struct wpf_net_config *cfg, const char *who)
+{
+    struct weir_config wc = {
+        .alloc = {take, give, NULL},
+        .mem_limit = MEM_LIMIT,
+        .now = wpf_clock(),
+        .random = secret,
+        .hostname = "weir",
+    };
+    h->w = weir_new(&wc);
+    h->epoll = h->w ? weir_epoll_create(h->w) : -WEIR_ENOMEM;
+    h->netif = h->epoll < 0 ? (int)h->epoll : wio_queue_attach(h->queue, h->w, NULL);
+    if (h->netif < 0) {
+        fprintf(stderr, "%s: the stack could not be made: %s\n", who, weir_strerror(h->netif));
+        return h->netif;
+    }
+    return set_tunables(h, cfg, who) < 0 || set_addresses(h, cfg, who) < 0 ? -1 : 0;
+}
+
+struct wpf_net *wpf_net_weir_new(const struct wpf_net_config *cfg, const char *who)
+{
+    struct host *h = calloc(1, sizeof *h);
+    if (!h) {
+        fprintf(stderr, "%s: out of memory\n", who);
+        return NULL;
+    }
+    h->net.ops = &ops;
+    if (open_device(h, cfg->device, who) == 0 && make_stack(h, cfg, who) == 0)
+        return &h->net;
+    host_free(&h->net);
+    return NULL;
+}
