@@ -292,9 +292,9 @@ static void part(struct client *c)
     if (t->error[0] && t->control.peer.port && t->state != WPF_IPERF_ACCESS_DENIED &&
         t->state != WPF_IPERF_SERVER_ERROR && t->state != WPF_IPERF_SERVER_TERMINATE)
         wpf_iperf_control_state(&t->control, WPF_IPERF_CLIENT_TERMINATE);
-    wpf_iperf_streams_close(t);
     if (t->control.peer.port && wpf_net_shutdown(t->net, t->control.fd) == 0)
         wpf_net_drain(t->net, t->control.fd);
+    wpf_iperf_streams_close(t);
 }
 
 int wpf_iperf_client(const struct wpf_iperf_options *opts, struct wpf_net *net)

@@ -211,7 +211,7 @@ int wpf_iperf_options_parse(struct wpf_iperf_options *o, int argc, char **argv)
             return wpf_bad_option(WHO, c, argv[optind - 1], longs);
         if (c == OPT_BIDIR || c == OPT_FQ_RATE || (c < 256 && strchr(client_only, c)))
             client_word = argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)];
-        int err = take(o, c, optarg);
+        int err = take(o, c, optarg ? optarg : "");
         if (err)
             return err;
     }

@@ -300,13 +300,13 @@ static void listener_ready(struct wpf_source *source, uint32_t events)
     struct wpf_iperf *t = &v->t;
     int64_t fd;
     (void)events;
-    while ((fd = wpf_net_accept(t->net, v->listener)) >= 0) {
-        if (t->control.fd < 0 && !t->is_over) {
+    while (!t->is_over && (fd = wpf_net_accept(t->net, v->listener)) >= 0) {
+        if (t->control.fd < 0) {
             if (wpf_iperf_control_open(&t->control, t, fd, false, control_ready) < 0)
                 wpf_iperf_control_close(&t->control);
             else
                 await(v);
-        } else if (t->state == WPF_IPERF_CREATE_STREAMS && !t->is_over) {
+        } else if (t->state == WPF_IPERF_CREATE_STREAMS) {
             accept_stream(v, fd);
         } else {
             deny(t, fd, NULL);
@@ -365,9 +365,10 @@ static void part(struct server *v)
         return;
     if (t->error[0] && !v->sends_error && v->has_cookie)
         wpf_iperf_control_state(&t->control, WPF_IPERF_SERVER_TERMINATE);
-    wpf_iperf_streams_close(t);
+    /* The client should read why before it sees its streams end. */
     if (wpf_net_shutdown(t->net, t->control.fd) == 0)
         wpf_net_drain(t->net, t->control.fd);
+    wpf_iperf_streams_close(t);
 }
 
 /* True when it went well. */
@@ -375,7 +376,9 @@ static bool serve_one(struct server *v)
 {
     struct wpf_iperf *t = &v->t;
     t->report->listening(t);
+    wpf_net_rewatch(t->net, v->listener, WEIR_POLLIN, &v->listener_source);
     run(v);
+    wpf_net_rewatch(t->net, v->listener, 0, &v->listener_source); /* the next client waits for the next test */
     part(v);
     if (t->was_run)
         t->report->ended(t);
@@ -397,7 +400,7 @@ int wpf_iperf_server(const struct wpf_iperf_options *opts, struct wpf_net *net)
         return 1;
     }
     TAILQ_INIT(&v.waiting);
-    if (wpf_net_watch(net, v.listener, WEIR_POLLIN, &v.listener_source) < 0) {
+    if (wpf_net_watch(net, v.listener, 0, &v.listener_source) < 0) {
         fprintf(stderr, "weir iperf: out of memory\n");
         return 1;
     }

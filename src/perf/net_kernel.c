@@ -54,16 +54,18 @@ static void from_os(const struct sockaddr_storage *s, struct weir_sockaddr *out)
 {
     *out = (struct weir_sockaddr){.family = WEIR_AF_INET};
     if (s->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)s;
-        const uint8_t *b = (const uint8_t *)&in->sin_addr;
+        struct sockaddr_in in;
+        memcpy(&in, s, sizeof in);
+        const uint8_t *b = (const uint8_t *)&in.sin_addr;
         out->addr = weir_addr_v4(b[0], b[1], b[2], b[3]);
-        out->port = ntohs(in->sin_port);
+        out->port = ntohs(in.sin_port);
         return;
     }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)s;
-    memcpy(out->addr.b, &in6->sin6_addr, sizeof out->addr.b);
-    out->port = ntohs(in6->sin6_port);
-    out->scope_id = in6->sin6_scope_id;
+    struct sockaddr_in6 in6;
+    memcpy(&in6, s, sizeof in6);
+    memcpy(out->addr.b, &in6.sin6_addr, sizeof out->addr.b);
+    out->port = ntohs(in6.sin6_port);
+    out->scope_id = in6.sin6_scope_id;
     out->family = weir_addr_is_v4(&out->addr) ? WEIR_AF_INET : WEIR_AF_INET6;
 }
 

@@ -407,8 +407,12 @@ int wpf_rr_client(const struct wpf_rr_options *opts, struct wpf_net *net)
         fprintf(stderr, "weir rr: out of memory\n");
         goto done;
     }
-    *c =
-        (struct client){.source = {control_ready}, .opts = opts, .net = net, .control = -1, .flows = flows, .out = out};
+    c->source.ready = control_ready;
+    c->opts = opts;
+    c->net = net;
+    c->control = -1;
+    c->flows = flows;
+    c->out = out;
     wpf_latency_init(&c->latency);
     wpf_rr_hello_write(&opts->test, out);
     const char *wrong = wpf_net_resolve(opts->host, opts->port, &c->server);

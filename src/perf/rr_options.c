@@ -131,7 +131,7 @@ int wpf_rr_options_parse(struct wpf_rr_options *o, int argc, char **argv)
             return wpf_bad_option(WHO, c, argv[optind - 1], longs);
         if (is_clients(c))
             client_word = argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)];
-        int err = take(o, c, optarg);
+        int err = take(o, c, optarg ? optarg : "");
         if (err)
             return err;
     }

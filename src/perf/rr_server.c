@@ -36,6 +36,7 @@ struct server {
     LIST_HEAD(, flow) flows;
     unsigned control_n;
     bool had_control;
+    bool is_parting; /* flows are on their way out: nothing ends them but that */
     uint8_t in[WPF_RR_PIECE], out[WPF_RR_PIECE];
 };
 
@@ -156,6 +157,10 @@ static void flow_ready(struct wpf_source *source, uint32_t events)
 {
     struct flow *f = (struct flow *)source;
     struct server *v = f->server;
+    if (v->is_parting) {
+        wpf_net_rewatch(v->net, f->fd, 0, &f->source);
+        return;
+    }
     if ((events & WEIR_POLLOUT) && f->is_answering && !respond(f))
         return;
     for (size_t moved = 0; moved < TURN_BYTES && !f->waits_to_send;) {
@@ -196,17 +201,20 @@ static void listener_ready(struct wpf_source *source, uint32_t events)
 static void part(struct server *v)
 {
     struct flow *f, *next;
+    wpf_net_close(v->net, v->listener, &v->source);
     for (f = LIST_FIRST(&v->flows); f; f = next) {
         next = LIST_NEXT(f, link);
         if (f->hello.kind != WPF_RR_CONTROL)
             flow_end(f);
     }
-    while ((f = LIST_FIRST(&v->flows))) {
+    v->is_parting = true;
+    LIST_FOREACH(f, &v->flows, link)
+    {
         if (wpf_net_shutdown(v->net, f->fd) == 0)
             wpf_net_drain(v->net, f->fd);
-        flow_end(f);
     }
-    wpf_net_close(v->net, v->listener, &v->source);
+    while ((f = LIST_FIRST(&v->flows)))
+        flow_end(f);
 }
 
 int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
