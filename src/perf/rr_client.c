@@ -268,8 +268,24 @@ static void open_control(struct client *c)
 
 /* ---- The test ---- */
 
+static const char *network_of(const struct wpf_rr_options *o)
+{
+    return o->net.is_kernel ? "kernel" : o->net.device;
+}
+
+static void print_head(const struct client *c)
+{
+    const struct wpf_rr_options *o = c->opts;
+    printf("%s over %s: %" PRIu32 " connection%s%s, requests of %" PRIu32 " and responses of %" PRIu32 " bytes\n",
+           is_kept(c) ? "RR" : "CRR", network_of(o), o->connections, o->connections == 1 ? "" : "s",
+           is_kept(c) ? "" : " at a time", o->test.request_len, o->test.response_len);
+    fflush(stdout);
+}
+
 static void start(struct client *c)
 {
+    if (!c->opts->is_json)
+        print_head(c);
     weir_ns now = wpf_clock();
     c->is_running = true;
     c->began = now;
@@ -351,11 +367,6 @@ static const struct {
 } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
 #define QUANTILES (sizeof quantiles / sizeof quantiles[0])
 
-static const char *network_of(const struct wpf_rr_options *o)
-{
-    return o->net.is_kernel ? "kernel" : o->net.device;
-}
-
 static void print_json(const struct client *c, const struct result *r)
 {
     const struct wpf_rr_options *o = c->opts;
@@ -384,12 +395,7 @@ static void print_json(const struct client *c, const struct result *r)
 static void print_text(const struct client *c, const struct result *r)
 {
     const struct wpf_latency *l = &c->latency;
-    const struct wpf_rr_hello *h = &c->opts->test;
-    printf("%s over %s: %" PRIu32 " connection%s%s, requests of %" PRIu32 " and responses of %" PRIu32
-           " bytes, %.2f s\n",
-           is_kept(c) ? "RR" : "CRR", network_of(c->opts), c->opts->connections, c->opts->connections == 1 ? "" : "s",
-           is_kept(c) ? "" : " at a time", h->request_len, h->response_len, r->seconds);
-    printf("transactions  %" PRIu64 ", %.1f a second\n", l->n, r->per_second);
+    printf("transactions  %" PRIu64 " in %.2f s, %.1f a second\n", l->n, r->seconds, r->per_second);
     printf("latency       min %.1f  mean %.1f", l->n ? (double)l->min / 1e3 : 0, wpf_latency_mean(l) / 1e3);
     for (size_t i = 0; i < QUANTILES; i++)
         printf("  %s %.1f", quantiles[i].name, (double)wpf_latency_quantile(l, quantiles[i].share) / 1e3);

@@ -17,7 +17,7 @@
 
 struct flow {
     struct wpf_source source; /* first */
-    LIST_ENTRY(flow) link;    /* server.flows */
+    LIST_ENTRY(flow) link;    /* server.flows, or server.controls */
     struct server *server;
     int64_t fd;
     uint8_t hello_n, hello_bytes[WPF_RR_HELLO_LEN];
@@ -33,8 +33,8 @@ struct server {
     struct wpf_source source; /* the listener's; first */
     struct wpf_net *net;
     int64_t listener;
-    LIST_HEAD(, flow) flows;
-    unsigned control_n;
+    LIST_HEAD(flow_list, flow) flows;
+    struct flow_list controls; /* a test each */
     bool had_control;
     bool is_parting; /* flows are on their way out: nothing ends them but that */
     uint8_t in[WPF_RR_PIECE], out[WPF_RR_PIECE];
@@ -43,10 +43,8 @@ struct server {
 static void flow_end(struct flow *f)
 {
     struct server *v = f->server;
-    if (f->hello.kind == WPF_RR_CONTROL)
-        v->control_n--;
-    wpf_net_close(v->net, f->fd, &f->source);
     LIST_REMOVE(f, link);
+    wpf_net_close(v->net, f->fd, &f->source);
     free(f);
 }
 
@@ -104,7 +102,8 @@ static int64_t take_hello(struct flow *f, const uint8_t *buf, size_t len)
         return err;
     if (f->hello.kind == WPF_RR_CONTROL) {
         v->had_control = true;
-        v->control_n++;
+        LIST_REMOVE(f, link);
+        LIST_INSERT_HEAD(&v->controls, f, link);
         if (wpf_net_send(v->net, f->fd, &ready, 1, 0) != 1)
             return -EPROTO;
     }
@@ -204,17 +203,18 @@ static void part(struct server *v)
     wpf_net_close(v->net, v->listener, &v->source);
     for (f = LIST_FIRST(&v->flows); f; f = next) {
         next = LIST_NEXT(f, link);
-        if (f->hello.kind != WPF_RR_CONTROL)
-            flow_end(f);
+        flow_end(f);
     }
     v->is_parting = true;
-    LIST_FOREACH(f, &v->flows, link)
+    LIST_FOREACH(f, &v->controls, link)
     {
         if (wpf_net_shutdown(v->net, f->fd) == 0)
             wpf_net_drain(v->net, f->fd);
     }
-    while ((f = LIST_FIRST(&v->flows)))
+    for (f = LIST_FIRST(&v->controls); f; f = next) {
+        next = LIST_NEXT(f, link);
         flow_end(f);
+    }
 }
 
 int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
@@ -227,6 +227,7 @@ int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
     v->source.ready = listener_ready;
     v->net = net;
     LIST_INIT(&v->flows);
+    LIST_INIT(&v->controls);
     v->listener = wpf_net_listen(net, WEIR_AF_INET6, opts->port, BACKLOG);
     if (v->listener == -EAFNOSUPPORT)
         v->listener = wpf_net_listen(net, WEIR_AF_INET, opts->port, BACKLOG);
@@ -240,7 +241,7 @@ int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
     }
     printf("serving at port %u\n", opts->port);
     fflush(stdout);
-    while (!wpf_stop_asked() && !(opts->is_one_off && v->had_control && v->control_n == 0))
+    while (!wpf_stop_asked() && !(opts->is_one_off && v->had_control && LIST_EMPTY(&v->controls)))
         wpf_net_turn(net, WEIR_NEVER);
     part(v);
     free(v);

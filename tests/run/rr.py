@@ -45,6 +45,14 @@ def serve(*words):
     return p
 
 
+def started(*words):
+    """A client that has begun to measure."""
+    p = start(*words)
+    line = p.stdout.readline()
+    check(f"started: {line}{'' if line else p.stderr.read()}", " over " in line)
+    return p
+
+
 def measure(host, ours, words):
     """One test; what it says has to hold together."""
     out, _ = finish(start("-c", host, "-J", *ours, *words))
@@ -89,7 +97,7 @@ def both_directions():
         finish(server)
     server = serve("-1", "--kernel")
     out, _ = finish(start("-c", KERNEL, *DEVICE, "-n", "10"))
-    check(f"as text: {out}", "transactions  10," in out and "p99.9" in out)
+    check(f"as text: {out}", "transactions  10 in" in out and "p99.9" in out)
     finish(server)
 
 
@@ -99,21 +107,18 @@ def endings():
 
     # Ctrl-C at the client: what there is so far. At the server: the client knows.
     server = serve("--kernel")
-    client = start("-c", KERNEL, *DEVICE, "-t", "60")
-    time.sleep(1)
+    client = started("-c", KERNEL, *DEVICE, "-t", "60")
     client.send_signal(signal.SIGINT)
     out, err = finish(client, 1)
     check(f"so far: {out}{err}", "transactions" in out and "interrupted" in err)
-    client = start("-c", KERNEL, *DEVICE, "-t", "60")
-    time.sleep(1)
+    client = started("-c", KERNEL, *DEVICE, "-t", "60")
     server.send_signal(signal.SIGINT)
     finish(server)
     out, err = finish(client, 1)
     check(f"the server has gone: {out}{err}", "transactions" in out and err.count("\n") == 1)
 
     server = serve(*DEVICE)
-    client = start("-c", HERE, "--kernel", "-t", "60", "--crr")
-    time.sleep(1)
+    client = started("-c", HERE, "--kernel", "-t", "60", "--crr")
     server.send_signal(signal.SIGINT)
     finish(server)
     finish(client, 1)
