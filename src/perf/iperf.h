@@ -132,9 +132,9 @@ int64_t wpf_iperf_control_frame(const struct wpf_iperf_control *, size_t max, co
 
 /* ---- iperf_stream.c ---- */
 
-/* Options that the parameters ask for: before connect or listen, or on what was accepted. 0 after all of them, or -1
- * with test->error. */
-int wpf_iperf_stream_options(struct wpf_iperf *, int64_t fd);
+/* Options that the parameters ask for: before connect, or on what was accepted. Which of them failed, as iperf3 counts
+ * errors, with test->error; or WPF_IPERF_ENONE. */
+enum wpf_iperf_error wpf_iperf_stream_options(struct wpf_iperf *, int64_t fd);
 
 struct wpf_iperf_stream *wpf_iperf_stream_new(struct wpf_iperf *, int64_t fd); /* NULL: no memory */
 void wpf_iperf_stream_free(struct wpf_iperf_stream *);                         /* closes it too */

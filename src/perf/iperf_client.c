@@ -54,7 +54,7 @@ static void next_stream(struct client *c)
     }
     c->connecting = s;
     s->source.ready = stream_ready;
-    if (wpf_iperf_stream_options(t, fd) < 0)
+    if (wpf_iperf_stream_options(t, fd) != WPF_IPERF_ENONE)
         return;
     int err = wpf_net_connect(t->net, fd, &t->server);
     if (err == -EINPROGRESS || err == 0)

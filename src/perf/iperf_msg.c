@@ -21,11 +21,13 @@ const char *wpf_iperf_strerror(int32_t error, char *buf, size_t cap)
     } texts[] = {
         {WPF_IPERF_EUNIMP, "it does not implement what was asked for"},
         {WPF_IPERF_ETOTALRATE, "the total rate is above its limit"},
-        {102, "it can't listen for the streams"},
+        {WPF_IPERF_ELISTEN, "it can't listen for the streams"},
         {WPF_IPERF_ERECVPARAMS, "it can't make sense of the parameters"},
         {WPF_IPERF_ERECVRESULTS, "it can't make sense of the results"},
+        {WPF_IPERF_ESETNODELAY, "it can't set TCP_NODELAY"},
         {WPF_IPERF_ESETMSS, "it can't set the MSS"},
-        {130, "it can't set the socket buffer's size"},
+        {WPF_IPERF_ESETBUF, "it can't set the socket buffers' size"},
+        {WPF_IPERF_ESETTOS, "it can't set the TOS byte"},
         {WPF_IPERF_ESETCONGESTION, "it has no such congestion control"},
         {WPF_IPERF_ESTREAMACCEPT, "it can't accept a stream"},
     };

@@ -40,13 +40,18 @@ enum wpf_iperf_state {
     WPF_IPERF_SERVER_ERROR = -2,
 };
 
-/* iperf3's numbers of errors, of those that a server of ours sends or explains. */
+/* iperf3's numbers of errors: those that a server of ours sends, or has words for. */
 enum wpf_iperf_error {
+    WPF_IPERF_ENONE = 0,
     WPF_IPERF_EUNIMP = 13,
     WPF_IPERF_ETOTALRATE = 27,
+    WPF_IPERF_ELISTEN = 102,
     WPF_IPERF_ERECVPARAMS = 114,
     WPF_IPERF_ERECVRESULTS = 117,
+    WPF_IPERF_ESETNODELAY = 122,
     WPF_IPERF_ESETMSS = 123,
+    WPF_IPERF_ESETBUF = 124,
+    WPF_IPERF_ESETTOS = 125,
     WPF_IPERF_ESETCONGESTION = 134,
     WPF_IPERF_ESTREAMACCEPT = 204,
 };

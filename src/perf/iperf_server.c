@@ -11,10 +11,11 @@
 #include <string.h>
 
 #define BACKLOG     64
-#define WAITING_MAX 256           /* connections that did not show their cookie yet */
-#define SETUP_NS    WEIR_SEC(30)  /* for each step of a client */
-#define COOKIE_NS   WEIR_SEC(3)   /* for a stream's cookie: others wait behind it */
-#define GRACE_NS    WEIR_SEC(15)  /* beyond the time that was asked for */
+#define WAITING_MAX 256          /* connections that did not show their cookie yet */
+#define SETUP_NS    WEIR_SEC(30) /* for each step of a client */
+#define COOKIE_NS   WEIR_SEC(3)  /* for a stream's cookie: others wait behind it */
+#define GRACE_NS    WEIR_SEC(15) /* beyond the time that was asked for */
+#define REST_NS     WEIR_SEC(2)
 #define SILENCE_NS  WEIR_SEC(120) /* of a client that should send */
 
 struct server {
@@ -23,8 +24,9 @@ struct server {
     int64_t listener;
     struct wpf_iperf_streams waiting; /* accepted; in this order they become streams */
     unsigned waiting_n;
-    bool has_cookie;  /* the client's */
-    bool sends_error; /* SERVER_ERROR went out already */
+    weir_ns rest_until; /* 0, or the client has sent all of its bytes, and the last of them may arrive this long */
+    bool has_cookie;    /* the client's */
+    bool sends_error;   /* SERVER_ERROR went out already */
 };
 
 static void control_ready(struct wpf_source *source, uint32_t events);
@@ -108,8 +110,9 @@ static void promote(struct server *v)
         /* The first are those that the client sends on. */
         bool is_sender = t->params.is_bidir ? t->stream_n >= t->params.stream_n : t->params.is_reverse;
         wpf_iperf_stream_join(s, is_sender);
-        if (wpf_iperf_stream_options(t, s->fd) < 0) {
-            fail_both(v, WPF_IPERF_EUNIMP, 0, t->error);
+        enum wpf_iperf_error number = wpf_iperf_stream_options(t, s->fd);
+        if (number != WPF_IPERF_ENONE) {
+            fail_both(v, number, 0, t->error);
             return;
         }
         if (t->stream_n == t->stream_want)
@@ -187,9 +190,17 @@ static void on_params(struct server *v, const char *json, size_t len)
     await(v);
 }
 
+/* Where bytes are counted and not seconds, the client's last word may overtake the last of them. */
+static bool lacks_bytes(const struct wpf_iperf *t)
+{
+    bool receives = !t->params.is_reverse && !t->params.is_bidir;
+    return receives && t->limit_bytes && !t->omit_until && t->received < t->limit_bytes;
+}
+
 static void on_test_end(struct server *v)
 {
     struct wpf_iperf *t = &v->t;
+    v->rest_until = 0;
     wpf_iperf_end(t);
     wpf_iperf_streams_close(t);
     wpf_iperf_control_state(&t->control, WPF_IPERF_EXCHANGE_RESULTS);
@@ -201,8 +212,8 @@ static void on_state(struct server *v, enum wpf_iperf_state said)
     struct wpf_iperf *t = &v->t;
     if (said == WPF_IPERF_CLIENT_TERMINATE) {
         wpf_iperf_fail(t, "the client has terminated");
-    } else if (said == WPF_IPERF_TEST_END && t->state == WPF_IPERF_TEST_RUNNING) {
-        on_test_end(v);
+    } else if (said == WPF_IPERF_TEST_END && t->is_counting) {
+        v->rest_until = wpf_clock() + REST_NS;
     } else if (said == WPF_IPERF_DONE && t->state == WPF_IPERF_DISPLAY_RESULTS) {
         t->is_over = true;
     } else {
@@ -337,6 +348,8 @@ static weir_ns server_due(const struct server *v)
     weir_ns at = wpf_iperf_due(&v->t);
     if (v->t.is_counting && v->t.received_at + SILENCE_NS < at)
         at = v->t.received_at + SILENCE_NS;
+    if (v->rest_until && v->rest_until < at)
+        at = v->rest_until;
     return s && s->cookie_due < at ? s->cookie_due : at;
 }
 
@@ -347,7 +360,9 @@ static void run(struct server *v)
         wpf_net_turn(t->net, server_due(v));
         weir_ns now = wpf_clock();
         wpf_iperf_tick(t, now);
-        if (!t->is_over)
+        if (!t->is_over && v->rest_until && (now >= v->rest_until || !lacks_bytes(t)))
+            on_test_end(v);
+        else if (!t->is_over)
             expire(v, now);
         if (wpf_stop_asked())
             wpf_iperf_fail(t, "interrupt - the server has terminated");
@@ -406,6 +421,7 @@ int wpf_iperf_server(const struct wpf_iperf_options *opts, struct wpf_net *net)
     }
     do {
         wpf_iperf_init(&v.t, opts, net, true);
+        v.rest_until = 0;
         v.has_cookie = v.sends_error = false;
         is_good = serve_one(&v);
     } while (!opts->is_one_off && !wpf_stop_asked());

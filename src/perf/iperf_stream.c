@@ -7,39 +7,51 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REST_BYTES (64 << 20)  /* as much as waits in a buffer, when a test ends */
 #define TURN_BYTES (256 << 10) /* a stream's in one turn, so that acknowledgements and other streams get theirs */
 
 /* ---- Options ---- */
 
-static int refuse(struct wpf_iperf *t, const char *what, int err)
+static enum wpf_iperf_error refuse(struct wpf_iperf *t, enum wpf_iperf_error number, const char *what, int err)
 {
     wpf_iperf_fail(t, "%s: %s", what, strerror(-err));
-    return -1;
+    return number;
 }
 
-int wpf_iperf_stream_options(struct wpf_iperf *t, int64_t fd)
+static int set_buffers(struct wpf_iperf *t, int64_t fd, int bytes)
+{
+    int err = wpf_net_setint(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_SNDBUF, bytes);
+    return err < 0 ? err : wpf_net_setint(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, bytes);
+}
+
+static int set_tos(struct wpf_iperf *t, int64_t fd, int tos)
+{
+    int err = wpf_net_setint(t->net, fd, WEIR_SOL_IP, WEIR_IP_TOS, tos);
+    return wpf_net_setint(t->net, fd, WEIR_SOL_IPV6, WEIR_IPV6_TCLASS, tos) < 0 ? err : 0;
+}
+
+enum wpf_iperf_error wpf_iperf_stream_options(struct wpf_iperf *t, int64_t fd)
 {
     const struct wpf_iperf_params *p = &t->params;
     uint64_t pacing = p->pacing_bps / 8;
     int err = 0;
     if (p->is_nodelay && (err = wpf_net_setint(t->net, fd, WEIR_SOL_TCP, WEIR_TCP_NODELAY, 1)) < 0)
-        return refuse(t, "-N", err);
+        return refuse(t, WPF_IPERF_ESETNODELAY, "TCP_NODELAY can't be set", err);
     if (p->mss && (err = wpf_net_setint(t->net, fd, WEIR_SOL_TCP, WEIR_TCP_MAXSEG, (int)p->mss)) < 0)
-        return refuse(t, "-M", err);
-    if (p->window_bytes &&
-        ((err = wpf_net_setint(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_SNDBUF, (int)p->window_bytes)) < 0 ||
-         (err = wpf_net_setint(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF, (int)p->window_bytes)) < 0))
-        return refuse(t, "-w", err);
-    if (pacing &&
-        (err = wpf_net_setsockopt(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_MAX_PACING_RATE, &pacing, sizeof pacing)) < 0)
-        return refuse(t, "--fq-rate", err);
-    if (p->cc[0] &&
-        (err = wpf_net_setsockopt(t->net, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, p->cc, (uint32_t)strlen(p->cc))) < 0)
-        return refuse(t, p->cc, err == -ENOENT ? -EPROTONOSUPPORT : err);
-    if (p->tos && wpf_net_setint(t->net, fd, WEIR_SOL_IPV6, WEIR_IPV6_TCLASS, (int)p->tos) < 0 &&
-        (err = wpf_net_setint(t->net, fd, WEIR_SOL_IP, WEIR_IP_TOS, (int)p->tos)) < 0)
-        return refuse(t, "-S", err);
-    return 0;
+        return refuse(t, WPF_IPERF_ESETMSS, "the MSS can't be set", err);
+    if (p->window_bytes && (err = set_buffers(t, fd, (int)p->window_bytes)) < 0)
+        return refuse(t, WPF_IPERF_ESETBUF, "the socket buffers' size can't be set", err);
+    if (p->tos && (err = set_tos(t, fd, (int)p->tos)) < 0)
+        return refuse(t, WPF_IPERF_ESETTOS, "the TOS byte can't be set", err);
+    if (pacing)
+        err = wpf_net_setsockopt(t->net, fd, WEIR_SOL_SOCKET, WEIR_SO_MAX_PACING_RATE, &pacing, sizeof pacing);
+    if (err < 0)
+        return refuse(t, WPF_IPERF_EUNIMP, "the pacing rate can't be set", err);
+    if (p->cc[0])
+        err = wpf_net_setsockopt(t->net, fd, WEIR_SOL_TCP, WEIR_TCP_CONGESTION, p->cc, (uint32_t)strlen(p->cc));
+    if (err == -ENOENT)
+        wpf_iperf_fail(t, "there is no congestion control %s here", p->cc);
+    return err < 0 ? refuse(t, WPF_IPERF_ESETCONGESTION, "the congestion control can't be set", err) : WPF_IPERF_ENONE;
 }
 
 /* ---- A stream's life ---- */
@@ -163,27 +175,34 @@ static void send_ready(struct wpf_source *source, uint32_t events)
     }
 }
 
-static void receive_ready(struct wpf_source *source, uint32_t events)
+/* Read up to `most` bytes. False: nothing is left now, or ever. */
+static bool receive(struct wpf_iperf_stream *s, int64_t most)
 {
-    struct wpf_iperf_stream *s = (struct wpf_iperf_stream *)source;
     struct wpf_iperf *t = s->test;
     int64_t n = 0, len = (int64_t)t->params.block_len;
-    (void)events;
-    for (int64_t moved = 0; moved < TURN_BYTES; moved += n) {
+    for (int64_t moved = 0; moved < most; moved += n) {
         n = wpf_net_discard(t->net, s->fd, t->block, (size_t)len);
         if (n == -EAGAIN)
-            break;
+            return false;
         if (n <= 0) {
             lose(s, n);
-            return;
+            return false;
         }
         count(s, (uint64_t)n);
         if (t->is_counting)
             t->received += (uint64_t)n;
         if (n != len)
-            break;
+            return false;
     }
-    t->received_at = wpf_clock();
+    return true;
+}
+
+static void receive_ready(struct wpf_source *source, uint32_t events)
+{
+    struct wpf_iperf_stream *s = (struct wpf_iperf_stream *)source;
+    (void)events;
+    receive(s, TURN_BYTES);
+    s->test->received_at = wpf_clock();
 }
 
 void wpf_iperf_streams_start(struct wpf_iperf *t)
@@ -237,7 +256,7 @@ void wpf_iperf_streams_stop(struct wpf_iperf *t)
         if (s->fd < 0)
             continue;
         if (!s->is_sender)
-            receive_ready(&s->source, WEIR_POLLIN);
+            receive(s, REST_BYTES);
         else if (!s->is_parked)
             park(s);
     }

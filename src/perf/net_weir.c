@@ -7,6 +7,7 @@
 #include "io/driver.h"
 #include "perf/stop.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,8 +304,17 @@ static int make_stack(struct host *h, const struct wpf_net_config *cfg, const ch
     return set_tunables(h, cfg, who) < 0 || set_addresses(h, cfg, who) < 0 ? -1 : 0;
 }
 
+/* Queues fill and empty all the time: give nothing back to the system in between. */
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 16 << 20);
+}
+
 struct wpf_net *wpf_net_weir_new(const struct wpf_net_config *cfg, const char *who)
 {
+    keep_memory();
     struct host *h = calloc(1, sizeof *h);
     if (!h) {
         fprintf(stderr, "%s: out of memory\n", who);
