@@ -141,6 +141,7 @@ int wpf_iperf_params_parse(struct wpf_iperf_params *out, const char *json, size_
         p.is_reverse = read_flag(&r, "reverse");
         p.is_bidir = read_flag(&r, "bidirectional");
         p.is_nodelay = read_flag(&r, "nodelay");
+        p.is_zerocopy = read_flag(&r, "zerocopy");
         p.omit_s = (uint32_t)read_count(&r, "omit", WPF_IPERF_OMIT_MAX);
         p.time_s = (uint32_t)read_count(&r, "time", WPF_IPERF_TIME_MAX);
         p.bytes = read_count(&r, "num", (uint64_t)COUNT_MAX);
@@ -225,6 +226,8 @@ char *wpf_iperf_params_format(const struct wpf_iperf_params *p)
     if (p->is_nodelay)
         put(o, "nodelay", json_true());
     put(o, "parallel", json_integer(p->stream_n));
+    if (p->is_zerocopy)
+        put(o, "zerocopy", json_true());
     if (p->is_reverse)
         put(o, "reverse", json_true());
     if (p->is_bidir)

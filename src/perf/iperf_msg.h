@@ -14,7 +14,7 @@
 #define WPF_IPERF_PORT        5201
 #define WPF_IPERF_COOKIE_LEN  37 /* the NUL at its end included */
 #define WPF_IPERF_STREAMS_MAX 128
-#define WPF_IPERF_BLOCK_MAX   (1 << 20)
+#define WPF_IPERF_BLOCK_MAX   (1 << 20) /* WPF_FIXED_MAX at most */
 #define WPF_IPERF_BLOCK       (128 << 10)
 #define WPF_IPERF_TIME_MAX    86400
 #define WPF_IPERF_OMIT_MAX    600
@@ -74,6 +74,7 @@ struct wpf_iperf_params {
     bool is_udp, is_sctp;
     bool is_reverse, is_bidir; /* the server sends; both do */
     bool is_nodelay;
+    bool is_zerocopy; /* senders don't copy what they send */
     uint32_t omit_s, time_s;
     uint64_t bytes;  /* 0: by time. All streams together */
     uint64_t blocks; /* likewise, in blocks of block_len */

@@ -39,6 +39,7 @@ const char wpf_iperf_help[] =
     "  -C, --congestion NAME congestion control of both ends\n"
     "  -M, --set-mss N       the largest segment\n"
     "  -N, --no-delay        TCP_NODELAY\n"
+    "  -Z, --zerocopy        send without copying\n"
     "  -w, --window N        size of both socket buffers\n"
     "  -S, --tos N           the TOS byte, 0 to 255\n"
     "\n"
@@ -67,6 +68,7 @@ static const struct option longs[] = {
     {"congestion", required_argument, NULL, 'C'},
     {"set-mss", required_argument, NULL, 'M'},
     {"no-delay", no_argument, NULL, 'N'},
+    {"zerocopy", no_argument, NULL, 'Z'},
     {"window", required_argument, NULL, 'w'},
     {"tos", required_argument, NULL, 'S'},
     {"help", no_argument, NULL, 'h'},
@@ -75,7 +77,7 @@ static const struct option longs[] = {
 };
 
 /* Which letters belong to one end alone, so that the other does not take and ignore them. */
-static const char client_only[] = {'t', 'n', 'k', 'l', 'P', 'R', 'O', 'b', 'C', 'M', 'N', 'w', 'S', 0};
+static const char client_only[] = {'t', 'n', 'k', 'l', 'P', 'R', 'O', 'b', 'C', 'M', 'N', 'Z', 'w', 'S', 0};
 
 static int bad(const char *option, const char *text, const char *why)
 {
@@ -139,6 +141,7 @@ static int take_client(struct wpf_iperf_options *o, int c, const char *text)
     case 'C': return read_cc(p, text);
     case 'M': return read_number32("-M", text, 88, WPF_IPERF_MSS_MAX, &p->mss);
     case 'N': p->is_nodelay = true; return 0;
+    case 'Z': p->is_zerocopy = true; return 0;
     case 'w':
         err = read_size("-w", text, WPF_IPERF_WINDOW_MAX, &v);
         p->window_bytes = (uint32_t)v;
@@ -202,7 +205,7 @@ int wpf_iperf_options_parse(struct wpf_iperf_options *o, int argc, char **argv)
     o->params.stream_n = 1;
     o->params.block_len = WPF_IPERF_BLOCK;
     optind = 0; /* glibc: begin anew */
-    while ((c = getopt_long(argc, argv, ":sc:1p:i:f:Jt:n:k:l:P:RO:b:C:M:Nw:S:h", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":sc:1p:i:f:Jt:n:k:l:P:RO:b:C:M:NZw:S:h", longs, NULL)) != -1) {
         if (c == 'h') {
             o->wants_help = true;
             return 0;

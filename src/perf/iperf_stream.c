@@ -103,6 +103,8 @@ void wpf_iperf_stream_join(struct wpf_iperf_stream *s, bool is_sender)
 
 /* ---- Moving bytes ---- */
 
+_Static_assert(WPF_IPERF_BLOCK_MAX <= WPF_FIXED_MAX, "a block is sent at once");
+
 /* The connection has ended. Once no more is counted that is as it should be: the server closes first. */
 static void lose(struct wpf_iperf_stream *s, int64_t err)
 {
@@ -160,7 +162,8 @@ static void send_ready(struct wpf_source *source, uint32_t events)
             park(s);
             return;
         }
-        int64_t n = wpf_net_send(t->net, s->fd, t->block, len, 0);
+        int64_t n = t->params.is_zerocopy ? wpf_net_send_fixed(t->net, s->fd, len)
+                                          : wpf_net_send(t->net, s->fd, t->block, len, 0);
         if (n == -EAGAIN)
             return;
         if (n < 0) {

@@ -44,6 +44,7 @@ struct wpf_net_ops {
     int64_t (*accept)(struct wpf_net *, int64_t fd);
     int (*connect)(struct wpf_net *, int64_t fd, const struct weir_sockaddr *);
     int64_t (*send)(struct wpf_net *, int64_t fd, const void *, size_t, int flags);
+    int64_t (*send_fixed)(struct wpf_net *, int64_t fd, size_t len);
     int64_t (*recv)(struct wpf_net *, int64_t fd, void *, size_t);
     int64_t (*discard)(struct wpf_net *, int64_t fd, void *scratch, size_t);
     int (*shutdown)(struct wpf_net *, int64_t fd);
@@ -107,6 +108,15 @@ static inline int wpf_net_connect(struct wpf_net *n, int64_t fd, const struct we
 static inline int64_t wpf_net_send(struct wpf_net *n, int64_t fd, const void *buf, size_t len, int flags)
 {
     return n->ops->send(n, fd, buf, len, flags);
+}
+
+#define WPF_FIXED_MAX (1u << 20)
+
+/* Send bytes that don't matter, at most WPF_FIXED_MAX, and without copying them: weir is lent the same memory again and
+ * again, the kernel a file's pages (sendfile). */
+static inline int64_t wpf_net_send_fixed(struct wpf_net *n, int64_t fd, size_t len)
+{
+    return n->ops->send_fixed(n, fd, len);
 }
 
 static inline int64_t wpf_net_recv(struct wpf_net *n, int64_t fd, void *buf, size_t len)

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@ _Static_assert(WEIR_SOL_SOCKET == SOL_SOCKET && WEIR_SO_ERROR == SO_ERROR && WEI
 struct kernel {
     struct wpf_net net;
     int epoll_fd;
+    int fixed_fd; /* the file that send_fixed sends, or -1: there is none yet */
 };
 
 static struct kernel *kernel_of(struct wpf_net *n)
@@ -114,6 +117,30 @@ static int64_t kernel_send(struct wpf_net *n, int64_t fd, const void *buf, size_
     return or_errno(send((int)fd, buf, len, flags | MSG_NOSIGNAL));
 }
 
+static int open_fixed(void)
+{
+    int fd = memfd_create("weir", MFD_CLOEXEC);
+    if (fd >= 0 && ftruncate(fd, WPF_FIXED_MAX) < 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int64_t kernel_send_fixed(struct wpf_net *n, int64_t fd, size_t len)
+{
+    struct kernel *k = kernel_of(n);
+    off_t from = 0;
+    if (k->fixed_fd < 0) {
+        int file = open_fixed();
+        if (file < 0)
+            return file;
+        k->fixed_fd = file;
+    }
+    return or_errno(sendfile((int)fd, k->fixed_fd, &from, len));
+}
+
 static int64_t kernel_recv(struct wpf_net *n, int64_t fd, void *buf, size_t len)
 {
     (void)n;
@@ -186,6 +213,8 @@ static void kernel_turn(struct wpf_net *n, weir_ns until)
 static void kernel_free(struct wpf_net *n)
 {
     close(kernel_of(n)->epoll_fd);
+    if (kernel_of(n)->fixed_fd >= 0)
+        close(kernel_of(n)->fixed_fd);
     free(n);
 }
 
@@ -196,6 +225,7 @@ static const struct wpf_net_ops ops = {
     .accept = kernel_accept,
     .connect = kernel_connect,
     .send = kernel_send,
+    .send_fixed = kernel_send_fixed,
     .recv = kernel_recv,
     .discard = kernel_recv,
     .shutdown = kernel_shutdown,
@@ -217,6 +247,7 @@ struct wpf_net *wpf_net_kernel_new(const char *who)
         return NULL;
     }
     k->net.ops = &ops;
+    k->fixed_fd = -1;
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
     if (k->epoll_fd < 0 || (wpf_stop_fd() >= 0 && epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, wpf_stop_fd(), &ev) < 0)) {

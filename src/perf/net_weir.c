@@ -27,7 +27,8 @@ struct host {
     struct weir *w;
     int netif;
     weir_fd epoll;
-    bool is_busy; /* sources are ready still: don't sleep */
+    struct weir_block fixed; /* what send_fixed lends; without data until it is needed */
+    bool is_busy;            /* sources are ready still: don't sleep */
 };
 
 static struct host *host_of(struct wpf_net *n)
@@ -91,6 +92,25 @@ static int host_connect(struct wpf_net *n, int64_t fd, const struct weir_sockadd
 static int64_t host_send(struct wpf_net *n, int64_t fd, const void *buf, size_t len, int flags)
 {
     return weir_send(host_of(n)->w, fd, buf, len, flags);
+}
+
+/* The block is the host's for as long as the stack is, so there is nothing to do when the stack needs it no more. */
+static void keep(struct weir_block *block)
+{
+    (void)block;
+}
+
+static int64_t host_send_fixed(struct wpf_net *n, int64_t fd, size_t len)
+{
+    struct host *h = host_of(n);
+    if (!h->fixed.data) {
+        void *bytes = calloc(1, WPF_FIXED_MAX);
+        if (!bytes)
+            return -WEIR_ENOMEM;
+        weir_block_lend(&h->fixed, bytes, WPF_FIXED_MAX, keep);
+    }
+    struct weir_frag view = {.block = &h->fixed, .off = 0, .len = (uint32_t)len};
+    return weir_send_frags(h->w, fd, &view, 1, 0);
 }
 
 static int64_t host_recv(struct wpf_net *n, int64_t fd, void *buf, size_t len)
@@ -202,6 +222,7 @@ static void host_free(struct wpf_net *n)
     struct host *h = host_of(n);
     weir_free(h->w);
     wio_driver_close(h->driver);
+    free(h->fixed.data);
     free(h);
 }
 
@@ -212,6 +233,7 @@ static const struct wpf_net_ops ops = {
     .accept = host_accept,
     .connect = host_connect,
     .send = host_send,
+    .send_fixed = host_send_fixed,
     .recv = host_recv,
     .discard = host_discard,
     .shutdown = host_shutdown,

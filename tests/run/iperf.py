@@ -148,6 +148,8 @@ def transfers():
     check("weir receives 20 MB", sums(report)[1]["bytes"] >= 20 << 20)
     against_server(["-t", "1", "-P", "4", "-C", "reno", "-N"])
     against_server(["-t", "1", "-P", "4", "-R", "-l", "9000"])
+    report = against_server(["-n", "20m", "-Z", "-P", "2"])
+    equal("weir lends 20 MB", sums(report)[0]["bytes"], 20 << 20)
     report = against_server(["-t", "1", "-O", "1"])
     check("what is omitted is told", report["intervals"][0]["sum"]["omitted"])
     report = against_server(["-n", "2m", "-M", "1000"])
@@ -183,12 +185,13 @@ def both_ways():
 
 def over_the_kernel():
     """Both ends are weir's program over the kernel's sockets."""
-    server = start(WEIR, "iperf", "-s", "-1", "-J", "--kernel")
-    kernel_listens(5201)
-    out, _ = finish(start(WEIR, "iperf", "-c", "127.0.0.1", "-J", "--kernel", "-n", "20m", "-P", "2"))
-    theirs, _ = finish(server)
-    agree(json.loads(out), json.loads(theirs), ["-n", "20m", "-P", "2"])
-    equal("over the kernel", [s["bytes"] for s in sums(json.loads(out))], [20 << 20] * 2)
+    for words in ([], ["-Z"]):
+        server = start(WEIR, "iperf", "-s", "-1", "-J", "--kernel")
+        kernel_listens(5201)
+        out, _ = finish(start(WEIR, "iperf", "-c", "127.0.0.1", "-J", "--kernel", "-n", "20m", "-P", "2", *words))
+        theirs, _ = finish(server)
+        agree(json.loads(out), json.loads(theirs), ["-n", "20m", "-P", "2"])
+        equal("over the kernel", [s["bytes"] for s in sums(json.loads(out))], [20 << 20] * 2)
 
 
 def endings():

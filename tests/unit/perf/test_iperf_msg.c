@@ -158,6 +158,7 @@ static void test_params_that_we_write_are_those_that_we_read(void **state)
     struct wpf_iperf_params p = {
         .is_reverse = true,
         .is_nodelay = true,
+        .is_zerocopy = true,
         .omit_s = 3,
         .time_s = 4,
         .bytes = UINT64_C(1) << 50,
