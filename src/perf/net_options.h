@@ -19,7 +19,7 @@ enum { WPF_OPT_DEV = 512, WPF_OPT_ADDRESS, WPF_OPT_GATEWAY, WPF_OPT_SYSCTL, WPF_
     {"kernel", no_argument, NULL, WPF_OPT_KERNEL}
 
 #define WPF_NET_HELP                                                                                                   \
-    "  --dev DEVICE          weir runs on it: tap:NAME, tun:NAME and more: weir-iperf(1) tells\n"             \
+    "  --dev DEVICE          weir runs on it: tap:NAME, tun:NAME, packet:NAME or xdp:NAME\n"             \
     "  --address ADDR/BITS   weir's address and the length of its prefix; may be repeated\n"                           \
     "  --gateway ADDR        the router to everywhere else; one for each family\n"                                     \
     "  --sysctl NAME=VALUE   a tunable of weir, by Linux's name; may be repeated\n"                                    \

@@ -207,6 +207,7 @@ static short wait_device(struct host *h, weir_ns until)
 static void host_turn(struct wpf_net *n, weir_ns until)
 {
     struct host *h = host_of(n);
+    wio_queue_flush(h->queue); /* what was sent since the last turn */
     bool may_sleep = !h->is_busy && !wio_driver_is_busy(h->driver) && wio_queue_fd(h->queue) >= 0;
     short ready = may_sleep ? wait_device(h, until) : wio_queue_events(h->queue);
     weir_ns now = wpf_clock();
@@ -220,6 +221,8 @@ static void host_turn(struct wpf_net *n, weir_ns until)
 static void host_free(struct wpf_net *n)
 {
     struct host *h = host_of(n);
+    if (h->queue)
+        wio_queue_flush(h->queue);
     weir_free(h->w);
     wio_driver_close(h->driver);
     free(h->fixed.data);

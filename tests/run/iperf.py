@@ -183,6 +183,23 @@ def both_ways():
     equal("--bidir of iperf3", len(report["end"]["streams"]), 4)
 
 
+def elsewhere():
+    """The same over IPv6, and through a router."""
+    device = ["--dev", "tap:weir0", "--address", "fd09::2/64"]
+    server = start("iperf3", "-s", "-1", "-J")
+    kernel_listens(5201)
+    out, _ = finish(start(WEIR, "iperf", "-c", "fd09::1", "-J", "-n", "2m", "-S", "16", *device))
+    theirs, _ = finish(server)
+    agree(json.loads(out), json.loads(theirs), [])
+    equal("whom", json.loads(out)["start"]["connected"][0]["remote_host"], "fd09::1")
+    server = start("iperf3", "-s", "-1", "-J")
+    kernel_listens(5201)
+    device = ["--dev", "tap:weir0", "--address", "10.9.0.2/24", "--gateway", KERNEL]
+    out, _ = finish(start(WEIR, "iperf", "-c", "10.77.0.1", "-J", "-n", "2m", *device))
+    theirs, _ = finish(server)
+    agree(json.loads(out), json.loads(theirs), [])
+
+
 def over_the_kernel():
     """Both ends are weir's program over the kernel's sockets."""
     for words in ([], ["-Z"]):
@@ -329,8 +346,10 @@ def main():
     ip("link", "set", "lo", "up")
     ip("tuntap", "add", "dev", "weir0", "mode", "tap")
     ip("addr", "add", KERNEL + "/24", "dev", "weir0")
+    ip("addr", "add", "fd09::1/64", "dev", "weir0", "nodad")
+    ip("addr", "add", "10.77.0.1/32", "dev", "lo")
     ip("link", "set", "weir0", "up")
-    for f in (transfers, both_ways, over_the_kernel, endings, strangers, mistakes):
+    for f in (transfers, both_ways, elsewhere, over_the_kernel, endings, strangers, mistakes):
         began = time.monotonic()
         f()
         print(f"{f.__name__}: {time.monotonic() - began:.1f} s", flush=True)
