@@ -66,8 +66,9 @@ static void test_options_iperf_client_takes_iperf3s_letters(void **state)
 {
     (void)state;
     struct wpf_iperf_options o =
-        parsed("iperf -c 10.0.0.1 -p 99 -i 0.5 -t 3 -l 64k -P 4 -R -O 1 -b 1.5m -C reno -M 1200 -N -Z -w 1m -S 16 -J -f M "
-               "--dev tap:x --address 10.0.0.2/24 --address fd00::2/64 --gateway 10.0.0.1 --sysctl tcp_sack=0")
+        parsed(
+            "iperf -c 10.0.0.1 -p 99 -i 0.5 -t 3 -l 64k -P 4 -R -O 1 -b 1.5m -C reno -M 1200 -N -Z -w 1m -S 16 -J -f M "
+            "--dev tap:x --address 10.0.0.2/24 --address fd00::2/64 --gateway 10.0.0.1 --sysctl tcp_sack=0")
             .iperf;
     assert_string_equal(o.host, "10.0.0.1");
     assert_int_equal(o.port, 99);
