@@ -13,7 +13,7 @@
 #define BACKLOG     64
 #define WAITING_MAX 256          /* connections that did not show their cookie yet */
 #define SETUP_NS    WEIR_SEC(30) /* for each step of a client */
-#define COOKIE_NS   WEIR_SEC(3)  /* for a stream's cookie: others wait behind it */
+#define COOKIE_NS   WEIR_SEC(3)  /* for a cookie: others wait behind it */
 #define GRACE_NS    WEIR_SEC(15) /* beyond the time that was asked for */
 #define REST_NS     WEIR_SEC(2)
 #define SILENCE_NS  WEIR_SEC(120) /* of a client that should send */
@@ -221,6 +221,13 @@ static void on_state(struct server *v, enum wpf_iperf_state said)
     }
 }
 
+/* Whoever does not show a cookie is no client, and no test ends with it. */
+static void drop_stranger(struct server *v)
+{
+    wpf_iperf_control_close(&v->t.control);
+    v->t.due = WEIR_NEVER;
+}
+
 static bool take_cookie(struct server *v)
 {
     struct wpf_iperf *t = &v->t;
@@ -229,8 +236,7 @@ static bool take_cookie(struct server *v)
     memcpy(t->cookie, t->control.in, sizeof t->cookie);
     if (t->cookie[sizeof t->cookie - 1] != '\0' ||
         strspn(t->cookie, "abcdefghijklmnopqrstuvwxyz0123456789") != sizeof t->cookie - 1) {
-        t->cookie[0] = '\0';
-        wpf_iperf_fail(t, "what the client begins with is no cookie: is it iperf3?");
+        drop_stranger(v);
         return false;
     }
     wpf_iperf_control_eat(&t->control, sizeof t->cookie);
@@ -295,8 +301,12 @@ static void control_ready(struct wpf_source *source, uint32_t events)
     int err = wpf_iperf_control_run(ctl, events);
     while (step(v))
         continue;
-    if (t->is_over || err == 0)
+    if (t->is_over || err == 0 || ctl->fd < 0)
         return;
+    if (!v->has_cookie) {
+        drop_stranger(v);
+        return;
+    }
     if (err > 0 && t->state == WPF_IPERF_DISPLAY_RESULTS)
         t->is_over = true; /* a client that knows all that it wants */
     else if (err > 0)
@@ -316,7 +326,7 @@ static void listener_ready(struct wpf_source *source, uint32_t events)
             if (wpf_iperf_control_open(&t->control, t, fd, false, control_ready) < 0)
                 wpf_iperf_control_close(&t->control);
             else
-                await(v);
+                t->due = wpf_clock() + COOKIE_NS;
         } else if (t->state == WPF_IPERF_CREATE_STREAMS) {
             accept_stream(v, fd);
         } else {
@@ -336,7 +346,9 @@ static void expire(struct server *v, weir_ns now)
         promote(v);
     }
     bool receives = !t->params.is_reverse || t->params.is_bidir;
-    if (now >= t->due)
+    if (now >= t->due && !v->has_cookie)
+        drop_stranger(v);
+    else if (now >= t->due)
         wpf_iperf_fail(t, "the client does not go on");
     else if (t->is_counting && receives && now >= t->received_at + SILENCE_NS)
         wpf_iperf_fail(t, "the client has sent nothing for %u s", (unsigned)(SILENCE_NS / WEIR_SEC(1)));

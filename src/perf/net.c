@@ -88,9 +88,16 @@ int64_t wpf_net_listen(struct wpf_net *n, int family, uint16_t port, int backlog
 
 void wpf_net_drain(struct wpf_net *n, int64_t fd)
 {
+    static uint8_t unread[4096];
     weir_ns until = wpf_clock() + DRAIN_NS;
-    for (weir_ns now = wpf_clock(); now < until && wpf_net_unsent(n, fd) > 0; now = wpf_clock())
-        wpf_net_turn(n, now + DRAIN_STEP);
+    for (weir_ns now = wpf_clock(); now < until; now = wpf_clock()) {
+        int64_t got = wpf_net_recv(n, fd, unread, sizeof unread);
+        bool is_closed = got == 0 || (got < 0 && got != -EAGAIN);
+        if (is_closed && wpf_net_unsent(n, fd) == 0)
+            return;
+        if (got <= 0)
+            wpf_net_turn(n, now + DRAIN_STEP);
+    }
 }
 
 const char *wpf_net_resolve(const char *host, uint16_t port, struct weir_sockaddr *out)

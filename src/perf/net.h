@@ -175,8 +175,8 @@ static inline int wpf_net_rewatch(struct wpf_net *n, int64_t fd, uint32_t events
 }
 
 /*
- * Before the end of the process, which a weir stack does not outlive: let what was written to a socket arrive, for a
- * second at most; its FIN included, after wpf_net_shutdown.
+ * After wpf_net_shutdown, and before the end of the process, which a weir stack does not outlive: let all that was
+ * written arrive, and the other end close too, for a second at most. What it still says is forgotten.
  */
 void wpf_net_drain(struct wpf_net *, int64_t fd);
 

@@ -321,6 +321,19 @@ def strangers():
     finish(server, 1)
 
 
+def nobody():
+    """Who shows no cookie, or only a part of it, does not use up a server that serves one test."""
+    server = start(WEIR, "iperf", "-s", "-1", "-p", "5298", "--kernel")
+    kernel_listens(5298)
+    for line in (b"", b"abc", b"GET / HTTP/1.0\r\nHost: longer than a cookie is\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", 5298), timeout=10) as s:
+            s.sendall(line)
+    with socket.create_connection(("127.0.0.1", 5298), timeout=10) as s:
+        equal("silence is ended", s.recv(1), b"")
+    finish(start(WEIR, "iperf", "-c", "127.0.0.1", "-p", "5298", "-n", "1m", "--kernel"))
+    finish(server)
+
+
 def mistakes():
     for words, status, says in (
         (["-c", KERNEL, "--dev", "tap:weir0"], 2, "on which network?"),
@@ -349,7 +362,7 @@ def main():
     ip("addr", "add", "fd09::1/64", "dev", "weir0", "nodad")
     ip("addr", "add", "10.77.0.1/32", "dev", "lo")
     ip("link", "set", "weir0", "up")
-    for f in (transfers, both_ways, elsewhere, over_the_kernel, endings, strangers, mistakes):
+    for f in (transfers, both_ways, elsewhere, over_the_kernel, endings, strangers, nobody, mistakes):
         began = time.monotonic()
         f()
         print(f"{f.__name__}: {time.monotonic() - began:.1f} s", flush=True)
