@@ -221,11 +221,18 @@ static void on_state(struct server *v, enum wpf_iperf_state said)
     }
 }
 
+/* Others wait in the listener's queue until it is known whether the one who came first is a client. */
+static void listen_on(struct server *v, bool is_on)
+{
+    wpf_net_rewatch(v->t.net, v->listener, is_on ? WEIR_POLLIN : 0, &v->listener_source);
+}
+
 /* Whoever does not show a cookie is no client, and no test ends with it. */
 static void drop_stranger(struct server *v)
 {
     wpf_iperf_control_close(&v->t.control);
     v->t.due = WEIR_NEVER;
+    listen_on(v, true);
 }
 
 static bool take_cookie(struct server *v)
@@ -241,6 +248,7 @@ static bool take_cookie(struct server *v)
     }
     wpf_iperf_control_eat(&t->control, sizeof t->cookie);
     v->has_cookie = true;
+    listen_on(v, true);
     t->report->accepted(t);
     wpf_iperf_control_state(&t->control, WPF_IPERF_PARAM_EXCHANGE);
     await(v);
@@ -315,23 +323,32 @@ static void control_ready(struct wpf_source *source, uint32_t events)
         wpf_iperf_fail(t, "control connection: %s", strerror(-err));
 }
 
+static void open_control(struct server *v, int64_t fd)
+{
+    struct wpf_iperf *t = &v->t;
+    if (wpf_iperf_control_open(&t->control, t, fd, false, control_ready) < 0) {
+        wpf_iperf_control_close(&t->control);
+        return;
+    }
+    t->due = wpf_clock() + COOKIE_NS;
+    listen_on(v, false);
+}
+
 static void listener_ready(struct wpf_source *source, uint32_t events)
 {
     struct server *v = (struct server *)((char *)source - offsetof(struct server, listener_source));
     struct wpf_iperf *t = &v->t;
-    int64_t fd;
     (void)events;
-    while (!t->is_over && (fd = wpf_net_accept(t->net, v->listener)) >= 0) {
-        if (t->control.fd < 0) {
-            if (wpf_iperf_control_open(&t->control, t, fd, false, control_ready) < 0)
-                wpf_iperf_control_close(&t->control);
-            else
-                t->due = wpf_clock() + COOKIE_NS;
-        } else if (t->state == WPF_IPERF_CREATE_STREAMS) {
+    while (!t->is_over && (t->control.fd < 0 || v->has_cookie)) {
+        int64_t fd = wpf_net_accept(t->net, v->listener);
+        if (fd < 0)
+            return;
+        if (t->control.fd < 0)
+            open_control(v, fd);
+        else if (t->state == WPF_IPERF_CREATE_STREAMS)
             accept_stream(v, fd);
-        } else {
+        else
             deny(t, fd, NULL);
-        }
     }
 }
 
@@ -403,9 +420,9 @@ static bool serve_one(struct server *v)
 {
     struct wpf_iperf *t = &v->t;
     t->report->listening(t);
-    wpf_net_rewatch(t->net, v->listener, WEIR_POLLIN, &v->listener_source);
+    listen_on(v, true);
     run(v);
-    wpf_net_rewatch(t->net, v->listener, 0, &v->listener_source); /* the next client waits for the next test */
+    listen_on(v, false); /* the next client waits for the next test */
     part(v);
     if (t->was_run)
         t->report->ended(t);
