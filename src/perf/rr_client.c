@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #define SETUP_NS WEIR_SEC(60) /* for all connections */
+#define AT_ONCE  64
 
 enum step { CONNECTING, IDLE, SENDING, RECEIVING, CLOSED };
 
@@ -41,6 +42,7 @@ struct client {
     char error[256];
     struct flow *flows;
     uint32_t idle_n;   /* connections that wait for the beginning */
+    uint32_t begun_n;  /* of which the first transaction has begun */
     uint32_t opened_n; /* of those that are kept */
     weir_ns began, ended;
     struct rusage usage_began, usage_ended;
@@ -290,18 +292,25 @@ static void start(struct client *c)
     c->is_running = true;
     c->began = now;
     getrusage(RUSAGE_SELF, &c->usage_began);
-    for (uint32_t i = 0; i < c->opts->connections && !c->is_over; i++) {
+}
+
+/* The next few: all at once, the answers would be more than a device's queue holds. */
+static void begin_some(struct client *c)
+{
+    weir_ns now = wpf_clock();
+    for (unsigned i = 0; i < AT_ONCE && c->begun_n < c->opts->connections && !c->is_over; i++) {
+        struct flow *f = &c->flows[c->begun_n++];
         if (is_kept(c))
-            flow_begin(&c->flows[i], now);
+            flow_begin(f, now);
         else
-            flow_open(c, &c->flows[i], now);
+            flow_open(c, f, now);
     }
 }
 
 /* A few at a time: a listener's queue is only so long. */
 static void open_kept(struct client *c)
 {
-    while (is_kept(c) && c->opened_n < c->opts->connections && c->opened_n - c->idle_n < 64 && !c->is_over)
+    while (is_kept(c) && c->opened_n < c->opts->connections && c->opened_n - c->idle_n < AT_ONCE && !c->is_over)
         flow_open(c, &c->flows[c->opened_n++], 0);
 }
 
@@ -310,7 +319,8 @@ static void run(struct client *c)
     weir_ns setup_until = wpf_clock() + SETUP_NS;
     while (!c->is_over) {
         weir_ns end = c->opts->transactions ? WEIR_NEVER : c->began + c->opts->time;
-        wpf_net_turn(c->net, c->is_running ? end : setup_until);
+        bool has_begun = c->begun_n == c->opts->connections;
+        wpf_net_turn(c->net, !c->is_running ? setup_until : has_begun ? end : 0);
         weir_ns now = wpf_clock();
         if (wpf_stop_asked())
             fail(c, "interrupted");
@@ -322,6 +332,8 @@ static void run(struct client *c)
             open_kept(c);
         if (c->is_ready && !c->is_running && !c->is_over && (!is_kept(c) || c->idle_n == c->opts->connections))
             start(c);
+        if (c->is_running && !c->is_over)
+            begin_some(c);
     }
     c->ended = wpf_clock();
     getrusage(RUSAGE_SELF, &c->usage_ended);
