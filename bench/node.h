@@ -1,0 +1,62 @@
+/*
+ * What a TCP/IP stack must offer to be measured by stacks.c. A stack joins with one file that fills a struct
+ * bench_stack and an entry in the table of stacks.c.
+ *
+ * A node is one whole instance of a stack, with an address of its own. Two of them are joined in memory, in one process
+ * and one thread: a node gathers what its stack sends, and bench_stack.pump hands that to the other. The clock is the
+ * harness's and virtual, so a run does the same work each time.
+ */
+#ifndef BENCH_NODE_H
+#define BENCH_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum bench_join {
+    /* A wire of MTU 1,500: each packet is copied into a flat frame of its own, its checksum filled in by the sender's
+     * stack and verified by the receiver's. Three copies: in, across, out. */
+    BENCH_WIRE,
+    /* Packets are handed over by reference, super-segments of up to 64 KiB among them. Their checksum is summed once,
+     * at the sender's edge, and not again by the receiver. Two copies: in and out. */
+    BENCH_SUPER,
+};
+
+#define BENCH_MTU 1500
+#define BENCH_MSS 1460
+
+struct bench_node;
+
+/* A connection, a number of the node's own choice; negative: none. */
+typedef int64_t bench_conn;
+
+struct bench_stack {
+    const char *name;
+    unsigned joins; /* 1 << enum bench_join: those that it can do */
+
+    /* Write "version; options that matter" of the stack. */
+    void (*about)(char *buf, size_t cap);
+
+    /* Make the node `side` (0 connects, 1 listens). The seed is fixed, so that hash keys and numbers are the same in
+     * each run. NULL after saying why on stderr. */
+    struct bench_node *(*open)(unsigned side, enum bench_join);
+    void (*join)(struct bench_node *a, struct bench_node *b);
+    void (*free)(struct bench_node *a, struct bench_node *b); /* both: one may hold the other's packets */
+
+    void (*advance)(struct bench_node *, uint64_t now_ns); /* run the timers that are due */
+    unsigned (*pump)(struct bench_node *); /* give the peer what this node has sent; returns how many packets */
+
+    /* Failures end the program with a message: a benchmark has nothing to do after one. */
+    void (*listen)(struct bench_node *, uint16_t port);
+    bench_conn (*connect)(struct bench_node *, uint16_t port); /* to the peer; with TCP_NODELAY */
+    bench_conn (*accept)(struct bench_node *);                 /* with TCP_NODELAY; negative: none waits */
+    size_t (*send)(struct bench_node *, bench_conn, const void *, size_t);
+    size_t (*recv)(struct bench_node *, bench_conn, void *, size_t); /* 0: nothing is there, or the end */
+    void (*close)(struct bench_node *, bench_conn);                  /* in order, with a FIN */
+
+    uint64_t (*mem_bytes)(const struct bench_node *); /* all that the stack has asked of its allocator and holds */
+};
+
+extern const struct bench_stack bench_weir;
+
+#endif

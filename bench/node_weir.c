@@ -1,0 +1,222 @@
+/*
+ * weir as a node (node.h). Its interface sends into an array; pump passes that to the peer's weir_input as one batch.
+ */
+#include "node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir/weir.h>
+
+#define BATCH 256
+
+struct bench_node {
+    struct weir *w;
+    struct bench_node *peer;
+    int netif;
+    enum bench_join join;
+    struct weir_addr addr, peer_addr;
+    weir_fd listener;
+    uint64_t now_ns;
+    uint64_t mem_bytes;
+    unsigned out_n;
+    struct weir_pkt *out[BATCH];
+};
+
+static int64_t must(const char *what, int64_t ret)
+{
+    if (ret < 0) {
+        fprintf(stderr, "bench-stacks: weir: %s: %s\n", what, weir_strerror((int)ret));
+        exit(1);
+    }
+    return ret;
+}
+
+static void about(char *buf, size_t cap)
+{
+    snprintf(buf, cap, "%s; defaults: SACK, timestamps, window scale, CUBIC", WEIR_VERSION);
+}
+
+static void *node_alloc(void *ctx, size_t size)
+{
+    struct bench_node *n = ctx;
+    void *p = malloc(size);
+    if (p)
+        n->mem_bytes += size;
+    return p;
+}
+
+static void node_free(void *ctx, void *p, size_t size)
+{
+    struct bench_node *n = ctx;
+    n->mem_bytes -= size;
+    free(p);
+}
+
+/* The wire: what the receiver's driver would have read, in a block of the receiver's own pool. */
+static struct weir_pkt *flatten(struct weir_pool *pool, struct weir_pkt *p)
+{
+    struct weir_block *b = weir_block_new(pool, p->len);
+    struct weir_pkt *frame = weir_pkt_new(pool, 0);
+    if (!b || !frame || weir_pkt_copy(p, 0, b->data, p->len) != p->len || weir_pkt_append(frame, b, 0, p->len) < 0)
+        must("a frame", -WEIR_ENOMEM);
+    weir_block_unref(b);
+    weir_pkt_unref(p);
+    return frame;
+}
+
+static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct bench_node *node = driver;
+    unsigned room = BATCH - node->out_n;
+    if (n > room)
+        n = room;
+    for (unsigned i = 0; i < n; i++) {
+        struct weir_pkt *p = pkts[i];
+        if (node->join == BENCH_WIRE) {
+            p = flatten(weir_stack_pool(node->peer->w), p);
+        } else {
+            must("checksum", weir_pkt_checksum(p));
+            p->flags |= WEIR_PKT_CSUM_OK;
+        }
+        node->out[node->out_n++] = p;
+    }
+    return n;
+}
+
+static const struct weir_netif_ops netif_ops = {xmit};
+
+static struct bench_node *node_open(unsigned side, enum bench_join join)
+{
+    struct bench_node *n = calloc(1, sizeof *n);
+    if (!n)
+        must("memory", -WEIR_ENOMEM);
+    struct weir_config c = {.alloc = {node_alloc, node_free, n}, .seed = side + 1};
+    n->w = weir_new(&c);
+    n->join = join;
+    n->addr = weir_addr_v4(10, 0, 0, (uint8_t)(1 + side));
+    n->peer_addr = weir_addr_v4(10, 0, 0, (uint8_t)(2 - side));
+    if (!n->w)
+        must("weir_new", -WEIR_ENOMEM);
+    struct weir_netif_config nc = {
+        .name = "mem",
+        .type = WEIR_LINK_RAW_IP,
+        .mtu = BENCH_MTU,
+        .caps = join == BENCH_SUPER ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0,
+    };
+    n->netif = (int)must("interface", weir_netif_add(n->w, &netif_ops, n, &nc));
+    must("address", weir_addr_add(n->w, n->netif, &n->addr, 24));
+    return n;
+}
+
+static void node_join(struct bench_node *a, struct bench_node *b)
+{
+    a->peer = b;
+    b->peer = a;
+}
+
+static void node_end(struct bench_node *a, struct bench_node *b)
+{
+    struct bench_node *both[] = {a, b};
+    for (unsigned k = 0; k < 2; k++) {
+        for (unsigned i = 0; i < both[k]->out_n; i++)
+            weir_pkt_unref(both[k]->out[i]);
+        weir_free(both[k]->w);
+    }
+    free(a);
+    free(b);
+}
+
+static void node_advance(struct bench_node *n, uint64_t now_ns)
+{
+    n->now_ns = now_ns;
+    weir_advance(n->w, now_ns);
+}
+
+static unsigned node_pump(struct bench_node *n)
+{
+    unsigned count = n->out_n;
+    if (count == 0)
+        return 0;
+    struct bench_node *peer = n->peer;
+    weir_input(peer->w, peer->netif, n->out, count, peer->now_ns);
+    for (unsigned i = 0; i < count; i++)
+        weir_pkt_unref(n->out[i]);
+    n->out_n = 0;
+    if (count == BATCH)
+        weir_netif_tx_ready(n->w, n->netif);
+    return count;
+}
+
+static void node_listen(struct bench_node *n, uint16_t port)
+{
+    struct weir_sockaddr at = {.addr = n->addr, .family = WEIR_AF_INET, .port = port};
+    n->listener = must("socket", weir_socket(n->w, WEIR_AF_INET, WEIR_SOCK_STREAM, 0));
+    must("bind", weir_bind(n->w, n->listener, &at));
+    must("listen", weir_listen(n->w, n->listener, 128));
+}
+
+static void set_nodelay(struct bench_node *n, weir_fd fd)
+{
+    int one = 1;
+    must("TCP_NODELAY", weir_setsockopt(n->w, fd, WEIR_SOL_TCP, WEIR_TCP_NODELAY, &one, sizeof one));
+}
+
+static bench_conn node_connect(struct bench_node *n, uint16_t port)
+{
+    struct weir_sockaddr to = {.addr = n->peer_addr, .family = WEIR_AF_INET, .port = port};
+    weir_fd fd = must("socket", weir_socket(n->w, WEIR_AF_INET, WEIR_SOCK_STREAM, 0));
+    set_nodelay(n, fd);
+    int err = weir_connect(n->w, fd, &to);
+    if (err != -WEIR_EINPROGRESS)
+        must("connect", err);
+    return fd;
+}
+
+static bench_conn node_accept(struct bench_node *n)
+{
+    weir_fd fd = weir_accept(n->w, n->listener, NULL);
+    if (fd == -WEIR_EAGAIN)
+        return -1;
+    set_nodelay(n, must("accept", fd));
+    return fd;
+}
+
+static size_t node_send(struct bench_node *n, bench_conn fd, const void *data, size_t len)
+{
+    int64_t ret = weir_send(n->w, fd, data, len, 0);
+    return ret == -WEIR_EAGAIN ? 0 : (size_t)must("send", ret);
+}
+
+static size_t node_recv(struct bench_node *n, bench_conn fd, void *buf, size_t cap)
+{
+    int64_t ret = weir_recv(n->w, fd, buf, cap, 0);
+    return ret == -WEIR_EAGAIN ? 0 : (size_t)must("recv", ret);
+}
+
+static void node_shut(struct bench_node *n, bench_conn fd)
+{
+    must("close", weir_close(n->w, fd));
+}
+
+static uint64_t mem_bytes(const struct bench_node *n)
+{
+    return n->mem_bytes;
+}
+
+const struct bench_stack bench_weir = {
+    .name = "weir",
+    .joins = 1 << BENCH_WIRE | 1 << BENCH_SUPER,
+    .about = about,
+    .open = node_open,
+    .free = node_end,
+    .join = node_join,
+    .advance = node_advance,
+    .pump = node_pump,
+    .listen = node_listen,
+    .connect = node_connect,
+    .accept = node_accept,
+    .send = node_send,
+    .recv = node_recv,
+    .close = node_shut,
+    .mem_bytes = mem_bytes,
+};
