@@ -57,6 +57,6 @@ struct bench_stack {
     uint64_t (*mem_bytes)(const struct bench_node *); /* all that the stack has asked of its allocator and holds */
 };
 
-extern const struct bench_stack bench_weir;
+extern const struct bench_stack bench_weir, bench_lwip, bench_lwip_avx2;
 
 #endif

@@ -276,7 +276,15 @@ static const struct work works[] = {
     {"idle", "connection", BENCH_WIRE, 0, 10000, 0, NULL, NULL, NULL},
 };
 
-static const struct bench_stack *const stacks[] = {&bench_weir};
+static const struct bench_stack *const stacks[] = {
+    &bench_weir,
+#ifdef BENCH_LWIP
+    &bench_lwip,
+#ifdef __x86_64__
+    &bench_lwip_avx2,
+#endif
+#endif
+};
 
 /* The part that is counted. Its name is what callgrind's --toggle-collect knows it by. */
 uint64_t bench_work(struct bench *b, uint64_t units);
