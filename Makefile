@@ -1,11 +1,12 @@
 # A short front for meson and ninja. Each goal first sees to it that what it needs is installed (scripts/bootstrap).
 .DEFAULT_GOAL := all
-.PHONY: all demo test valgrind bench bench-cc fuzz format install clean help
+.PHONY: all demo test valgrind bench bench-quick bench-cc fuzz format install clean help
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
 TARGET  ?=
 QUICK   ?=
+UPDATE  ?=
 
 all: ## build build/weir and libweir (this is what plain `make` does)
 	@scripts/bootstrap build
@@ -23,9 +24,13 @@ valgrind: ## the unit tests under valgrind
 	@scripts/bootstrap test
 	@scripts/valgrind
 
-bench: all ## throughput beside the kernel's
-	@scripts/bootstrap test
+bench: all ## weir beside its peers, on the same work in one run; writes bench/results.md and bench/plots/ (QUICK=1: smaller, three runs)
+	@scripts/bootstrap bench
 	@scripts/bench
+
+bench-quick: all ## instructions per unit of work beside those of bench/instructions.tsv; fails when one grew by more than 3 % (UPDATE=1: keep today's)
+	@scripts/bootstrap test
+	@scripts/bench-quick $(if $(UPDATE),--update)
 
 bench-cc: all ## weir against Linux over the same bad links, in real time; writes bench/cc.md (QUICK=1: three minutes, not an hour)
 	@scripts/bootstrap test
