@@ -47,16 +47,20 @@ struct bench_stack {
     unsigned (*pump)(struct bench_node *); /* give the peer what this node has sent; returns how many packets */
 
     /* Failures end the program with a message: a benchmark has nothing to do after one. */
-    void (*listen)(struct bench_node *, uint16_t port);
-    bench_conn (*connect)(struct bench_node *, uint16_t port); /* to the peer; with TCP_NODELAY */
-    bench_conn (*accept)(struct bench_node *);                 /* with TCP_NODELAY; negative: none waits */
+    bench_conn (*listen)(struct bench_node *, uint16_t port);
+    bench_conn (*connect)(struct bench_node *, uint16_t port);      /* to the peer; with TCP_NODELAY */
+    bench_conn (*accept)(struct bench_node *, bench_conn listener); /* with TCP_NODELAY; negative: none waits */
     size_t (*send)(struct bench_node *, bench_conn, const void *, size_t);
     size_t (*recv)(struct bench_node *, bench_conn, void *, size_t); /* 0: nothing is there, or the end */
     void (*close)(struct bench_node *, bench_conn);                  /* in order, with a FIN */
 
-    uint64_t (*mem_bytes)(const struct bench_node *); /* all that the stack has asked of its allocator and holds */
+    void (*arm)(struct bench_node *, bench_conn); /* SO_KEEPALIVE, so that a timer is armed for as long as it is open */
+
+    /* What the stack has asked of its allocator and holds. Only differences count. NULL: it can't be told. */
+    uint64_t (*mem_bytes)(const struct bench_node *);
 };
 
-extern const struct bench_stack bench_weir, bench_lwip, bench_lwip_avx2;
+extern const struct bench_stack bench_weir, bench_weir_ipv6, bench_weir_ethernet, bench_lwip, bench_lwip_avx2,
+    bench_kernel;
 
 #endif

@@ -346,7 +346,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     return ERR_OK;
 }
 
-static void node_listen(struct bench_node *n, uint16_t port)
+static bench_conn node_listen(struct bench_node *n, uint16_t port)
 {
     struct tcp_pcb *pcb = n->lib.tcp_new();
     if (!pcb)
@@ -358,6 +358,7 @@ static void node_listen(struct bench_node *n, uint16_t port)
         fail("listen", "refused");
     n->lib.tcp_arg(pcb, n);
     n->lib.tcp_accept(pcb, on_accept);
+    return (bench_conn)pcb;
 }
 
 static bench_conn node_connect(struct bench_node *n, uint16_t port)
@@ -368,8 +369,9 @@ static bench_conn node_connect(struct bench_node *n, uint16_t port)
     return (bench_conn)c;
 }
 
-static bench_conn node_accept(struct bench_node *n)
+static bench_conn node_accept(struct bench_node *n, bench_conn listener)
 {
+    (void)listener; /* all of a node's wait in one place */
     struct conn *c = n->waiting;
     if (!c)
         return -1;
@@ -414,6 +416,13 @@ static void node_shut(struct bench_node *n, bench_conn conn)
     free(c);
 }
 
+static void node_arm(struct bench_node *n, bench_conn conn)
+{
+    struct conn *c = (struct conn *)conn;
+    (void)n;
+    ip_set_option(c->pcb, SOF_KEEPALIVE);
+}
+
 /* Both nodes share the count: half of it is each one's. Counts from the first call on. */
 static uint64_t mem_bytes(const struct bench_node *n)
 {
@@ -434,7 +443,8 @@ static void about(char *buf, size_t cap)
     {                                                                                                                  \
         .name = (its_name), .joins = 1 << BENCH_WIRE, .about = about, .open = (its_open), .join = node_join,           \
         .free = node_end, .advance = node_advance, .pump = node_pump, .listen = node_listen, .connect = node_connect,  \
-        .accept = node_accept, .send = node_send, .recv = node_recv, .close = node_shut, .mem_bytes = mem_bytes,       \
+        .accept = node_accept, .send = node_send, .recv = node_recv, .close = node_shut, .arm = node_arm,              \
+        .mem_bytes = mem_bytes,                                                                                        \
     }
 
 const struct bench_stack bench_lwip = NODE("lwip", node_open);

@@ -14,8 +14,8 @@ struct bench_node {
     struct bench_node *peer;
     int netif;
     enum bench_join join;
+    int family;
     struct weir_addr addr, peer_addr;
-    weir_fd listener;
     uint64_t now_ns;
     uint64_t mem_bytes;
     unsigned out_n;
@@ -85,27 +85,50 @@ static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 
 static const struct weir_netif_ops netif_ops = {xmit};
 
-static struct bench_node *node_open(unsigned side, enum bench_join join)
+static struct weir_addr node_addr(unsigned side, int family)
+{
+    uint8_t last = (uint8_t)(1 + side);
+    return family == WEIR_AF_INET ? weir_addr_v4(10, 0, 0, last) : (struct weir_addr){{0xfd, [15] = last}};
+}
+
+static struct bench_node *open_with(unsigned side, enum bench_join join, int family, enum weir_link_type type)
 {
     struct bench_node *n = calloc(1, sizeof *n);
     if (!n)
         must("memory", -WEIR_ENOMEM);
     struct weir_config c = {.alloc = {node_alloc, node_free, n}, .seed = side + 1};
     n->w = weir_new(&c);
-    n->join = join;
-    n->addr = weir_addr_v4(10, 0, 0, (uint8_t)(1 + side));
-    n->peer_addr = weir_addr_v4(10, 0, 0, (uint8_t)(2 - side));
     if (!n->w)
         must("weir_new", -WEIR_ENOMEM);
+    n->join = join;
+    n->family = family;
+    n->addr = node_addr(side, family);
+    n->peer_addr = node_addr(1 - side, family);
     struct weir_netif_config nc = {
         .name = "mem",
-        .type = WEIR_LINK_RAW_IP,
+        .type = type,
+        .mac = {2, [5] = (uint8_t)(1 + side)},
         .mtu = BENCH_MTU,
         .caps = join == BENCH_SUPER ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0,
     };
     n->netif = (int)must("interface", weir_netif_add(n->w, &netif_ops, n, &nc));
-    must("address", weir_addr_add(n->w, n->netif, &n->addr, 24));
+    must("address", weir_addr_add(n->w, n->netif, &n->addr, family == WEIR_AF_INET ? 24 : 64));
     return n;
+}
+
+static struct bench_node *node_open(unsigned side, enum bench_join join)
+{
+    return open_with(side, join, WEIR_AF_INET, WEIR_LINK_RAW_IP);
+}
+
+static struct bench_node *node_open_ipv6(unsigned side, enum bench_join join)
+{
+    return open_with(side, join, WEIR_AF_INET6, WEIR_LINK_RAW_IP);
+}
+
+static struct bench_node *node_open_ethernet(unsigned side, enum bench_join join)
+{
+    return open_with(side, join, WEIR_AF_INET, WEIR_LINK_ETHERNET);
 }
 
 static void node_join(struct bench_node *a, struct bench_node *b)
@@ -147,12 +170,13 @@ static unsigned node_pump(struct bench_node *n)
     return count;
 }
 
-static void node_listen(struct bench_node *n, uint16_t port)
+static bench_conn node_listen(struct bench_node *n, uint16_t port)
 {
-    struct weir_sockaddr at = {.addr = n->addr, .family = WEIR_AF_INET, .port = port};
-    n->listener = must("socket", weir_socket(n->w, WEIR_AF_INET, WEIR_SOCK_STREAM, 0));
-    must("bind", weir_bind(n->w, n->listener, &at));
-    must("listen", weir_listen(n->w, n->listener, 128));
+    struct weir_sockaddr at = {.addr = n->addr, .family = (uint16_t)n->family, .port = port};
+    weir_fd fd = must("socket", weir_socket(n->w, n->family, WEIR_SOCK_STREAM, 0));
+    must("bind", weir_bind(n->w, fd, &at));
+    must("listen", weir_listen(n->w, fd, 128));
+    return fd;
 }
 
 static void set_nodelay(struct bench_node *n, weir_fd fd)
@@ -163,8 +187,8 @@ static void set_nodelay(struct bench_node *n, weir_fd fd)
 
 static bench_conn node_connect(struct bench_node *n, uint16_t port)
 {
-    struct weir_sockaddr to = {.addr = n->peer_addr, .family = WEIR_AF_INET, .port = port};
-    weir_fd fd = must("socket", weir_socket(n->w, WEIR_AF_INET, WEIR_SOCK_STREAM, 0));
+    struct weir_sockaddr to = {.addr = n->peer_addr, .family = (uint16_t)n->family, .port = port};
+    weir_fd fd = must("socket", weir_socket(n->w, n->family, WEIR_SOCK_STREAM, 0));
     set_nodelay(n, fd);
     int err = weir_connect(n->w, fd, &to);
     if (err != -WEIR_EINPROGRESS)
@@ -172,9 +196,9 @@ static bench_conn node_connect(struct bench_node *n, uint16_t port)
     return fd;
 }
 
-static bench_conn node_accept(struct bench_node *n)
+static bench_conn node_accept(struct bench_node *n, bench_conn listener)
 {
-    weir_fd fd = weir_accept(n->w, n->listener, NULL);
+    weir_fd fd = weir_accept(n->w, listener, NULL);
     if (fd == -WEIR_EAGAIN)
         return -1;
     set_nodelay(n, must("accept", fd));
@@ -198,25 +222,25 @@ static void node_shut(struct bench_node *n, bench_conn fd)
     must("close", weir_close(n->w, fd));
 }
 
+static void node_arm(struct bench_node *n, bench_conn fd)
+{
+    int one = 1;
+    must("SO_KEEPALIVE", weir_setsockopt(n->w, fd, WEIR_SOL_SOCKET, WEIR_SO_KEEPALIVE, &one, sizeof one));
+}
+
 static uint64_t mem_bytes(const struct bench_node *n)
 {
     return n->mem_bytes;
 }
 
-const struct bench_stack bench_weir = {
-    .name = "weir",
-    .joins = 1 << BENCH_WIRE | 1 << BENCH_SUPER,
-    .about = about,
-    .open = node_open,
-    .free = node_end,
-    .join = node_join,
-    .advance = node_advance,
-    .pump = node_pump,
-    .listen = node_listen,
-    .connect = node_connect,
-    .accept = node_accept,
-    .send = node_send,
-    .recv = node_recv,
-    .close = node_shut,
-    .mem_bytes = mem_bytes,
-};
+#define NODE(its_name, its_open)                                                                                       \
+    {                                                                                                                  \
+        .name = (its_name), .joins = 1 << BENCH_WIRE | 1 << BENCH_SUPER, .about = about, .open = (its_open),           \
+        .join = node_join, .free = node_end, .advance = node_advance, .pump = node_pump, .listen = node_listen,        \
+        .connect = node_connect, .accept = node_accept, .send = node_send, .recv = node_recv, .close = node_shut,      \
+        .arm = node_arm, .mem_bytes = mem_bytes,                                                                       \
+    }
+
+const struct bench_stack bench_weir = NODE("weir", node_open);
+const struct bench_stack bench_weir_ipv6 = NODE("weir-ipv6", node_open_ipv6);
+const struct bench_stack bench_weir_ethernet = NODE("weir-ethernet", node_open_ethernet);

@@ -2,7 +2,7 @@
  * Two instances of a stack, joined in memory, in one process, one thread and virtual time, doing a fixed count of work
  * (node.h). Both ends are counted, and every byte that arrives is verified.
  *
- *   bench-stacks --stack NAME --work WORK [--conns N] [--count N] [--batch N]
+ *   bench-stacks --stack NAME --work WORK [OPTION N]...     bench-stacks alone lists them
  *
  * What is counted is what bench_work calls: set-up, warm-up and verification are outside of it. So
  * `valgrind --tool=callgrind --toggle-collect='bench_work*'` counts the instructions of just the work.
@@ -14,41 +14,47 @@
 #include <string.h>
 #include <time.h>
 
-#define PERIOD       65521u        /* of the bytes sent: a prime, so that a shift by any round number shows */
-#define PIECE        65536u        /* an application's write, and how much it reads at most */
-#define PILE         (256u * 1024) /* what is received before it is verified */
-#define REQUEST      64u
-#define PER_PORT     20000u /* connections to a port: there are 28,232 ephemeral ports */
-#define FIRST_PORT   1000u
-#define BATCH_MAX    64u
-#define BULK_TURN_NS 10000u
-#define REQUEST_NS   1000u
-#define TIME_WAIT_NS 60000000000u /* weir's and Linux's; lwIP's is twice that */
+#define PERIOD          65521u        /* of the bytes sent: a prime, so that a shift by any round number shows */
+#define PIECE           65536u        /* an application's write */
+#define PILE            (256u * 1024) /* what is received before it is verified, at most */
+#define REQUEST         64u
+#define PER_PORT        20000u /* connections to a port: there are 28,232 ephemeral ports */
+#define FIRST_PORT      1000u
+#define LISTENERS_MAX   60000u
+#define LISTENER_STRIDE 7919u /* each is called in turn, but not one beside the last */
+#define BATCH_MAX       64u
+#define START_NS        3000000000u
+#define BULK_TURN_NS    10000u
+#define REQUEST_NS      1000u
+#define TIME_WAIT_NS    60000000000u /* weir's and Linux's; lwIP's is twice that */
+#define STALL_NS        10000000000u
 
 struct bench;
 
 struct work {
     const char *name;
-    const char *unit;
     enum bench_join join;
     uint64_t count, conns; /* if nothing is said */
     uint64_t unit_bytes;   /* payload of a unit, all directions */
     void (*set_up)(struct bench *);
-    uint64_t (*slice)(struct bench *, uint64_t units); /* do at most so many; returns how many */
+    uint64_t (*slice)(struct bench *, uint64_t units); /* do at most so many, or a little more; returns how many */
     void (*verify)(struct bench *);                    /* what the last slice received */
 };
 
 struct bench {
     const struct bench_stack *stack;
     const struct work *work;
-    struct bench_node *nodes[2]; /* 0 connects and sends, 1 listens */
-    uint64_t conns, batch;
+    struct bench_node *nodes[2]; /* 0 connects and asks, 1 listens and answers */
+    uint64_t conns, batch, armed, listeners;
     uint64_t now_ns;
-    bench_conn *ends[2];
+    bench_conn *ears;        /* the listeners */
+    bench_conn *ends[2];     /* of each connection */
     uint64_t sent, received; /* bulk: bytes. Requests: how many were begun, and verified */
     uint64_t pkts;
     uint8_t *pile[2]; /* what each node received in this slice */
     size_t pile_len[2];
+    double *latency; /* of each unit from now on, in seconds. NULL: not asked for */
+    uint64_t latency_n;
 };
 
 static uint8_t pattern[PERIOD + PIECE];
@@ -87,7 +93,7 @@ static void make_pattern(void)
         pattern[i] = pattern[i - PERIOD];
 }
 
-/* At least PIECE bytes of a stream from `off` on. Side: whose. */
+/* At least PIECE bytes of the stream that `side` of a connection sends, from `off` on. */
 static const uint8_t *bytes_of(uint64_t conn, unsigned side, uint64_t off)
 {
     return pattern + (off + conn * 7919 + side * 31) % PERIOD;
@@ -122,41 +128,63 @@ static void settle(struct bench *b)
     } while (n > 0);
 }
 
+/* Only where latencies are asked for: the clock costs as much as some of what it would measure. */
+static double stamp(const struct bench *b)
+{
+    return b->latency ? seconds(CLOCK_MONOTONIC) : 0;
+}
+
+static void unit_done(struct bench *b, double began)
+{
+    if (b->latency)
+        b->latency[b->latency_n++] = seconds(CLOCK_MONOTONIC) - began;
+}
+
 /* ---- Connections ---- */
 
-static void open_one(struct bench *b, uint16_t port, bench_conn *client, bench_conn *server)
+static void open_one(struct bench *b, uint64_t listener, bench_conn *client, bench_conn *server)
 {
-    *client = b->stack->connect(b->nodes[0], port);
+    *client = b->stack->connect(b->nodes[0], (uint16_t)(FIRST_PORT + listener));
     settle(b);
-    *server = b->stack->accept(b->nodes[1]);
+    *server = b->stack->accept(b->nodes[1], b->ears[listener]);
     if (*server < 0)
         fail("a connection was not accepted");
 }
 
+static void listen_at(struct bench *b, uint64_t n)
+{
+    b->ears = room(n, sizeof *b->ears);
+    for (uint64_t i = 0; i < n; i++)
+        b->ears[i] = b->stack->listen(b->nodes[1], (uint16_t)(FIRST_PORT + i));
+}
+
+/* The connections that are worked with, and behind them those that only have a timer armed at each end. */
 static void open_all(struct bench *b)
 {
-    b->ends[0] = room(b->conns, sizeof *b->ends[0]);
-    b->ends[1] = room(b->conns, sizeof *b->ends[1]);
-    for (uint64_t i = 0; i < b->conns; i++) {
-        uint16_t port = (uint16_t)(FIRST_PORT + i / PER_PORT);
-        if (i % PER_PORT == 0)
-            b->stack->listen(b->nodes[1], port);
-        open_one(b, port, &b->ends[0][i], &b->ends[1][i]);
+    uint64_t n = b->conns + b->armed;
+    listen_at(b, n / PER_PORT + 1);
+    b->ends[0] = room(n, sizeof *b->ends[0]);
+    b->ends[1] = room(n, sizeof *b->ends[1]);
+    for (uint64_t i = 0; i < n; i++) {
+        open_one(b, i / PER_PORT, &b->ends[0][i], &b->ends[1][i]);
+        for (unsigned side = 0; side < 2 && i >= b->conns; side++)
+            b->stack->arm(b->nodes[side], b->ends[side][i]);
         pass(b, REQUEST_NS);
     }
     settle(b);
 }
 
-/* ---- Bulk: one direction over each connection in turn, 64 KiB a write; a unit is 1,460 bytes ---- */
+/* ---- Bulk: one direction over one connection, 64 KiB a write; a unit is 1,460 bytes ---- */
 
 static void bulk_turn(struct bench *b)
 {
     b->sent += b->stack->send(b->nodes[0], b->ends[0][0], bytes_of(0, 0, b->sent), PIECE);
     settle(b);
-    size_t n;
-    while (b->pile_len[1] < PILE &&
-           (n = b->stack->recv(b->nodes[1], b->ends[1][0], b->pile[1] + b->pile_len[1], PILE - b->pile_len[1])) > 0)
+    size_t n = 1;
+    while (n > 0 && b->pile_len[1] < PILE) {
+        n = b->stack->recv(b->nodes[1], b->ends[1][0], b->pile[1] + b->pile_len[1], PILE - b->pile_len[1]);
         b->pile_len[1] += n;
+    }
     settle(b);
     pass(b, BULK_TURN_NS);
 }
@@ -164,14 +192,11 @@ static void bulk_turn(struct bench *b)
 static uint64_t bulk_slice(struct bench *b, uint64_t units)
 {
     uint64_t goal = units * BENCH_MSS < PILE - PIECE ? units * BENCH_MSS : PILE - PIECE;
+    uint64_t began = b->now_ns;
     while (b->pile_len[1] < goal) {
-        size_t before = b->pile_len[1];
-        uint64_t at = b->now_ns;
-        while (b->pile_len[1] == before) {
-            bulk_turn(b);
-            if (b->now_ns - at > 10000000000u)
-                fail("no byte has arrived for ten seconds of its time");
-        }
+        bulk_turn(b);
+        if (b->now_ns - began > STALL_NS)
+            fail("the stream stands still");
     }
     return (b->pile_len[1] + BENCH_MSS - 1) / BENCH_MSS;
 }
@@ -192,27 +217,34 @@ static void read_whole(struct bench *b, unsigned side, bench_conn conn)
     b->pile_len[side] += n;
 }
 
-/* The k-th request of all goes over connection k % conns. */
-static void ask(struct bench *b, unsigned side, uint64_t first, uint64_t n)
+/* n messages from `side`, all of them under way before the first is read. The k-th request goes over connection
+ * k % conns. */
+static void exchange(struct bench *b, unsigned side, uint64_t first, uint64_t n, double *began)
 {
     for (uint64_t k = first; k < first + n; k++) {
         uint64_t conn = k % b->conns;
-        if (b->stack->send(b->nodes[side], b->ends[side][conn], bytes_of(conn, side, k / b->conns * REQUEST),
-                           REQUEST) != REQUEST)
+        const uint8_t *bytes = bytes_of(conn, side, k / b->conns * REQUEST);
+        if (side == 0)
+            began[k - first] = stamp(b);
+        if (b->stack->send(b->nodes[side], b->ends[side][conn], bytes, REQUEST) != REQUEST)
             fail("64 bytes were not taken at once");
     }
     b->pkts += b->stack->pump(b->nodes[side]);
-    for (uint64_t k = first; k < first + n; k++)
+    for (uint64_t k = first; k < first + n; k++) {
         read_whole(b, 1 - side, b->ends[1 - side][k % b->conns]);
+        if (side == 1)
+            unit_done(b, began[k - first]);
+    }
 }
 
 static uint64_t rr_slice(struct bench *b, uint64_t units)
 {
+    double began[BATCH_MAX];
     uint64_t done = 0;
     while (done < units && b->pile_len[0] + BATCH_MAX * REQUEST <= PILE) {
         uint64_t n = units - done < b->batch ? units - done : b->batch;
-        ask(b, 0, b->sent, n);
-        ask(b, 1, b->sent, n);
+        exchange(b, 0, b->sent, n, began);
+        exchange(b, 1, b->sent, n, began);
         pass(b, n * REQUEST_NS);
         settle(b); /* acknowledgements whose delay is over */
         b->sent += n;
@@ -234,7 +266,7 @@ static void rr_verify(struct bench *b)
 
 static void crr_set_up(struct bench *b)
 {
-    b->stack->listen(b->nodes[1], FIRST_PORT);
+    listen_at(b, b->listeners);
 }
 
 static uint64_t crr_slice(struct bench *b, uint64_t units)
@@ -242,17 +274,19 @@ static uint64_t crr_slice(struct bench *b, uint64_t units)
     uint64_t done = 0;
     for (; done < units && b->pile_len[0] + REQUEST <= PILE; done++, b->sent++) {
         bench_conn ends[2];
-        open_one(b, FIRST_PORT, &ends[0], &ends[1]);
+        double began = stamp(b);
+        open_one(b, b->sent * LISTENER_STRIDE % b->listeners, &ends[0], &ends[1]);
         for (unsigned side = 0; side < 2; side++) {
             if (b->stack->send(b->nodes[side], ends[side], bytes_of(b->sent, side, 0), REQUEST) != REQUEST)
                 fail("64 bytes were not taken at once");
             settle(b);
             read_whole(b, 1 - side, ends[1 - side]);
         }
-        b->stack->close(b->nodes[0], ends[0]);
-        settle(b);
-        b->stack->close(b->nodes[1], ends[1]);
-        settle(b);
+        for (unsigned side = 0; side < 2; side++) {
+            b->stack->close(b->nodes[side], ends[side]);
+            settle(b);
+        }
+        unit_done(b, began);
         pass(b, TIME_WAIT_NS / b->conns);
     }
     return done;
@@ -269,15 +303,15 @@ static void crr_verify(struct bench *b)
 /* ---- Running ---- */
 
 static const struct work works[] = {
-    {"bulk", "1,460 bytes", BENCH_WIRE, 2000000, 1, BENCH_MSS, open_all, bulk_slice, bulk_verify},
-    {"bulk-super", "1,460 bytes", BENCH_SUPER, 10000000, 1, BENCH_MSS, open_all, bulk_slice, bulk_verify},
-    {"rr", "request", BENCH_WIRE, 500000, 1, 2 * REQUEST, open_all, rr_slice, rr_verify},
-    {"crr", "connection", BENCH_WIRE, 100000, 1000, 2 * REQUEST, crr_set_up, crr_slice, crr_verify},
-    {"idle", "connection", BENCH_WIRE, 0, 10000, 0, NULL, NULL, NULL},
+    {"bulk", BENCH_WIRE, 2000000, 1, BENCH_MSS, open_all, bulk_slice, bulk_verify},
+    {"bulk-super", BENCH_SUPER, 10000000, 1, BENCH_MSS, open_all, bulk_slice, bulk_verify},
+    {"rr", BENCH_WIRE, 500000, 1, 2 * REQUEST, open_all, rr_slice, rr_verify},
+    {"crr", BENCH_WIRE, 100000, 1000, 2 * REQUEST, crr_set_up, crr_slice, crr_verify},
+    {"idle", BENCH_WIRE, 0, 10000, 0, open_all, NULL, NULL},
 };
 
 static const struct bench_stack *const stacks[] = {
-    &bench_weir,
+    &bench_weir,      &bench_weir_ipv6, &bench_weir_ethernet, &bench_kernel,
 #ifdef BENCH_LWIP
     &bench_lwip,
 #ifdef __x86_64__
@@ -294,59 +328,87 @@ __attribute__((noinline)) uint64_t bench_work(struct bench *b, uint64_t units)
     return b->work->slice(b, units);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double percentile(const struct bench *b, double share)
+{
+    return b->latency[(uint64_t)(share * (double)(b->latency_n - 1))] * 1e6;
+}
+
+static void print_latency(struct bench *b)
+{
+    qsort(b->latency, b->latency_n, sizeof *b->latency, by_value);
+    printf("\tp50_us=%.2f\tp99_us=%.2f\tp999_us=%.2f\n", percentile(b, 0.5), percentile(b, 0.99), percentile(b, 0.999));
+}
+
+static uint64_t slice_done(struct bench *b, uint64_t units)
+{
+    b->work->verify(b);
+    b->pile_len[0] = b->pile_len[1] = 0;
+    return units;
+}
+
 static void run(struct bench *b, uint64_t count)
 {
-    uint64_t warm = count / 10 + 1, pkts = 0, units = 0;
-    double took = 0, wall = 0, cpu = 0;
+    double spent = 0;
     b->work->set_up(b);
-    for (uint64_t left = warm; left > 0;) {
-        uint64_t n = b->work->slice(b, left);
-        left -= n < left ? n : left;
-        b->work->verify(b);
-        b->pile_len[0] = b->pile_len[1] = 0;
-    }
-    pkts = b->pkts;
-    wall = seconds(CLOCK_MONOTONIC);
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (uint64_t done = 0; done <= count / 10;)
+        done += slice_done(b, b->work->slice(b, count / 10 + 1 - done));
+
+    uint64_t pkts = b->pkts, units = 0;
+    b->latency_n = 0;
+    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     while (units < count) {
         double began = seconds(CLOCK_MONOTONIC);
-        units += bench_work(b, count - units);
-        took += seconds(CLOCK_MONOTONIC) - began;
-        b->work->verify(b);
-        b->pile_len[0] = b->pile_len[1] = 0;
+        uint64_t n = bench_work(b, count - units);
+        spent += seconds(CLOCK_MONOTONIC) - began;
+        units += slice_done(b, n);
     }
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     wall = seconds(CLOCK_MONOTONIC) - wall;
-    took *= cpu < wall ? cpu / wall : 1; /* what others had of the core is not ours */
-    double rate = (double)units / took;
-    printf("%s\t%s\tconns=%llu\tunits=%llu\tcpu_s=%.4f\tper_s=%.0f\tgbit_s=%.2f\tpkts_per_unit=%.3f\n", b->stack->name,
-           b->work->name, (unsigned long long)b->conns, (unsigned long long)units, took, rate,
+    printf("%s\t%s\tconns=%llu\tunits=%llu", b->stack->name, b->work->name, (unsigned long long)b->conns,
+           (unsigned long long)units);
+    if (b->latency) {
+        print_latency(b);
+        return;
+    }
+    spent *= cpu < wall ? cpu / wall : 1; /* what others had of the core is not ours */
+    double rate = (double)units / spent;
+    printf("\tcpu_s=%.4f\tper_s=%.0f\tgbit_s=%.2f\tpkts_per_unit=%.3f\n", spent, rate,
            rate * (double)b->work->unit_bytes * 8e-9, (double)(b->pkts - pkts) / (double)units);
 }
 
+/* What is had once for all of them (a listener, a table) is counted with the connections. */
 static void run_idle(struct bench *b)
 {
-    b->stack->listen(b->nodes[1], FIRST_PORT - 1); /* whatever is made with the first connection alone is made now */
-    bench_conn first[2];
-    open_one(b, FIRST_PORT - 1, &first[0], &first[1]);
-    pass(b, 1000000000u);
-    settle(b);
-    uint64_t before[2] = {b->stack->mem_bytes(b->nodes[0]), b->stack->mem_bytes(b->nodes[1])};
-    open_all(b);
+    uint64_t before[2];
+    for (unsigned side = 0; side < 2; side++)
+        before[side] = b->stack->mem_bytes(b->nodes[side]);
+    b->work->set_up(b);
     for (unsigned i = 0; i < 100; i++) { /* ten seconds: what was kept for the handshake goes */
-        pass(b, 100000000u);
+        pass(b, START_NS / 30);
         settle(b);
     }
-    double per[2];
+    printf("%s\t%s\tconns=%llu", b->stack->name, b->work->name, (unsigned long long)b->conns);
     for (unsigned side = 0; side < 2; side++)
-        per[side] = (double)(b->stack->mem_bytes(b->nodes[side]) - before[side]) / (double)b->conns;
-    printf("%s\t%s\tconns=%llu\tclient_bytes=%.1f\tserver_bytes=%.1f\n", b->stack->name, b->work->name,
-           (unsigned long long)b->conns, per[0], per[1]);
+        printf("\t%s_bytes=%.1f", side ? "server" : "client",
+               (double)(b->stack->mem_bytes(b->nodes[side]) - before[side]) / (double)b->conns);
+    printf("\n");
 }
 
 static _Noreturn void usage(void)
 {
-    fprintf(stderr, "usage: bench-stacks --stack NAME --work WORK [--conns N] [--count N] [--batch N]\n"
+    fprintf(stderr, "usage: bench-stacks --stack NAME --work WORK [OPTION N]...\n"
+                    "  --conns N      connections in turn; crr: connections in TIME_WAIT\n"
+                    "  --count N      units of work\n"
+                    "  --batch N      rr: requests under way at once (32, but not more than there are connections)\n"
+                    "  --armed N      bulk, rr: so many idle connections more, each with a timer armed at both ends\n"
+                    "  --listeners N  crr: so many ports are listened at, and called in turn\n"
+                    "  --latency 1    rr, crr: percentiles of a unit's latency, not the rate\n"
                     "NAME:");
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
         fprintf(stderr, " %s", stacks[i]->name);
@@ -366,35 +428,64 @@ static uint64_t number(const char *text)
     return n;
 }
 
+static void find_stack(struct bench *b, const char *name)
+{
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
+        b->stack = strcmp(stacks[i]->name, name) == 0 ? stacks[i] : b->stack;
+}
+
+static void find_work(struct bench *b, const char *name)
+{
+    for (size_t i = 0; i < sizeof works / sizeof works[0]; i++)
+        b->work = strcmp(works[i].name, name) == 0 ? &works[i] : b->work;
+}
+
+static uint64_t read_options(struct bench *b, int argc, char **argv)
+{
+    uint64_t count = 0, latency = 0;
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = {{"--conns", &b->conns},         {"--count", &count},
+                   {"--batch", &b->batch},         {"--armed", &b->armed},
+                   {"--listeners", &b->listeners}, {"--latency", &latency}};
+    if (argc % 2 == 0)
+        usage();
+    for (int i = 1; i < argc; i += 2) {
+        bool is_known = true;
+        if (strcmp(argv[i], "--stack") == 0)
+            find_stack(b, argv[i + 1]);
+        else if (strcmp(argv[i], "--work") == 0)
+            find_work(b, argv[i + 1]);
+        else
+            is_known = false;
+        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
+            if (strcmp(argv[i], numbers[k].name) == 0) {
+                *numbers[k].value = number(argv[i + 1]);
+                is_known = true;
+            }
+        }
+        if (!is_known)
+            usage();
+    }
+    if (!b->stack || !b->work || b->batch > BATCH_MAX || b->listeners > LISTENERS_MAX)
+        usage();
+    count = count ? count : b->work->count;
+    b->conns = b->conns ? b->conns : b->work->conns;
+    b->batch = b->batch < b->conns ? b->batch : b->conns;
+    if (latency)
+        b->latency = room(count + count / 10 + 2, sizeof *b->latency);
+    return count;
+}
+
 int main(int argc, char **argv)
 {
-    struct bench b = {.batch = 32};
-    uint64_t count = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *value = argv[i + 1];
-        if (strcmp(argv[i], "--stack") == 0) {
-            for (size_t k = 0; k < sizeof stacks / sizeof stacks[0]; k++)
-                b.stack = strcmp(stacks[k]->name, value) == 0 ? stacks[k] : b.stack;
-        } else if (strcmp(argv[i], "--work") == 0) {
-            for (size_t k = 0; k < sizeof works / sizeof works[0]; k++)
-                b.work = strcmp(works[k].name, value) == 0 ? &works[k] : b.work;
-        } else if (strcmp(argv[i], "--conns") == 0) {
-            b.conns = number(value);
-        } else if (strcmp(argv[i], "--count") == 0) {
-            count = number(value);
-        } else if (strcmp(argv[i], "--batch") == 0) {
-            b.batch = number(value);
-        } else {
-            usage();
-        }
-    }
-    if (argc % 2 == 0 || !b.stack || !b.work || b.batch > BATCH_MAX)
-        usage();
+    struct bench b = {.batch = 32, .listeners = 1};
+    uint64_t count = read_options(&b, argc, argv);
     if (!(b.stack->joins & 1u << b.work->join))
         fail("this stack has no super-segments");
-    count = count ? count : b.work->count;
-    b.conns = b.conns ? b.conns : b.work->conns;
-    b.batch = b.batch < b.conns ? b.batch : b.conns;
+    if (!b.work->slice && !b.stack->mem_bytes)
+        fail("this stack's memory can't be counted");
 
     make_pattern();
     for (unsigned side = 0; side < 2; side++) {
@@ -402,6 +493,10 @@ int main(int argc, char **argv)
         b.pile[side] = room(1, PILE);
     }
     b.stack->join(b.nodes[0], b.nodes[1]);
+    while (b.now_ns < START_NS) { /* addresses are tried, neighbours are looked for */
+        pass(&b, START_NS / 100);
+        settle(&b);
+    }
     if (b.work->slice)
         run(&b, count);
     else
@@ -411,5 +506,7 @@ int main(int argc, char **argv)
         free(b.ends[side]);
         free(b.pile[side]);
     }
+    free(b.ears);
+    free(b.latency);
     return 0;
 }
