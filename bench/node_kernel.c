@@ -46,6 +46,7 @@ static void about(char *buf, size_t cap)
 {
     struct utsname u;
     must("uname", uname(&u));
+    u.release[strcspn(u.release, "-")] = '\0';
     snprintf(buf, cap, "Linux %s, loopback: no checksum, CUBIC; per CPU second, its own time included", u.release);
 }
 

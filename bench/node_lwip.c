@@ -28,8 +28,9 @@
 #include <immintrin.h>
 #endif
 
-#define LIBRARY "liblwip.so.0"
-#define OUT_CAP 4096 /* packets; what both windows hold is 90 */
+#define LIBRARY        "liblwip.so.0"
+#define FIRST_OWN_PORT 1024
+#define OUT_CAP        4096 /* packets; what both windows hold is 90 */
 
 #define API(X)                                                                                                         \
     X(lwip_init)                                                                                                       \
@@ -78,6 +79,7 @@ struct bench_node {
     struct bench_node *peer;
     ip4_addr_t addr, peer_addr;
     struct conn *waiting;
+    unsigned bound_n; /* connections whose port was not lwIP's choice */
     unsigned out_n;
     struct pbuf *out[OUT_CAP]; /* flat, of the peer's library */
 };
@@ -365,7 +367,13 @@ static bench_conn node_connect(struct bench_node *n, uint16_t port)
 {
     struct conn *c = conn_new(n, n->lib.tcp_new());
     ip_addr_t to = IPADDR4_INIT(n->peer_addr.addr);
-    must("connect", n->lib.tcp_connect(c->pcb, &to, port, NULL));
+    err_t err = n->lib.tcp_connect(c->pcb, &to, port, NULL);
+    if (err == ERR_BUF) { /* its 16,384 ephemeral ports are spent: take those below */
+        ip_addr_t any = IPADDR4_INIT(0);
+        must("bind", n->lib.tcp_bind(c->pcb, &any, (u16_t)(FIRST_OWN_PORT + n->bound_n++)));
+        err = n->lib.tcp_connect(c->pcb, &to, port, NULL);
+    }
+    must("connect", err);
     return (bench_conn)c;
 }
 

@@ -5,7 +5,8 @@
  *   bench-stacks --stack NAME --work WORK [OPTION N]...     bench-stacks alone lists them
  *
  * What is counted is what bench_work calls: set-up, warm-up and verification are outside of it. So
- * `valgrind --tool=callgrind --toggle-collect='bench_work*'` counts the instructions of just the work.
+ * `valgrind --tool=callgrind --instr-atstart=no --toggle-collect='bench_work*'` counts the instructions of just the
+ * work.
  */
 #include "node.h"
 
@@ -13,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_START_INSTRUMENTATION
+#endif
 
 #define PERIOD          65521u        /* of the bytes sent: a prime, so that a shift by any round number shows */
 #define PIECE           65536u        /* an application's write */
@@ -308,6 +314,7 @@ static const struct work works[] = {
     {"rr", BENCH_WIRE, 500000, 1, 2 * REQUEST, open_all, rr_slice, rr_verify},
     {"crr", BENCH_WIRE, 100000, 1000, 2 * REQUEST, crr_set_up, crr_slice, crr_verify},
     {"idle", BENCH_WIRE, 0, 10000, 0, open_all, NULL, NULL},
+    {"about", BENCH_WIRE, 0, 1, 0, NULL, NULL, NULL},
 };
 
 static const struct bench_stack *const stacks[] = {
@@ -361,6 +368,7 @@ static void run(struct bench *b, uint64_t count)
 
     uint64_t pkts = b->pkts, units = 0;
     b->latency_n = 0;
+    CALLGRIND_START_INSTRUMENTATION;
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     while (units < count) {
         double began = seconds(CLOCK_MONOTONIC);
@@ -398,6 +406,13 @@ static void run_idle(struct bench *b)
         printf("\t%s_bytes=%.1f", side ? "server" : "client",
                (double)(b->stack->mem_bytes(b->nodes[side]) - before[side]) / (double)b->conns);
     printf("\n");
+}
+
+static void print_about(const struct bench *b)
+{
+    char text[256];
+    b->stack->about(text, sizeof text);
+    printf("%s\n", text);
 }
 
 static _Noreturn void usage(void)
@@ -484,6 +499,10 @@ int main(int argc, char **argv)
     uint64_t count = read_options(&b, argc, argv);
     if (!(b.stack->joins & 1u << b.work->join))
         fail("this stack has no super-segments");
+    if (!b.work->set_up) {
+        print_about(&b);
+        return 0;
+    }
     if (!b.work->slice && !b.stack->mem_bytes)
         fail("this stack's memory can't be counted");
 
