@@ -367,7 +367,7 @@ static bench_conn node_connect(struct bench_node *n, uint16_t port)
 {
     struct conn *c = conn_new(n, n->lib.tcp_new());
     ip_addr_t to = IPADDR4_INIT(n->peer_addr.addr);
-    err_t err = n->lib.tcp_connect(c->pcb, &to, port, NULL);
+    err_t err = n->bound_n > 0 ? ERR_BUF : n->lib.tcp_connect(c->pcb, &to, port, NULL);
     if (err == ERR_BUF) { /* its 16,384 ephemeral ports are spent: take those below */
         ip_addr_t any = IPADDR4_INIT(0);
         must("bind", n->lib.tcp_bind(c->pcb, &any, (u16_t)(FIRST_OWN_PORT + n->bound_n++)));
