@@ -26,7 +26,7 @@ valgrind: ## the unit tests under valgrind
 
 bench: all ## weir beside its peers, on the same work in one run; writes bench/results.md and bench/plots/ (QUICK=1: smaller, three runs)
 	@scripts/bootstrap bench
-	@scripts/bench
+	@scripts/bench $(if $(QUICK),--quick)
 
 bench-quick: all ## instructions per unit of work beside those of bench/instructions.tsv; fails when one grew by more than 3 % (UPDATE=1: keep today's)
 	@scripts/bootstrap test

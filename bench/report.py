@@ -1,0 +1,428 @@
+#!/usr/bin/env python3
+"""
+Run every benchmark, weir and its peers in turn, and write bench/results.md and bench/plots/.
+
+  bench/report.py [--quick] [--only PART]...     PART: rows, latency, growth, programs
+
+Needs build/bench/bench-stacks and the other programs (scripts/bench builds them), valgrind, and on the way 8 GiB for a
+million connections; what cannot be run says why in its place. --quick: three runs instead of seven, less work in each,
+nothing above 50,000 connections. --only leaves the rest of the page out: for trying things.
+"""
+import argparse
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import plot
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+STACKS = "build/bench/bench-stacks"
+GROWTH = "build/bench/bench-growth"
+CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+# valgrind takes each byte of a `rep movsb` for an instruction: keep libc from it.
+COUNTING = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.x86_rep_movsb_threshold=1000000000")
+TIMEOUT_S = 900
+BYTES_A_CONNECTION = 6000  # both ends, and what this harness keeps: an upper bound, for the memory that a row may need
+
+
+class Failed(Exception):
+    """A program ended with an error: its last line."""
+
+
+def run(command, env=None):
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as e:
+        raise Failed(f"not done after {TIMEOUT_S} s") from e
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise Failed(lines[-1])
+    return done.stdout, done.stderr
+
+
+def fields(text):
+    """key=value between tabs."""
+    return {k: float(v) for k, v in (f.split("=") for f in text.strip().split("\t") if "=" in f)}
+
+
+def words(options):
+    return options.split()
+
+
+def stacks(stack, options):
+    return [STACKS, "--stack", stack] + words(options)
+
+
+def instructions(command, function, unit):
+    """Instructions of `function` a unit."""
+    out, err = run(CALLGRIND + ["--instr-atstart=" + ("no" if function == "bench_work*" else "yes"), "--toggle-collect=" + function] + command, COUNTING)
+    found = re.search(r"Collected : (\d+)", err)
+    if not found:
+        raise Failed("callgrind told no count")
+    return int(found.group(1)) / fields(out)[unit]
+
+
+# ---- The rows of "In memory, one core, both ends" ----
+
+
+class Row:
+    """One kind of work: the same options for each stack."""
+
+    def __init__(self, title, options, value, unit, must, peers, must_instr=None, counted=None, conns=1, peer_options=None):
+        self.title, self.options, self.value, self.unit = title, options, value, unit
+        self.must, self.must_instr, self.peers = must, must_instr, peers
+        self.counted = counted  # options for callgrind; None: not counted
+        self.conns = conns
+        self.peer_options = peer_options or {}  # a peer that is too slow for the row's count
+
+    def options_of(self, stack):
+        return self.peer_options.get(stack, self.options)
+
+
+LWIPS = ["lwip", "lwip-avx2"]
+
+
+def rows(quick):
+    n = 4 if quick else 1
+    listed = [
+        Row("bulk, 1,460-byte segments, checksums on, three copies", f"--work bulk --count {3000000 // n}", "gbit_s", "Gbit/s", 40,
+            LWIPS + ["kernel"], must_instr=2000, counted="--work bulk --count 4000"),
+        Row("bulk, super-segments, summed once at the sender's edge, two copies", f"--work bulk-super --count {20000000 // n}", "gbit_s", "Gbit/s", 120,
+            ["kernel"], counted="--work bulk-super --count 60000"),
+        Row("64-byte request and response, 1 connection", f"--work rr --count {1000000 // n}", "per_s", "/s", 2.5e6,
+            ["lwip", "kernel"], must_instr=2500, counted="--work rr --count 3000"),
+        Row("the same over 1,000 connections", f"--work rr --conns 1000 --count {1000000 // n}", "per_s", "/s", 1.8e6,
+            ["lwip", "kernel"], counted="--work rr --conns 1000 --count 4000", conns=1000,
+            peer_options={"lwip": f"--work rr --conns 1000 --count {100000 // n}"}),
+        Row("the same over 50,000 connections", f"--work rr --conns 50000 --count {1000000 // n}", "per_s", "/s", 1.0e6,
+            ["kernel"], conns=50000),
+        Row("connect, request, close (FIN, TIME_WAIT: 1,000 of them)", f"--work crr --count {200000 // n}", "per_s", "/s", 5e5,
+            ["lwip", "kernel"], must_instr=9000, counted="--work crr --count 1000"),
+        Row("memory of an idle connection, the dearer end", f"--work idle --conns {10000 if quick else 100000}", "bytes", "bytes", 320,
+            ["lwip"], peer_options={"lwip": "--work idle --conns 10000"}),
+    ]
+    if not quick:
+        listed.insert(5, Row("the same over 1,000,000 connections", "--work rr --conns 1000000 --count 2000000", "per_s", "/s", 6e5, [], conns=1000000))
+    return listed
+
+
+def value_of(row, out):
+    f = fields(out)
+    return max(f["client_bytes"], f["server_bytes"]) if row.value == "bytes" else f[row.value]
+
+
+def number(v):
+    if v >= 100:
+        return f"{v:,.0f}"
+    return f"{v:.1f}" if v >= 10 else f"{v:.2f}"
+
+
+def mem_available():
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
+
+
+def measure(row, runs):
+    """{stack: [values] or the reason why there are none}, interleaved."""
+    all_stacks = ["weir"] + [p for p in row.peers if p in present()]
+    got = {s: [] for s in all_stacks}
+    if row.conns * BYTES_A_CONNECTION > mem_available():
+        return {s: "not enough memory free" for s in all_stacks}
+    for _ in range(runs):
+        for s in all_stacks:
+            if isinstance(got[s], str):
+                continue
+            try:
+                got[s].append(value_of(row, run(stacks(s, row.options_of(s)))[0]))
+            except Failed as e:
+                got[s] = str(e)
+    return got
+
+
+def is_met(row, value):
+    return value <= row.must if row.value == "bytes" else value >= row.must
+
+
+def verdict(row, values, count):
+    if isinstance(values, str):
+        return "not measured"
+    parts = [f"{number(row.must)} {row.unit}: " + ("met" if is_met(row, statistics.median(values)) else "**not met**")]
+    if row.must_instr and count is not None:
+        parts.append(f"{row.must_instr:,} instructions: " + ("met" if count <= row.must_instr else "**not met**"))
+    return "; ".join(parts)
+
+
+def ratio(row, got, stack):
+    if stack == "weir" or isinstance(got["weir"], str) or isinstance(got[stack], str):
+        return ""
+    ours, theirs = statistics.median(got["weir"]), statistics.median(got[stack])
+    return f"{ours / theirs:.2f}"
+
+
+def table_of_rows(quick, runs):
+    out = ["| work | stack | median | range | weir / it | instructions a unit | must |", "|---|---|---|---|---|---|---|"]
+    commands = []
+    for row in rows(quick):
+        progress(row.title)
+        got = measure(row, runs)
+        for stack, values in got.items():
+            count = None
+            if row.counted and stack != "kernel" and not isinstance(values, str):
+                count = instructions(stacks(stack, row.counted), "bench_work*", "units")
+            told = values if isinstance(values, str) else f"{number(statistics.median(values))} {row.unit}"
+            spread = "" if isinstance(values, str) else f"{number(min(values))} - {number(max(values))}"
+            out.append(
+                f"| {row.title if stack == 'weir' else ''} | {stack} | {told} | {spread} | {ratio(row, got, stack)} | "
+                f"{'' if count is None else f'{count:,.0f}'} | {verdict(row, values, count) if stack == 'weir' else ''} |"
+            )
+            commands.append(" ".join(stacks(stack, row.options_of(stack))))
+            if count is not None:
+                commands.append("GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 valgrind --tool=callgrind --instr-atstart=no "
+                                "'--toggle-collect=bench_work*' " + " ".join(stacks(stack, row.counted)))
+    return out + ["", "A row's commands, in its order:", "", "```"] + commands + ["```"]
+
+
+def table_of_families(runs, n):
+    """The same two kinds of work over IPv6 and Ethernet."""
+    out = ["| | bulk, Gbit/s | bulk, super-segments, Gbit/s | requests/s, 1 connection | connections/s |", "|---|---|---|---|---|"]
+    kinds = [(f"--work bulk --count {1000000 // n}", "gbit_s"), (f"--work bulk-super --count {10000000 // n}", "gbit_s"),
+             (f"--work rr --count {400000 // n}", "per_s"), (f"--work crr --count {100000 // n}", "per_s")]
+    names = {"weir": "IPv4", "weir-ipv6": "IPv6", "weir-ethernet": "IPv4 over Ethernet"}
+    got = {s: [[] for _ in kinds] for s in names}
+    for _ in range(runs):
+        for s in names:
+            for i, (options, value) in enumerate(kinds):
+                got[s][i].append(fields(run(stacks(s, options))[0])[value])
+    for s, name in names.items():
+        out.append(f"| {name} | " + " | ".join(number(statistics.median(v)) for v in got[s]) + " |")
+    return out
+
+
+# ---- Latency: runs of its own, for the clock is read twice a request ----
+
+
+def table_of_latency(quick):
+    n = 4 if quick else 1
+    out = ["| work | stack | p50, µs | p99, µs | p99.9, µs |", "|---|---|---|---|---|"]
+    commands = []
+    works = [("request and response, 1 connection", f"--work rr --count {400000 // n}", ["weir", "lwip", "kernel"]),
+             ("1,000 connections, 32 requests under way", f"--work rr --conns 1000 --count {400000 // n}", ["weir", "kernel"]),
+             ("50,000 connections, 32 requests under way", f"--work rr --conns 50000 --count {400000 // n}", ["weir"]),
+             ("connect, request, close", f"--work crr --count {100000 // n}", ["weir", "lwip", "kernel"])]
+    for title, options, who in works:
+        progress("latency: " + title)
+        for i, stack in enumerate(s for s in who if s in present()):
+            command = stacks(stack, options + " --latency 1")
+            try:
+                # The best of three of each: what interrupts a run is not the stack's.
+                got = [fields(run(command)[0]) for _ in range(3)]
+                cells = " | ".join(number(min(g[p] for g in got)) for p in ("p50_us", "p99_us", "p999_us"))
+            except Failed as e:
+                cells = f"{e} | | "
+            out.append(f"| {title if i == 0 else ''} | {stack} | {cells} |")
+            commands.append(" ".join(command))
+    return out + ["", "```"] + commands + ["```"]
+
+
+# ---- Growth ----
+
+
+def curve(command_of, value, sizes, runs):
+    """[(n, median)], up to the first size that fails."""
+    line = []
+    for n in sizes:
+        try:
+            line.append((n, statistics.median(fields(run(command_of(n))[0])[value] for _ in range(runs))))
+        except Failed as e:
+            progress(f"  at {n}: {e}")
+            break
+    return line
+
+
+def powers(first, last, extra=()):
+    n, out = first, []
+    while n <= last:
+        out.append(n)
+        n *= 10
+    return sorted(set(out) | set(extra))
+
+
+def write_plot(name, title, x_label, y_label, series):
+    path = os.path.join(HERE, "plots", name + ".svg")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(plot.svg(title, x_label, y_label, {k: v for k, v in series.items() if v}))
+    return f"![{title}](plots/{name}.svg)"
+
+
+def connection_curves(quick, runs):
+    most = 50000 if quick or mem_available() < 1000000 * BYTES_A_CONNECTION else 1000000
+    sizes = {"weir": powers(1, most, [50000]), "lwip": powers(1, 1000 if quick else 10000), "kernel": powers(1, 1000)}
+    counts = {"weir": 200000, "lwip": 5000, "kernel": 100000}
+
+    def command(stack):
+        return lambda n: stacks(stack, f"--work rr --conns {n} --count {max(counts[stack], 2 * n)}")
+
+    series = {s: curve(command(s), "per_s", sizes[s], runs) for s in sizes if s in present()}
+    image = write_plot("connections", "64-byte requests a second, round robin, both ends on one core", "connections", "requests / s", series)
+    out = [image, "", "| connections | " + " | ".join(series) + " |", "|---|" + "---|" * len(series)]
+    for n in sizes["weir"]:
+        cells = [next((number(y) for x, y in line if x == n), "") for line in series.values()]
+        out.append(f"| {n:,} | " + " | ".join(cells) + " |")
+    return out
+
+
+class Grown:
+    """What a stack holds N of, and what one operation then costs."""
+
+    def __init__(self, what, command, unit, low, high, counted_high, wall):
+        self.what, self.command, self.unit, self.low, self.high = what, command, unit, low, high
+        self.counted_high = counted_high  # what callgrind has the time for
+        self.wall = wall  # fields -> nanoseconds an operation
+        self.function = "growth_op*" if command(1)[0] == GROWTH else "bench_work*"
+
+
+def grown(quick):
+    def per_unit(f):
+        return 1e9 / f["per_s"]
+
+    def ns(f):
+        return f["ns"]
+
+    return [
+        Grown("holes in one connection's data: a segment far out of order", lambda n: [GROWTH, "holes", str(n)], "ops", 10, 100000, 100000, ns),
+        Grown("listeners: connect, request, close, at one of them", lambda n: stacks("weir", f"--work crr --listeners {n} --count 20000"), "units", 10, 10000, 10000, per_unit),
+        Grown("timers armed at each end: request and response over 10 connections", lambda n: stacks("weir", f"--work rr --conns 10 --armed {n} --count 200000"),
+              "units", 10, 100000 if quick else 1000000, 10000, per_unit),
+        Grown("routes: connect of a datagram socket", lambda n: [GROWTH, "routes", str(n)], "ops", 10, 100000, 100000, ns),
+        Grown("connections in TIME_WAIT: connect, request, close", lambda n: stacks("weir", f"--work crr --conns {n} --count {max(20000, 2 * n)}"), "units", 10, 10000, 10000, per_unit),
+    ]
+
+
+def counted_command(command):
+    return [re.sub(r"^(20000|200000)$", "2000", w) for w in command]
+
+
+def growth_table(quick, runs):
+    series, out = {}, ["| N of | from - to | ns an operation | times | instructions an operation | times | flat (≤ 1.5) |", "|---|---|---|---|---|---|---|"]
+    commands = []
+    for g in grown(quick):
+        progress("growth: " + g.what)
+        line, held = [], None
+        for n in powers(g.low, g.high):
+            if g.what.startswith("timers") and n * BYTES_A_CONNECTION > mem_available():
+                break
+            got = [fields(run(g.command(n))[0]) for _ in range(runs)]
+            line.append((n, statistics.median(g.wall(f) for f in got)))
+            held = got[0].get("held")
+        series[g.what.split(":")[0]] = line
+        counts = [instructions(counted_command(g.command(n)), g.function, g.unit) for n in (g.low, g.counted_high)]
+        wall, steps = line[-1][1] / line[0][1], counts[1] / counts[0]
+        note = f" (no more than {held:,.0f} are held, the rest is refused)" if held is not None and held < line[-1][0] else ""
+        upto = "" if g.counted_high == line[-1][0] else f" (up to {g.counted_high:,})"
+        out.append(f"| {g.what}{note} | {g.low} - {line[-1][0]:,} | {number(line[0][1])} - {number(line[-1][1])} | {wall:.2f} | "
+                   f"{counts[0]:,.0f} - {counts[1]:,.0f}{upto} | {steps:.2f} | instructions: {'yes' if steps <= 1.5 else '**no**'}; time: {'yes' if wall <= 1.5 else '**no**'} |")
+        commands.append(" ".join(g.command(line[-1][0])))
+    image = write_plot("growth", "Time of one operation, with N of a thing held", "N", "ns", series)
+    return [image, ""] + out + ["", "```"] + commands + ["```"]
+
+
+# ---- The page ----
+
+
+def present():
+    """Stacks that this build has."""
+    if not hasattr(present, "known"):
+        usage = subprocess.run([STACKS], cwd=ROOT, capture_output=True, text=True, check=False).stderr
+        present.known = re.search(r"NAME: (.*)", usage).group(1).split()
+    return present.known
+
+
+def progress(text):
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii") as f:
+        info = f.read()
+    model = re.search(r"model name\s*: (.*)", info)
+    with open("/proc/meminfo", encoding="ascii") as f:
+        total = int(re.search(r"MemTotal:\s*(\d+)", f.read()).group(1)) / 1048576
+    gcc = run(["cc", "--version"])[0].splitlines()[0]
+    commit = run(["git", "rev-parse", "--short", "HEAD"])[0].strip()
+    dirty = "" if not run(["git", "status", "--porcelain", "src", "include"])[0] else ", changed"
+    lines = [
+        f"- {time.strftime('%d %B %Y').lstrip('0')}, commit {commit}{dirty}",
+        f"- {model.group(1) if model else platform.machine()}, {os.cpu_count()} cores, {total:.0f} GiB, Linux {platform.release().split('-')[0]}",
+        f"- compiler: {gcc}",
+    ]
+    for s in present():
+        if s not in ("weir-ipv6", "weir-ethernet", "lwip-avx2"):
+            lines.append(f"- {s}: {run(stacks(s, '--work about'))[0].strip()}")
+    return lines
+
+
+INTRO = """# Benchmarks
+
+Written by `make bench`; `make bench-quick` compares the instruction counts with those of `instructions.tsv` in a minute. The link over bad
+networks is in [cc.md](cc.md).
+"""
+
+HOW = """
+Two instances of a stack in one process and one thread, joined in memory (`bench/node.h`): both ends are counted, in virtual time, over a fixed
+count of work. Every byte that arrives is compared with what was sent; that, set-up and a warm-up of a tenth are not counted, for any stack.
+A number is per CPU second: what others had of the core is taken off. Median and range of {runs} runs, stacks in turn (A B A B). Where two
+ratios disagree with the instruction counts, believe the counts: this machine is shared.
+
+- bulk: 64 KiB a write, one stream, MTU 1,500. Each packet is copied into a flat frame; the sender's stack fills its checksum in and the
+  receiver's verifies it. lwip-avx2 is lwip with its sum replaced by one in AVX2. The kernel's loopback sums nothing (its MTU is 1,500 here and
+  its offloads are off).
+- super-segments: up to 64 KiB go from one weir to the other by reference. Their checksum is summed over all bytes once, at the sender's edge
+  (`weir_pkt_checksum`); the receiver trusts it and does not sum again. The kernel's loopback has its offloads and sums nothing.
+- requests: 64 bytes each way, TCP_NODELAY, each connection in turn, up to 32 of them under way at once.
+- connect, request, close: the client closes first and keeps the TIME_WAIT; the clock moves so that 1,000 of them are held (2,000 in lwip,
+  whose TIME_WAIT is twice as long; the kernel has its own clock).
+- memory: all that was asked of the allocator, listener and tables included (lwip: what malloc gave, both ends together halved).
+"""
+
+
+def main():
+    args = argparse.ArgumentParser(usage="bench/report.py [--quick] [--only PART]...")
+    args.add_argument("--quick", action="store_true")
+    args.add_argument("--only", action="append", choices=["rows", "latency", "growth", "programs"])
+    args.add_argument("--out", default=os.path.join(HERE, "results.md"))
+    a = args.parse_args()
+    parts = a.only or ["rows", "latency", "growth", "programs"]
+    runs = 3 if a.quick else 7
+    os.makedirs(os.path.join(HERE, "plots"), exist_ok=True)
+
+    page = [INTRO] + machine()
+    if "rows" in parts:
+        page += ["", "## In memory, one core, both ends", HOW.format(runs=runs)] + table_of_rows(a.quick, runs)
+        page += ["", "Over IPv6 and Ethernet:", ""] + table_of_families(3, 4 if a.quick else 1)
+        page += ["", "Not measured here: ten million connections, more cores, the simulator against ns-3, the wire."]
+    if "latency" in parts:
+        page += ["", "## Latency of a request", "", "The least of three runs of each percentile, in wall time, nothing taken off.", ""] + table_of_latency(a.quick)
+    if "growth" in parts:
+        page += ["", "## Growth", "", "### Connections", ""] + connection_curves(a.quick, 3)
+        page += ["", "### What is held", "",
+                 "Medians of wall time, or of CPU time where whole units are counted; what grows there and not in the instructions is memory out of reach of the caches.", ""]
+        page += growth_table(a.quick, 3)
+    if "programs" in parts:
+        page += ["", "## Readiness", "", "```"] + run(["build/bench/bench-readiness"])[0].rstrip().splitlines() + ["```"]
+        page += ["", "## `weir run curl`, 1 GiB", "", "```"]
+        page += run(["bash", "bench/run.sh"], dict(os.environ, WEIR=os.path.join(ROOT, "build/weir")))[0].rstrip().splitlines() + ["```"]
+    with open(a.out, "w", encoding="utf-8") as f:
+        f.write("\n".join(page) + "\n")
+    print(f"wrote {os.path.relpath(a.out, ROOT)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as e:
+        sys.exit(f"bench/report.py: {e}")
