@@ -26,6 +26,10 @@ GROWTH = "build/bench/bench-growth"
 CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
 # valgrind takes each byte of a `rep movsb` for an instruction: keep libc from it.
 COUNTING = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.x86_rep_movsb_threshold=1000000000")
+COUNTING_SHELL = (
+    "cg() { GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 valgrind --tool=callgrind --callgrind-out-file=/dev/null "
+    "--instr-atstart=no '--toggle-collect=bench_work*' \"$@\"; }"
+)
 TIMEOUT_S = 900
 BYTES_A_CONNECTION = 6000  # both ends, and what this harness keeps: an upper bound, for the memory that a row may need
 
@@ -41,7 +45,7 @@ def run(command, env=None):
         raise Failed(f"not done after {TIMEOUT_S} s") from e
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        raise Failed(lines[-1])
+        raise Failed(re.sub("^bench-stacks: (lwip: |kernel: )?", "", lines[-1]))
     return done.stdout, done.stderr
 
 
@@ -73,12 +77,13 @@ def instructions(command, function, unit):
 class Row:
     """One kind of work: the same options for each stack."""
 
-    def __init__(self, title, options, value, unit, must, peers, must_instr=None, counted=None, conns=1, peer_options=None):
+    def __init__(self, title, options, value, unit, must, peers, must_instr=None, counted=None, conns=1, peer_options=None, once=()):
         self.title, self.options, self.value, self.unit = title, options, value, unit
         self.must, self.must_instr, self.peers = must, must_instr, peers
         self.counted = counted  # options for callgrind; None: not counted
         self.conns = conns
         self.peer_options = peer_options or {}  # a peer that is too slow for the row's count
+        self.once = once  # a peer whose set-up takes minutes
 
     def options_of(self, stack):
         return self.peer_options.get(stack, self.options)
@@ -100,7 +105,8 @@ def rows(quick):
             ["lwip", "kernel"], counted="--work rr --conns 1000 --count 4000", conns=1000,
             peer_options={"lwip": f"--work rr --conns 1000 --count {100000 // n}"}),
         Row("the same over 50,000 connections", f"--work rr --conns 50000 --count {1000000 // n}", "per_s", "/s", 1.0e6,
-            ["kernel"], conns=50000),
+            ["kernel"] if quick else ["lwip", "kernel"], conns=50000,
+            peer_options={"lwip": "--work rr --conns 50000 --count 500"}, once=("lwip",)),
         Row("connect, request, close (FIN, TIME_WAIT: 1,000 of them)", f"--work crr --count {200000 // n}", "per_s", "/s", 5e5,
             ["lwip", "kernel"], must_instr=9000, counted="--work crr --count 1000"),
         Row("memory of an idle connection, the dearer end", f"--work idle --conns {10000 if quick else 100000}", "bytes", "bytes", 320,
@@ -128,20 +134,23 @@ def mem_available():
 
 
 def measure(row, runs):
-    """{stack: [values] or the reason why there are none}, interleaved."""
+    """{stack: [values] or the reason why there are none}, interleaved; and how many packets a unit took."""
+    pkts = {}
     all_stacks = ["weir"] + [p for p in row.peers if p in present()]
     got = {s: [] for s in all_stacks}
     if row.conns * BYTES_A_CONNECTION > mem_available():
-        return {s: "not enough memory free" for s in all_stacks}
-    for _ in range(runs):
+        return {s: "not enough memory free" for s in all_stacks}, pkts
+    for i in range(runs):
         for s in all_stacks:
-            if isinstance(got[s], str):
+            if isinstance(got[s], str) or (i > 0 and s in row.once):
                 continue
             try:
-                got[s].append(value_of(row, run(stacks(s, row.options_of(s)))[0]))
+                out = run(stacks(s, row.options_of(s)))[0]
+                got[s].append(value_of(row, out))
+                pkts[s] = fields(out).get("pkts_per_unit")
             except Failed as e:
                 got[s] = str(e)
-    return got
+    return got, pkts
 
 
 def is_met(row, value):
@@ -165,25 +174,25 @@ def ratio(row, got, stack):
 
 
 def table_of_rows(quick, runs):
-    out = ["| work | stack | median | range | weir / it | instructions a unit | must |", "|---|---|---|---|---|---|---|"]
-    commands = []
+    out = ["| work | stack | median | range | weir / it | packets a unit | instructions a unit | must |", "|---|---|---|---|---|---|---|---|"]
+    commands = [COUNTING_SHELL]
     for row in rows(quick):
         progress(row.title)
-        got = measure(row, runs)
+        got, pkts = measure(row, runs)
         for stack, values in got.items():
             count = None
             if row.counted and stack != "kernel" and not isinstance(values, str):
                 count = instructions(stacks(stack, row.counted), "bench_work*", "units")
-            told = values if isinstance(values, str) else f"{number(statistics.median(values))} {row.unit}"
+            told = f"cannot: {values}" if isinstance(values, str) else f"{number(statistics.median(values))} {row.unit}"
+            packets = f"{pkts[stack]:.2f}" if pkts.get(stack) else ""
             spread = "" if isinstance(values, str) else f"{number(min(values))} - {number(max(values))}"
             out.append(
-                f"| {row.title if stack == 'weir' else ''} | {stack} | {told} | {spread} | {ratio(row, got, stack)} | "
+                f"| {row.title if stack == 'weir' else ''} | {stack} | {told} | {spread} | {ratio(row, got, stack)} | {packets} | "
                 f"{'' if count is None else f'{count:,.0f}'} | {verdict(row, values, count) if stack == 'weir' else ''} |"
             )
             commands.append(" ".join(stacks(stack, row.options_of(stack))))
             if count is not None:
-                commands.append("GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 valgrind --tool=callgrind --instr-atstart=no "
-                                "'--toggle-collect=bench_work*' " + " ".join(stacks(stack, row.counted)))
+                commands.append("cg " + " ".join(stacks(stack, row.counted)))
     return out + ["", "A row's commands, in its order:", "", "```"] + commands + ["```"]
 
 
@@ -223,7 +232,7 @@ def table_of_latency(quick):
                 got = [fields(run(command)[0]) for _ in range(3)]
                 cells = " | ".join(number(min(g[p] for g in got)) for p in ("p50_us", "p99_us", "p999_us"))
             except Failed as e:
-                cells = f"{e} | | "
+                cells = f"cannot: {e} | | "
             out.append(f"| {title if i == 0 else ''} | {stack} | {cells} |")
             commands.append(" ".join(command))
     return out + ["", "```"] + commands + ["```"]
@@ -383,6 +392,7 @@ ratios disagree with the instruction counts, believe the counts: this machine is
   its offloads are off).
 - super-segments: up to 64 KiB go from one weir to the other by reference. Their checksum is summed over all bytes once, at the sender's edge
   (`weir_pkt_checksum`); the receiver trusts it and does not sum again. The kernel's loopback has its offloads and sums nothing.
+- a unit is a segment's worth of payload (1,460 bytes), a request with its response, or a connection; acknowledgements are among its packets.
 - requests: 64 bytes each way, TCP_NODELAY, each connection in turn, up to 32 of them under way at once.
 - connect, request, close: the client closes first and keeps the TIME_WAIT; the clock moves so that 1,000 of them are held (2,000 in lwip,
   whose TIME_WAIT is twice as long; the kernel has its own clock).

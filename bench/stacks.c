@@ -314,7 +314,7 @@ static const struct work works[] = {
     {"rr", BENCH_WIRE, 500000, 1, 2 * REQUEST, open_all, rr_slice, rr_verify},
     {"crr", BENCH_WIRE, 100000, 1000, 2 * REQUEST, crr_set_up, crr_slice, crr_verify},
     {"idle", BENCH_WIRE, 0, 10000, 0, open_all, NULL, NULL},
-    {"about", BENCH_WIRE, 0, 1, 0, NULL, NULL, NULL},
+    {"about", BENCH_WIRE, 0, 1, 0, NULL, NULL, NULL}, /* the stack's version and options */
 };
 
 static const struct bench_stack *const stacks[] = {
