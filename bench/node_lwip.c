@@ -122,11 +122,11 @@ void *mem_malloc(mem_size_t size)
     return p;
 }
 
-void mem_free(void *p)
+void mem_free(void *mem)
 {
     if (is_counting)
-        counted_bytes -= malloc_usable_size(p);
-    free(p);
+        counted_bytes -= malloc_usable_size(mem);
+    free(mem);
 }
 
 static u16_t fold(uint64_t sum)

@@ -223,6 +223,8 @@ def table_of_latency(quick):
              ("1,000 connections, 32 requests under way", f"--work rr --conns 1000 --count {400000 // n}", ["weir", "kernel"]),
              ("50,000 connections, 32 requests under way", f"--work rr --conns 50000 --count {400000 // n}", ["weir"]),
              ("connect, request, close", f"--work crr --count {100000 // n}", ["weir", "lwip", "kernel"])]
+    if not quick and 1000000 * BYTES_A_CONNECTION < mem_available():
+        works.insert(3, ("1,000,000 connections, 32 requests under way", "--work rr --conns 1000000 --count 1000000", ["weir"]))
     for title, options, who in works:
         progress("latency: " + title)
         for i, stack in enumerate(s for s in who if s in present()):
