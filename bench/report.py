@@ -24,10 +24,11 @@ ROOT = os.path.dirname(HERE)
 STACKS = "build/bench/bench-stacks"
 GROWTH = "build/bench/bench-growth"
 CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-# valgrind takes each byte of a `rep movsb` for an instruction: keep libc from it.
-COUNTING = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.x86_rep_movsb_threshold=1000000000")
+# valgrind takes each byte of a `rep movsb` or `rep stosb` for an instruction: keep libc from them.
+TUNABLES = "glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000"
+COUNTING = dict(os.environ, GLIBC_TUNABLES=TUNABLES)
 COUNTING_SHELL = (
-    "cg() { GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 valgrind --tool=callgrind --callgrind-out-file=/dev/null "
+    f"cg() {{ GLIBC_TUNABLES={TUNABLES} valgrind --tool=callgrind --callgrind-out-file=/dev/null "
     "--instr-atstart=no '--toggle-collect=bench_work*' \"$@\"; }"
 )
 TIMEOUT_S = 900
