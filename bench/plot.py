@@ -2,8 +2,8 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 80, 150, 40, 50
+WIDTH, HEIGHT = 820, 420
+LEFT, RIGHT, TOP, BOTTOM = 80, 250, 40, 50
 COLOURS = ["#1f5fbf", "#c2410c", "#15803d", "#7e22ce", "#475569"]
 
 
