@@ -1,14 +1,19 @@
-/* The Internet checksum: wide sums in the machine's own byte order, turned once at the end (RFC 1071 section 2 (B)). */
+/* The Internet checksum: wide sums in the machine's own byte order, turned once at the end (RFC 1071 section 2 (B)).
+ *
+ * A run's sum is kept as two: of its 64-bit words, wrapping, and of their upper halves. Together they tell the sum of
+ * the lower halves, so no word need be masked and no carry is lost below 2^32 words. */
 #include "base/checksum.h"
 
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/cpu.h"
 #include "base/str.h"
 
-/* Bytes of the unrolled loop; four accumulators keep the additions independent, and each takes 32 bits at a time, so
- * that no carry is lost below 2^32 additions. */
-#define STEP 32
+struct sum {
+    uint64_t words; /* modulo 2^64 */
+    uint64_t tops;  /* of their upper 32 bits */
+};
 
 static uint64_t load64(const uint8_t *p)
 {
@@ -44,26 +49,118 @@ static bool is_little_endian(void)
     return first == 1;
 }
 
-/* Up to 31 bytes, as 16-bit words in memory order; an odd last byte is padded with zero behind it. */
-static uint64_t sum_tail(const uint8_t *p, size_t len)
+static void sum_word(struct sum *s, uint64_t word)
 {
-    uint64_t words[STEP / 8] = {0};
-    memcpy(words, p, len);
-    return halves(words[0]) + halves(words[1]) + halves(words[2]) + halves(words[3]);
+    s->words += word;
+    s->tops += word >> 32;
 }
 
-/* The sum of a run that starts at an even offset, in memory order, as 16 bits. */
-static uint16_t sum_run(const uint8_t *p, size_t len)
+static uint64_t sum_total(const struct sum *s)
 {
-    uint64_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (; len >= STEP; p += STEP, len -= STEP) {
-        s0 += halves(load64(p));
-        s1 += halves(load64(p + 8));
-        s2 += halves(load64(p + 16));
-        s3 += halves(load64(p + 24));
-    }
-    return fold16(halves(s0) + halves(s1) + halves(s2) + halves(s3) + sum_tail(p, len));
+    return halves(s->words - (s->tops << 32)) + halves(s->tops);
 }
+
+/* Up to 7 bytes as the first of a word, in memory order, the rest of it zero. */
+static uint64_t load_tail(const uint8_t *p, size_t len)
+{
+    uint8_t word[8] = {0};
+    size_t at = 0;
+    if (len & 4) {
+        memcpy(word, p, 4);
+        at = 4;
+    }
+    if (len & 2) {
+        memcpy(word + at, p + at, 2);
+        at += 2;
+    }
+    if (len & 1)
+        word[at] = p[at];
+    return load64(word);
+}
+
+static uint16_t sum_rest(struct sum s, const uint8_t *p, size_t len)
+{
+    for (; len >= 8; p += 8, len -= 8)
+        sum_word(&s, load64(p));
+    return fold16(sum_total(&s) + halves(load_tail(p, len)));
+}
+
+static uint16_t copy_rest(struct sum s, uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+{
+    for (; len >= 8; to += 8, from += 8, len -= 8) {
+        uint64_t word = load64(from);
+        memcpy(to, &word, sizeof word);
+        sum_word(&s, word);
+    }
+    uint64_t last = load_tail(from, len);
+    for (size_t i = 0; i < len; i++)
+        to[i] = from[i];
+    return fold16(sum_total(&s) + halves(last));
+}
+
+static uint16_t sum_portable(const uint8_t *p, size_t len)
+{
+    struct sum a = {0}, b = {0};
+    for (; len >= 16; p += 16, len -= 16) {
+        sum_word(&a, load64(p));
+        sum_word(&b, load64(p + 8));
+    }
+    return sum_rest((struct sum){a.words + b.words, a.tops + b.tops}, p, len);
+}
+
+static uint16_t copy_portable(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+{
+    return copy_rest((struct sum){0}, to, from, len);
+}
+
+/* ---- With vector registers: one source, for each width that the compiler knows ---- */
+
+#if defined(__SSE2__) || defined(__ARM_NEON)
+#define VECTOR_BYTES   16
+#define VECTOR_NAME(n) n##_128
+#define VECTOR_TARGET
+#include "base/checksum_vector.h"
+#define HAS_128 1
+#endif
+
+#ifdef __x86_64__
+#define VECTOR_BYTES   32
+#define VECTOR_NAME(n) n##_avx2
+#define VECTOR_TARGET  __attribute__((target("avx2")))
+#include "base/checksum_vector.h"
+#endif
+
+/* Slowest first. */
+static const struct wi_csum_form forms[] = {
+    {"portable", sum_portable, copy_portable},
+#ifdef HAS_128
+    {"128 bits", sum_128, copy_128},
+#endif
+#ifdef __x86_64__
+    {"AVX2", sum_avx2, copy_avx2},
+#endif
+};
+
+const struct wi_csum_form *wi_csum_form_at(unsigned i)
+{
+    unsigned n = WI_ARRAY_LEN(forms);
+#ifdef __x86_64__
+    n -= !wi_cpu_has_avx2();
+#endif
+    return i < n ? &forms[i] : NULL;
+}
+
+const struct wi_csum_form *wi_csum_form_best(void)
+{
+    const struct wi_csum_form *best = &forms[0];
+    for (unsigned i = 1; i < WI_ARRAY_LEN(forms); i++) {
+        const struct wi_csum_form *form = wi_csum_form_at(i);
+        best = form ? form : best;
+    }
+    return best;
+}
+
+/* ---- Partial sums ---- */
 
 /* Enters the sum of a run of `len` bytes into `partial`: swapped when the run started in the middle of a word, because
  * a sum of swapped words is the swapped sum. */
@@ -78,7 +175,18 @@ static uint64_t enter_run(uint64_t partial, uint16_t run, size_t len)
 
 uint64_t wi_csum_add(uint64_t partial, const void *p, size_t len)
 {
-    return len ? enter_run(partial, sum_run(p, len), len) : partial;
+    return enter_run(partial, sum_portable(p, len), len);
+}
+
+uint64_t wi_csum_add_by(const struct wi_csum_form *form, uint64_t partial, const void *p, size_t len)
+{
+    return enter_run(partial, form->sum(p, len), len);
+}
+
+uint64_t wi_csum_copy_by(const struct wi_csum_form *form, uint64_t partial, void *restrict to,
+                         const void *restrict from, size_t len)
+{
+    return enter_run(partial, form->copy(to, from, len), len);
 }
 
 uint16_t wi_csum_fold(uint64_t partial)

@@ -11,8 +11,29 @@
 
 #define WI_CSUM_ODD ((uint64_t)1 << 63)
 
-/* The partial sum with `len` more bytes. */
+/*
+ * One way to go through a run of bytes that begins at an even offset: its sum in memory order, as 16 bits; and the same
+ * while it is copied. All give the same; which is fastest, only the processor knows.
+ */
+struct wi_csum_form {
+    const char *name;
+    uint16_t (*sum)(const uint8_t *p, size_t len);
+    uint16_t (*copy)(uint8_t *restrict to, const uint8_t *restrict from, size_t len);
+};
+
+/* The fastest here. It asks the processor: keep the answer (wi_pool_csum has it). */
+const struct wi_csum_form *wi_csum_form_best(void);
+
+/* The i-th that runs here, NULL past the last. For tests. */
+const struct wi_csum_form *wi_csum_form_at(unsigned i);
+
+/* The partial sum with `len` more bytes: for headers. */
 uint64_t wi_csum_add(uint64_t partial, const void *p, size_t len);
+
+/* The same by a form, for payload; and while it is copied. */
+uint64_t wi_csum_add_by(const struct wi_csum_form *, uint64_t partial, const void *p, size_t len);
+uint64_t wi_csum_copy_by(const struct wi_csum_form *, uint64_t partial, void *restrict to, const void *restrict from,
+                         size_t len);
 
 /* The partial sum with one 16-bit word more (host order), at an even offset: pseudo-headers, ports. */
 static inline uint64_t wi_csum_add16(uint64_t partial, uint16_t word)

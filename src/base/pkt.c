@@ -17,6 +17,7 @@ enum { SMALL_CAP = 512, FRAME_CAP = 2048 };
 
 struct weir_pool {
     struct wi_mem mem;
+    const struct wi_csum_form *csum;
     struct wi_slab pkts, small, frames;
     size_t out_n;      /* packets and blocks that somebody holds */
     size_t out_bytes;  /* their size */
@@ -35,6 +36,7 @@ struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit
     if (!pool)
         return NULL;
     pool->mem = mem;
+    pool->csum = wi_csum_form_best();
     wi_slab_init(&pool->pkts, &pool->mem, sizeof(struct weir_pkt), "packets");
     wi_slab_init(&pool->small, &pool->mem, sizeof(struct weir_block) + SMALL_CAP, "small blocks");
     wi_slab_init(&pool->frames, &pool->mem, sizeof(struct weir_block) + FRAME_CAP, "frame blocks");
@@ -68,6 +70,11 @@ size_t weir_pool_used(const struct weir_pool *pool)
 struct wi_mem *wi_pool_mem(struct weir_pool *pool)
 {
     return &pool->mem;
+}
+
+const struct wi_csum_form *wi_pool_csum(const struct weir_pool *pool)
+{
+    return pool->csum;
 }
 
 static void pool_take(struct weir_pool *pool, size_t size)

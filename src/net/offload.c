@@ -17,6 +17,7 @@
 
 uint64_t wi_pkt_csum(const struct weir_pkt *pkt, size_t off, size_t len)
 {
+    const struct wi_csum_form *form = wi_pool_csum(pkt->pool);
     uint64_t sum = 0;
     if (off < pkt->head_len) {
         size_t n = wi_min_size(len, pkt->head_len - off);
@@ -33,7 +34,7 @@ uint64_t wi_pkt_csum(const struct weir_pkt *pkt, size_t off, size_t len)
             continue;
         }
         size_t n = wi_min_size(len, f->len - off);
-        sum = wi_csum_add(sum, f->block->data + f->off + off, n);
+        sum = wi_csum_add_by(form, sum, f->block->data + f->off + off, n);
         len -= n;
         off = 0;
     }

@@ -43,6 +43,96 @@ static void test_csum_every_length_and_alignment_matches_naive(void **state)
     }
 }
 
+/* Every form that runs here; asking the processor takes too long for the innermost loop. */
+enum { FORMS_MAX = 4 };
+
+static unsigned forms_here(const struct wi_csum_form *forms[FORMS_MAX])
+{
+    unsigned n = 0;
+    while (n < FORMS_MAX && (forms[n] = wi_csum_form_at(n)))
+        n++;
+    return n;
+}
+
+/* Every form against the loop, at every alignment of a vector and every length; the copy writes its bytes and no other.
+ */
+static void test_csum_forms_at_every_length_and_alignment_match_naive(void **state)
+{
+    (void)state;
+    enum { LEN_MAX = 2000, ALIGN = 32 };
+    const struct wi_csum_form *forms[FORMS_MAX];
+    unsigned n = forms_here(forms);
+    struct wi_rng r;
+    wi_rng_init(&r, 4);
+    uint8_t from[LEN_MAX + ALIGN + 1], to[LEN_MAX + 2 * ALIGN];
+    fill(&r, from, sizeof from);
+    memset(from, 0xff, 200); /* all carries */
+    for (size_t off = 0; off < ALIGN; off++) {
+        uint32_t plain = 0; /* of from[off, off + len), as of RFC 1071's loop */
+        for (size_t len = 0; len <= LEN_MAX; len++) {
+            uint16_t want = (uint16_t)~plain;
+            for (unsigned i = 0; i < n; i++) {
+                assert_int_equal(wi_csum_finish(wi_csum_add_by(forms[i], 0, from + off, len)), want);
+                uint8_t *at = to + ALIGN - off;
+                at[-1] = at[len] = 0x5a;
+                assert_int_equal(wi_csum_finish(wi_csum_copy_by(forms[i], 0, at, from + off, len)), want);
+                assert_int_equal(memcmp(at, from + off, len), 0);
+                assert_int_equal(at[-1], 0x5a);
+                assert_int_equal(at[len], 0x5a);
+            }
+            plain += len % 2 ? from[off + len] : (uint32_t)from[off + len] << 8;
+            plain = (plain & 0xffff) + (plain >> 16);
+        }
+    }
+}
+
+static void test_csum_forms_chained_over_odd_splits_agree(void **state)
+{
+    (void)state;
+    const struct wi_csum_form *forms[FORMS_MAX];
+    unsigned n = forms_here(forms);
+    struct wi_rng r;
+    wi_rng_init(&r, 5);
+    uint8_t b[3000], to[sizeof b];
+    for (int round = 0; round < 2000; round++) {
+        size_t len = wi_rng_below(&r, sizeof b + 1);
+        fill(&r, b, len);
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t sum = 0;
+            for (size_t at = 0, len_n; at < len; at += len_n) {
+                len_n = wi_min_size(len - at, wi_rng_below(&r, round % 2 ? 67 : 1000));
+                sum = len_n % 3 ? wi_csum_add_by(forms[i], sum, b + at, len_n)
+                                : wi_csum_copy_by(forms[i], sum, to + at, b + at, len_n);
+            }
+            assert_int_equal(wi_csum_finish(sum), naive(b, len));
+        }
+    }
+}
+
+static void test_csum_forms_of_ones_in_64k_lose_no_carry(void **state)
+{
+    (void)state;
+    const struct wi_csum_form *forms[FORMS_MAX];
+    unsigned n = forms_here(forms);
+    size_t len = 65535;
+    uint8_t *b = malloc(len);
+    memset(b, 0xff, len);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(wi_csum_finish(wi_csum_add_by(forms[i], 0, b, len)), naive(b, len));
+        assert_int_equal(wi_csum_fold(wi_csum_add_by(forms[i], 0, b, len - 1)), 0xffff);
+    }
+    free(b);
+}
+
+static void test_csum_best_form_is_the_last_that_runs(void **state)
+{
+    (void)state;
+    const struct wi_csum_form *forms[FORMS_MAX];
+    unsigned n = forms_here(forms);
+    assert_in_range(n, 1, FORMS_MAX);
+    assert_ptr_equal(wi_csum_form_best(), forms[n - 1]);
+}
+
 static void test_csum_fragments_of_odd_lengths_match_the_whole(void **state)
 {
     (void)state;
@@ -96,6 +186,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csum_rfc1071_example_gives_its_sum),
         cmocka_unit_test(test_csum_every_length_and_alignment_matches_naive),
+        cmocka_unit_test(test_csum_forms_at_every_length_and_alignment_match_naive),
+        cmocka_unit_test(test_csum_forms_chained_over_odd_splits_agree),
+        cmocka_unit_test(test_csum_forms_of_ones_in_64k_lose_no_carry),
+        cmocka_unit_test(test_csum_best_form_is_the_last_that_runs),
         cmocka_unit_test(test_csum_fragments_of_odd_lengths_match_the_whole),
         cmocka_unit_test(test_csum_of_ones_in_64k_loses_no_carry),
         cmocka_unit_test(test_csum_data_with_its_checksum_verifies),
