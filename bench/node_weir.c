@@ -52,32 +52,41 @@ static void node_free(void *ctx, void *p, size_t size)
     free(p);
 }
 
-/* The wire: what the receiver's driver would have read, in a block of the receiver's own pool. */
-static struct weir_pkt *flatten(struct weir_pool *pool, struct weir_pkt *p)
+/* The wire: what the receiver's driver would have read, in blocks of the receiver's own pool. False, and nothing done:
+ * there is no room for all of the packet's frames. */
+static bool put_frames(struct bench_node *node, const struct weir_pkt *p)
 {
-    struct weir_block *b = weir_block_new(pool, p->len);
-    struct weir_pkt *frame = weir_pkt_new(pool, 0);
-    if (!b || !frame || weir_pkt_copy(p, 0, b->data, p->len) != p->len || weir_pkt_append(frame, b, 0, p->len) < 0)
-        must("a frame", -WEIR_ENOMEM);
-    weir_block_unref(b);
-    weir_pkt_unref(p);
-    return frame;
+    struct weir_pool *pool = weir_stack_pool(node->peer->w);
+    struct weir_cut cut;
+    if (weir_pkt_segment_count(p) > BATCH - node->out_n)
+        return false;
+    must("a frame", weir_cut_begin(&cut, p));
+    for (uint32_t len; (len = weir_cut_len(&cut)) > 0;) {
+        struct weir_block *b = weir_block_new(pool, len);
+        struct weir_pkt *frame = weir_pkt_new(pool, 0);
+        if (!b || !frame || weir_cut_write(&cut, b->data, len) != len || weir_pkt_append(frame, b, 0, len) < 0)
+            must("a frame", -WEIR_ENOMEM);
+        weir_block_unref(b);
+        node->out[node->out_n++] = frame;
+    }
+    return true;
 }
 
 static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct bench_node *node = driver;
-    unsigned room = BATCH - node->out_n;
-    if (n > room)
-        n = room;
     for (unsigned i = 0; i < n; i++) {
         struct weir_pkt *p = pkts[i];
         if (node->join == BENCH_WIRE) {
-            p = flatten(weir_stack_pool(node->peer->w), p);
-        } else {
-            must("checksum", weir_pkt_checksum(p));
-            p->flags |= WEIR_PKT_CSUM_OK;
+            if (!put_frames(node, p))
+                return i;
+            weir_pkt_unref(p);
+            continue;
         }
+        if (node->out_n == BATCH)
+            return i;
+        must("checksum", weir_pkt_checksum(p));
+        p->flags |= WEIR_PKT_CSUM_OK;
         node->out[node->out_n++] = p;
     }
     return n;
@@ -109,7 +118,7 @@ static struct bench_node *open_with(unsigned side, enum bench_join join, int fam
         .type = type,
         .mac = {2, [5] = (uint8_t)(1 + side)},
         .mtu = BENCH_MTU,
-        .caps = join == BENCH_SUPER ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0,
+        .caps = WEIR_CAP_TSO | WEIR_CAP_TX_CSUM, /* done in xmit */
     };
     n->netif = (int)must("interface", weir_netif_add(n->w, &netif_ops, n, &nc));
     must("address", weir_addr_add(n->w, n->netif, &n->addr, family == WEIR_AF_INET ? 24 : 64));
@@ -165,7 +174,7 @@ static unsigned node_pump(struct bench_node *n)
     for (unsigned i = 0; i < count; i++)
         weir_pkt_unref(n->out[i]);
     n->out_n = 0;
-    if (count == BATCH)
+    if (count > BATCH / 2)
         weir_netif_tx_ready(n->w, n->netif);
     return count;
 }

@@ -144,6 +144,34 @@ unsigned weir_pkt_segment(struct weir_pool *, const struct weir_pkt *p, struct w
 /* How many packets weir_pkt_segment would make. */
 unsigned weir_pkt_segment_count(const struct weir_pkt *);
 
+/*
+ * The same for a driver that wants bytes rather than views: each frame is written into memory of its own, payload
+ * copied and summed in one pass.
+ *
+ *     struct weir_cut cut;
+ *     if (weir_cut_begin(&cut, pkt) == 0)
+ *         while ((len = weir_cut_write(&cut, buf, sizeof buf)) > 0)
+ *             send(buf, len);
+ *
+ * begin: 0, or -EINVAL when a checksum is owed and its header lies outside (weir_pkt_checksum). Any packet will do: one
+ * that needs no cut is one frame. It is lent until the last frame, and left alone.
+ * len: bytes of the frame that comes next, 0 when there is none.
+ * write: the next frame. Returns its length; 0 and nothing done when there is none, or `cap` is too small for it.
+ */
+struct weir_cut { /* its members are weir's alone */
+    const struct weir_pkt *pkt;
+    uint32_t hdr_len; /* of what each frame repeats, 0: the packet is a frame as it stands */
+    uint32_t at;      /* of the next byte of payload, from the packet's start: in fragment `frag`, or in the head */
+    uint32_t frag, frag_off;
+    uint32_t seq;
+    uint16_t ip_id;
+    bool is_v4, is_begun;
+    uint64_t ip_sum, l4_sum; /* of the headers, without what differs from frame to frame */
+};
+int weir_cut_begin(struct weir_cut *, const struct weir_pkt *);
+uint32_t weir_cut_len(const struct weir_cut *);
+uint32_t weir_cut_write(struct weir_cut *, void *buf, size_t cap);
+
 #ifdef __cplusplus
 }
 #endif

@@ -245,14 +245,9 @@ struct weir_pkt *wi_msg_new(struct wi_net *, size_t len, uint8_t **data);
 /* The sum of a packet's bytes [off, off + len), as wi_csum_add. */
 uint64_t wi_pkt_csum(const struct weir_pkt *, size_t off, size_t len);
 
-/* Cut a super-segment (offload.c): the i-th of wi_cut_n packets. */
-struct wi_cut {
-    const struct weir_pkt *pkt;
-    uint32_t hdr_len;
-    uint8_t hdr[WEIR_PKT_HEAD_CAP];
-};
-bool wi_cut_begin(struct wi_cut *, const struct weir_pkt *); /* false: not one that can be cut */
-struct weir_pkt *wi_cut_make(const struct wi_cut *, struct weir_pool *, unsigned i);
+/* The next frame of a cut that is not over, as a packet that views its payload. NULL: no memory, and nothing more can
+ * be had of the cut. */
+struct weir_pkt *wi_cut_view(struct weir_cut *, struct weir_pool *);
 
 /* ---- Reassembly (frag.c) ---- */
 

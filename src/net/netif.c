@@ -219,11 +219,10 @@ static int tx_enqueue(struct wi_netif *netif, struct weir_pkt *pkt)
 
 static int tx_cut(struct wi_netif *netif, struct weir_pkt *pkt)
 {
-    struct wi_cut cut;
-    unsigned n = weir_pkt_segment_count(pkt);
-    int result = wi_cut_begin(&cut, pkt) ? 0 : -WEIR_ENOBUFS;
-    for (unsigned i = 0; i < n && result == 0; i++) {
-        struct weir_pkt *segment = wi_cut_make(&cut, netif->net->core->pool, i);
+    struct weir_cut cut;
+    int result = weir_cut_begin(&cut, pkt);
+    while (result == 0 && weir_cut_len(&cut) > 0) {
+        struct weir_pkt *segment = wi_cut_view(&cut, netif->net->core->pool);
         result = segment ? tx_enqueue(netif, segment) : -WEIR_ENOBUFS;
         if (!segment)
             wi_drop(netif->net->core, WEIR_DROP_NO_MEMORY, pkt, netif->index);

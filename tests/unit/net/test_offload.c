@@ -78,6 +78,25 @@ static uint32_t assert_whole(const struct weir_pkt *p, uint32_t at, uint16_t id,
     return tcp.data_len;
 }
 
+/* A packet's frames in flat memory are the bytes of the packets that view them. */
+static void assert_frames(const struct weir_pkt *pkt, struct weir_pkt **want, unsigned n)
+{
+    static uint8_t frame[70000];
+    struct weir_cut cut;
+    assert_int_equal(weir_cut_begin(&cut, pkt), 0);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(weir_cut_len(&cut), want[i]->len);
+        assert_int_equal(weir_cut_write(&cut, frame, want[i]->len - 1), 0);
+        frame[want[i]->len] = 0x5a;
+        assert_int_equal(weir_cut_write(&cut, frame, sizeof frame), want[i]->len);
+        assert_int_equal(frame[want[i]->len], 0x5a);
+        weir_pkt_copy(want[i], 0, flat, sizeof flat);
+        assert_int_equal(memcmp(frame, flat, want[i]->len), 0);
+    }
+    assert_int_equal(weir_cut_len(&cut), 0);
+    assert_int_equal(weir_cut_write(&cut, frame, sizeof frame), 0);
+}
+
 static void test_segment_cuts_as_a_naive_splitter_would(void **state)
 {
     (void)state;
@@ -96,6 +115,7 @@ static void test_segment_cuts_as_a_naive_splitter_would(void **state)
         if (want > 1)
             assert_int_equal(weir_pkt_segment(w->core.pool, pkt, out, want - 1), 0);
         assert_int_equal(weir_pkt_segment(w->core.pool, pkt, out, 200), want);
+        assert_frames(pkt, out, want);
         uint32_t at = 0;
         for (unsigned i = 0; i < want; i++) {
             uint16_t flags = WI_TH_ACK | (i == 0 ? WI_TH_CWR : 0) | (i + 1 == want ? WI_TH_PSH | WI_TH_FIN : 0);
@@ -118,6 +138,7 @@ static void test_segment_with_accecn_keeps_cwr_in_all(void **state)
     struct weir_pkt *pkt = super_segment(w, false, 5000, 0, 4096, 1448, WI_TH_ACK | WI_TH_PSH | WI_TH_CWR);
     pkt->flags |= WEIR_PKT_CWR_ALL;
     assert_int_equal(weir_pkt_segment(w->core.pool, pkt, out, 8), 4);
+    assert_frames(pkt, out, 4);
     uint32_t at = 0;
     for (unsigned i = 0; i < 4; i++) {
         at += assert_whole(out[i], at, (uint16_t)(0xfffe + i), WI_TH_ACK | WI_TH_CWR | (i == 3 ? WI_TH_PSH : 0));
@@ -152,6 +173,8 @@ static void test_segment_of_nonsense_is_one_or_none(void **state)
     assert_int_equal(weir_pkt_segment_count(pkt), 1);
     assert_int_equal(weir_pkt_segment(w->core.pool, pkt, out, 4), 0);
     assert_int_equal(weir_pkt_checksum(pkt), -WEIR_EINVAL);
+    struct weir_cut cut;
+    assert_int_equal(weir_cut_begin(&cut, pkt), -WEIR_EINVAL);
     weir_pkt_unref(pkt);
     world_end(w);
 }
@@ -174,9 +197,15 @@ static void test_checksum_of_udp_that_sums_to_zero_is_ffff(void **state)
     wi_ip_put(weir_pkt_push(pkt, 20), &ip);
     pkt->l4_off = 20;
     pkt->flags = WEIR_PKT_CSUM_PARTIAL;
+    struct weir_cut cut;
+    uint8_t frame[30];
+    assert_int_equal(weir_cut_begin(&cut, pkt), 0);
+    assert_int_equal(weir_cut_write(&cut, frame, sizeof frame), 30);
     assert_int_equal(weir_pkt_checksum(pkt), 0);
     assert_int_equal(wi_get16(pkt->room + pkt->head_off + 26), 0xffff);
+    assert_memory_equal(frame, pkt->room + pkt->head_off, 30);
     assert_int_equal(weir_pkt_checksum(pkt), 0); /* nothing is owed any more */
+    assert_frames(pkt, &pkt, 1);
     weir_pkt_unref(pkt);
     world_end(w);
 }
