@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/core.h"
+#include "base/pkt.h"
 #include "net/net.h"
 #include "sock/sock.h"
 #include "tcp/conn.h"
@@ -136,6 +137,7 @@ void weir_advance(struct weir *w, weir_ns now)
     enter(w);
     tell_time(w, now);
     wi_wheel_advance(&w->core.wheel, w->core.now);
+    wi_pool_idle(w->core.pool, w->core.now);
     leave(w);
 }
 

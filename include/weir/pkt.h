@@ -60,7 +60,9 @@ struct weir_pkt {
     uint16_t gso_size; /* TCP payload bytes in a segment of a super-segment; 0: an ordinary packet */
     uint8_t flags;     /* enum weir_pkt_flag */
     uint8_t frag_n;
-    struct weir_frag frags[WEIR_PKT_FRAGS];
+    uint8_t frag_cap; /* WEIR_PKT_FRAGS; more in a super-segment that weir itself has put together on its way in */
+    struct weir_frag *frags; /* frag_room, or a longer table of the pool's */
+    struct weir_frag frag_room[WEIR_PKT_FRAGS];
     uint8_t room[WEIR_PKT_HEAD_CAP];
 };
 

@@ -12,12 +12,19 @@ void wi_mem_init(struct wi_mem *m, const struct weir_alloc *a, size_t limit)
     *m = (struct wi_mem){.a = *a, .limit = limit};
 }
 
+static void *try_alloc(struct wi_mem *m, size_t size)
+{
+    /* The limit may have been lowered below what is in use. */
+    bool fits = m->used <= m->limit && size <= m->limit - m->used;
+    return fits ? m->a.alloc(m->a.ctx, size) : NULL;
+}
+
 void *wi_mem_alloc(struct wi_mem *m, size_t size)
 {
     WI_ASSERT(size > 0);
-    /* The limit may have been lowered below what is in use. */
-    bool fits = m->used <= m->limit && size <= m->limit - m->used;
-    void *p = fits ? m->a.alloc(m->a.ctx, size) : NULL;
+    void *p = try_alloc(m, size);
+    if (!p && m->reclaim && m->reclaim(m->reclaim_ctx) > 0)
+        p = try_alloc(m, size);
     if (!p) {
         m->failures++;
         return NULL;

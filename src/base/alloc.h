@@ -13,6 +13,11 @@ struct wi_mem {
     size_t limit;      /* never exceeded by used; SIZE_MAX: no limit */
     size_t peak;       /* the highest that used has been */
     uint64_t failures; /* allocations refused, by the limit or by the owner's allocator */
+
+    /* May be set: gives back what is held in reserve when an allocation is about to be refused. Returns how many bytes.
+     */
+    size_t (*reclaim)(void *ctx);
+    void *reclaim_ctx;
 };
 
 void wi_mem_init(struct wi_mem *m, const struct weir_alloc *a, size_t limit);

@@ -27,20 +27,6 @@ static uint64_t halves(uint64_t v)
     return (v & UINT32_MAX) + (v >> 32);
 }
 
-static uint16_t fold16(uint64_t sum)
-{
-    sum = halves(halves(sum));
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t)sum;
-}
-
-static uint16_t swap16(uint16_t v)
-{
-    return (uint16_t)((unsigned)v << 8 | v >> 8);
-}
-
 static bool is_little_endian(void)
 {
     const uint16_t one = 1;
@@ -49,56 +35,60 @@ static bool is_little_endian(void)
     return first == 1;
 }
 
-static void sum_word(struct sum *s, uint64_t word)
+static inline void sum_word(struct sum *s, uint64_t word)
 {
     s->words += word;
     s->tops += word >> 32;
 }
 
-static uint64_t sum_total(const struct sum *s)
+/* As one number of at most 36 bits. */
+static inline uint64_t sum_total(const struct sum *s)
 {
     return halves(s->words - (s->tops << 32)) + halves(s->tops);
 }
 
-/* Up to 7 bytes as the first of a word, in memory order, the rest of it zero. */
-static uint64_t load_tail(const uint8_t *p, size_t len)
+/* Up to 7 bytes; an odd last one is a word with zero behind it. */
+static inline uint64_t sum_tail(const uint8_t *p, size_t len)
 {
-    uint8_t word[8] = {0};
-    size_t at = 0;
+    uint64_t sum = 0;
+    uint32_t four;
+    uint16_t two;
     if (len & 4) {
-        memcpy(word, p, 4);
-        at = 4;
+        memcpy(&four, p, 4);
+        sum += four;
+        p += 4;
     }
     if (len & 2) {
-        memcpy(word + at, p + at, 2);
-        at += 2;
+        memcpy(&two, p, 2);
+        sum += two;
+        p += 2;
     }
     if (len & 1)
-        word[at] = p[at];
-    return load64(word);
+        sum += is_little_endian() ? p[0] : (uint64_t)p[0] << 8;
+    return sum;
 }
 
-static uint16_t sum_rest(struct sum s, const uint8_t *p, size_t len)
+static inline uint64_t sum_rest(struct sum s, const uint8_t *p, size_t len)
 {
     for (; len >= 8; p += 8, len -= 8)
         sum_word(&s, load64(p));
-    return fold16(sum_total(&s) + halves(load_tail(p, len)));
+    return sum_total(&s) + sum_tail(p, len);
 }
 
-static uint16_t copy_rest(struct sum s, uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+static inline uint64_t copy_rest(struct sum s, uint8_t *restrict to, const uint8_t *restrict from, size_t len)
 {
     for (; len >= 8; to += 8, from += 8, len -= 8) {
         uint64_t word = load64(from);
         memcpy(to, &word, sizeof word);
         sum_word(&s, word);
     }
-    uint64_t last = load_tail(from, len);
+    uint64_t tail = sum_tail(from, len);
     for (size_t i = 0; i < len; i++)
         to[i] = from[i];
-    return fold16(sum_total(&s) + halves(last));
+    return sum_total(&s) + tail;
 }
 
-static uint16_t sum_portable(const uint8_t *p, size_t len)
+static uint64_t sum_portable(const uint8_t *p, size_t len)
 {
     struct sum a = {0}, b = {0};
     for (; len >= 16; p += 16, len -= 16) {
@@ -108,7 +98,7 @@ static uint16_t sum_portable(const uint8_t *p, size_t len)
     return sum_rest((struct sum){a.words + b.words, a.tops + b.tops}, p, len);
 }
 
-static uint16_t copy_portable(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+static uint64_t copy_portable(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
 {
     return copy_rest((struct sum){0}, to, from, len);
 }
@@ -162,13 +152,14 @@ const struct wi_csum_form *wi_csum_form_best(void)
 
 /* ---- Partial sums ---- */
 
-/* Enters the sum of a run of `len` bytes into `partial`: swapped when the run started in the middle of a word, because
- * a sum of swapped words is the swapped sum. */
-static uint64_t enter_run(uint64_t partial, uint16_t run, size_t len)
+/* Enters the sum of a run of `len` bytes into `partial`. Where the machine's order is not the network's, or the run
+ * began in the middle of a word, its words are swapped: the sum of swapped words is the swapped sum, and that is 256
+ * times the sum, modulo 2^16 - 1. */
+static inline uint64_t enter_run(uint64_t partial, uint64_t run, size_t len)
 {
     bool is_odd = (partial & WI_CSUM_ODD) != 0;
     if (is_odd != is_little_endian())
-        run = swap16(run);
+        run <<= 8;
     uint64_t sum = halves(partial & ~WI_CSUM_ODD) + run;
     return sum | (is_odd != (len % 2 != 0) ? WI_CSUM_ODD : 0);
 }
@@ -187,9 +178,4 @@ uint64_t wi_csum_copy_by(const struct wi_csum_form *form, uint64_t partial, void
                          const void *restrict from, size_t len)
 {
     return enter_run(partial, form->copy(to, from, len), len);
-}
-
-uint16_t wi_csum_fold(uint64_t partial)
-{
-    return fold16(partial & ~WI_CSUM_ODD);
 }

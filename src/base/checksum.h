@@ -9,16 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 #define WI_CSUM_ODD ((uint64_t)1 << 63)
 
 /*
- * One way to go through a run of bytes that begins at an even offset: its sum in memory order, as 16 bits; and the same
- * while it is copied. All give the same; which is fastest, only the processor knows.
+ * One way to go through a run of bytes, at most 4 GiB: the sum of its 16-bit words in the machine's order, in 36 bits;
+ * and the same while it is copied. All give the same, modulo 2^16 - 1; which is fastest, only the processor knows.
  */
 struct wi_csum_form {
     const char *name;
-    uint16_t (*sum)(const uint8_t *p, size_t len);
-    uint16_t (*copy)(uint8_t *restrict to, const uint8_t *restrict from, size_t len);
+    uint64_t (*sum)(const uint8_t *p, size_t len);
+    uint64_t (*copy)(uint8_t *restrict to, const uint8_t *restrict from, size_t len);
 };
 
 /* The fastest here. It asks the processor: keep the answer (wi_pool_csum has it). */
@@ -48,7 +50,22 @@ static inline uint64_t wi_csum_add32(uint64_t partial, uint32_t word)
 }
 
 /* The sum folded to 16 bits, not complemented: 0xffff over data that includes its own right checksum. */
-uint16_t wi_csum_fold(uint64_t partial);
+static inline uint16_t wi_csum_fold(uint64_t partial)
+{
+    uint64_t sum = partial & ~WI_CSUM_ODD;
+    sum = (sum & UINT32_MAX) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16); /* at most 18 bits */
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* The partial sum with `n` 32-bit words more: addresses and headers, where a call costs more than the sum. */
+static inline uint64_t wi_csum_add_words(uint64_t partial, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        partial += wi_get32(p + 4 * i);
+    return partial;
+}
 
 /* The checksum field for the header, in host order (wi_put16 it). 0 when verifying data that includes its checksum. */
 static inline uint16_t wi_csum_finish(uint64_t partial)

@@ -25,7 +25,7 @@ static inline struct sum lanes_total(const uint64_t *words, const uint64_t *tops
 }
 #endif
 
-VECTOR_TARGET static uint16_t VECTOR_NAME(sum)(const uint8_t *p, size_t len)
+VECTOR_TARGET static uint64_t VECTOR_NAME(sum)(const uint8_t *p, size_t len)
 {
     VEC words = {0}, tops = {0};
     for (; len >= STEP; p += STEP, len -= STEP) {
@@ -42,7 +42,7 @@ VECTOR_TARGET static uint16_t VECTOR_NAME(sum)(const uint8_t *p, size_t len)
     return sum_rest(SUM_OF_LANES, p, len);
 }
 
-VECTOR_TARGET static uint16_t VECTOR_NAME(copy)(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+VECTOR_TARGET static uint64_t VECTOR_NAME(copy)(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
 {
     VEC words = {0}, tops = {0};
     for (; len >= STEP; to += STEP, from += STEP, len -= STEP) {

@@ -12,17 +12,43 @@
 #include "base/str.h"
 #include <weir/errno.h>
 
-/* Blocks up to this many bytes come from slabs; most of what fits is a small write or a frame of one MTU. */
-enum { SMALL_CAP = 512, FRAME_CAP = 2048 };
+/* Blocks of these sizes come from slabs. What fits into a frame of one MTU is rounded up; larger blocks only where they
+ * are of just such a size, as the send queue's are. */
+static const uint32_t class_caps[] = {512, 2048, 4096, 8192, 16384, 32768, 65536};
+enum { CLASS_N = 7, ROUNDED_N = 2 };
+
+/* How long nothing is taken before the reserve goes back. */
+#define QUIET_NS WEIR_SEC(1)
+
+/* What a pool holds back of each kind, once its use has swung so far: two batches of frames. */
+enum { SPARE_BYTES = 256 * 1024 };
 
 struct weir_pool {
     struct wi_mem mem;
     const struct wi_csum_form *csum;
-    struct wi_slab pkts, small, frames;
+    struct wi_slab pkts, tables, blocks[CLASS_N];
     size_t out_n;      /* packets and blocks that somebody holds */
     size_t out_bytes;  /* their size */
+    uint64_t taken_n;  /* ever */
+    uint64_t quiet_n;  /* taken_n when it was told the time last, */
+    weir_ns quiet_at;  /* and since when it has been that */
     bool is_abandoned; /* weir_pool_free was called */
 };
+
+static size_t pool_reclaim(void *ctx)
+{
+    struct weir_pool *pool = ctx;
+    size_t bytes = wi_slab_trim(&pool->pkts) + wi_slab_trim(&pool->tables);
+    for (unsigned i = 0; i < CLASS_N; i++)
+        bytes += wi_slab_trim(&pool->blocks[i]);
+    return bytes;
+}
+
+static void slab_init(struct weir_pool *pool, struct wi_slab *slab, size_t obj_size, const char *name)
+{
+    wi_slab_init(slab, &pool->mem, obj_size, name);
+    slab->spares_max = (uint32_t)wi_max_size(1, SPARE_BYTES / (obj_size * slab->objs_in_chunk));
+}
 
 struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit)
 {
@@ -37,17 +63,21 @@ struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit
         return NULL;
     pool->mem = mem;
     pool->csum = wi_csum_form_best();
-    wi_slab_init(&pool->pkts, &pool->mem, sizeof(struct weir_pkt), "packets");
-    wi_slab_init(&pool->small, &pool->mem, sizeof(struct weir_block) + SMALL_CAP, "small blocks");
-    wi_slab_init(&pool->frames, &pool->mem, sizeof(struct weir_block) + FRAME_CAP, "frame blocks");
+    slab_init(pool, &pool->pkts, sizeof(struct weir_pkt), "packets");
+    slab_init(pool, &pool->tables, WI_PKT_FRAGS_WIDE * sizeof(struct weir_frag), "fragment tables");
+    for (unsigned i = 0; i < CLASS_N; i++)
+        slab_init(pool, &pool->blocks[i], sizeof(struct weir_block) + class_caps[i], "blocks");
+    pool->mem.reclaim = pool_reclaim;
+    pool->mem.reclaim_ctx = pool;
     return pool;
 }
 
 static void pool_end(struct weir_pool *pool)
 {
     wi_slab_fini(&pool->pkts);
-    wi_slab_fini(&pool->small);
-    wi_slab_fini(&pool->frames);
+    wi_slab_fini(&pool->tables);
+    for (unsigned i = 0; i < CLASS_N; i++)
+        wi_slab_fini(&pool->blocks[i]);
 
     struct wi_mem mem = pool->mem; /* the accounts lie in the memory that goes */
     wi_mem_free(&mem, pool, sizeof *pool);
@@ -72,6 +102,17 @@ struct wi_mem *wi_pool_mem(struct weir_pool *pool)
     return &pool->mem;
 }
 
+void wi_pool_idle(struct weir_pool *pool, weir_ns now)
+{
+    if (pool->quiet_n != pool->taken_n) {
+        pool->quiet_n = pool->taken_n;
+        pool->quiet_at = now;
+    } else if (now >= pool->quiet_at + QUIET_NS) {
+        (void)pool_reclaim(pool);
+        pool->quiet_at = now;
+    }
+}
+
 const struct wi_csum_form *wi_pool_csum(const struct weir_pool *pool)
 {
     return pool->csum;
@@ -80,6 +121,7 @@ const struct wi_csum_form *wi_pool_csum(const struct weir_pool *pool)
 static void pool_take(struct weir_pool *pool, size_t size)
 {
     pool->out_n++;
+    pool->taken_n++;
     pool->out_bytes += size;
 }
 
@@ -91,29 +133,32 @@ static void pool_give(struct weir_pool *pool, size_t size)
         pool_end(pool);
 }
 
-/* The slab that serves blocks of this capacity, NULL: the allocator itself. */
-static struct wi_slab *block_slab(struct weir_pool *pool, uint32_t cap)
+/* The slab that serves blocks of this capacity, which may be rounded up to its class; NULL: the allocator itself. */
+static inline struct wi_slab *block_slab(struct weir_pool *pool, uint32_t *cap)
 {
-    if (cap == SMALL_CAP)
-        return &pool->small;
-    return cap == FRAME_CAP ? &pool->frames : NULL;
+    unsigned i = *cap > class_caps[0];
+    if (*cap > class_caps[1]) {
+        for (i = ROUNDED_N; i < CLASS_N && *cap != class_caps[i];)
+            i++;
+        if (i == CLASS_N)
+            return NULL;
+    }
+    *cap = class_caps[i];
+    return &pool->blocks[i];
 }
 
-struct weir_block *weir_block_new(struct weir_pool *pool, size_t cap)
+struct weir_block *weir_block_new(struct weir_pool *pool, size_t want)
 {
-    if (cap > UINT32_MAX - sizeof(struct weir_block))
+    if (want > UINT32_MAX - sizeof(struct weir_block))
         return NULL;
-    if (cap <= SMALL_CAP)
-        cap = SMALL_CAP;
-    else if (cap <= FRAME_CAP)
-        cap = FRAME_CAP;
 
-    struct wi_slab *slab = block_slab(pool, (uint32_t)cap);
+    uint32_t cap = (uint32_t)want;
+    struct wi_slab *slab = block_slab(pool, &cap);
     size_t size = sizeof(struct weir_block) + cap;
     struct weir_block *b = slab ? wi_slab_alloc_raw(slab) : wi_mem_alloc(&pool->mem, size);
     if (!b)
         return NULL;
-    *b = (struct weir_block){.pool = pool, .data = (uint8_t *)(b + 1), .refs = 1, .cap = (uint32_t)cap};
+    *b = (struct weir_block){.pool = pool, .data = (uint8_t *)(b + 1), .refs = 1, .cap = cap};
     pool_take(pool, size);
     return b;
 }
@@ -141,7 +186,8 @@ void weir_block_unref(struct weir_block *b)
     }
 
     struct weir_pool *pool = b->pool;
-    struct wi_slab *slab = block_slab(pool, b->cap);
+    uint32_t cap = b->cap;
+    struct wi_slab *slab = block_slab(pool, &cap);
     size_t size = sizeof *b + b->cap;
     if (slab)
         wi_slab_free(slab, b);
@@ -158,12 +204,28 @@ struct weir_pkt *weir_pkt_new(struct weir_pool *pool, size_t headroom)
     struct weir_pkt *p = wi_slab_alloc_raw(&pool->pkts);
     if (!p)
         return NULL;
-    memset(p, 0, offsetof(struct weir_pkt, frags)); /* the rest is written before it is read */
+    memset(p, 0, offsetof(struct weir_pkt, frag_room)); /* the rest is written before it is read */
+    p->frags = p->frag_room;
+    p->frag_cap = WEIR_PKT_FRAGS;
     p->pool = pool;
     p->refs = 1;
     p->head_off = (uint16_t)headroom;
     pool_take(pool, sizeof *p);
     return p;
+}
+
+bool wi_pkt_widen(struct weir_pkt *p)
+{
+    if (p->frag_cap == WI_PKT_FRAGS_WIDE)
+        return true;
+    struct weir_frag *table = wi_slab_alloc_raw(&p->pool->tables);
+    if (!table)
+        return false;
+    pool_take(p->pool, WI_PKT_FRAGS_WIDE * sizeof *table);
+    memcpy(table, p->frags, p->frag_n * sizeof *table);
+    p->frags = table;
+    p->frag_cap = WI_PKT_FRAGS_WIDE;
+    return true;
 }
 
 struct weir_pkt *weir_pkt_ref(struct weir_pkt *p)
@@ -181,6 +243,10 @@ void weir_pkt_unref(struct weir_pkt *p)
     struct weir_pool *pool = p->pool;
     for (unsigned i = 0; i < p->frag_n; i++)
         weir_block_unref(p->frags[i].block);
+    if (p->frags != p->frag_room) {
+        wi_slab_free(&pool->tables, p->frags);
+        pool_give(pool, WI_PKT_FRAGS_WIDE * sizeof p->frags[0]);
+    }
     wi_slab_free(&pool->pkts, p);
     pool_give(pool, sizeof *p);
 }
@@ -190,6 +256,10 @@ struct weir_pkt *weir_pkt_clone(struct weir_pool *pool, const struct weir_pkt *p
     struct weir_pkt *c = weir_pkt_new(pool, p->head_off);
     if (!c)
         return NULL;
+    if (p->frag_n > WEIR_PKT_FRAGS && !wi_pkt_widen(c)) {
+        weir_pkt_unref(c);
+        return NULL;
+    }
     c->serial = p->serial;
     c->len = p->len;
     c->head_len = p->head_len;
@@ -304,10 +374,9 @@ int weir_pkt_append(struct weir_pkt *p, struct weir_block *block, uint32_t off, 
             return 0;
         }
     }
-    if (p->frag_n == WEIR_PKT_FRAGS)
+    if (p->frag_n == p->frag_cap)
         return -WEIR_ENOBUFS;
-    p->frags[p->frag_n++] = (struct weir_frag){.block = weir_block_ref(block), .off = off, .len = len};
-    p->len += len;
+    wi_pkt_add_view(p, block, off, len);
     return 0;
 }
 

@@ -64,7 +64,10 @@ void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const 
     wi_list_init(&s->usable);
     wi_list_init(&s->full);
     s->stride = round_up(obj_size + sizeof(struct tag));
-    s->objs_in_chunk = (uint32_t)wi_max_size(OBJS_MIN, (CHUNK_TARGET - first_off()) / s->stride);
+    if (s->stride >= CHUNK_TARGET - first_off())
+        s->objs_in_chunk = 1;
+    else
+        s->objs_in_chunk = (uint32_t)wi_max_size(OBJS_MIN, (CHUNK_TARGET - first_off()) / s->stride);
 }
 
 static struct chunk *chunk_new(struct wi_slab *s)
@@ -76,6 +79,14 @@ static struct chunk *chunk_new(struct wi_slab *s)
     wi_list_add_head(&s->usable, &c->link);
     s->chunk_n++;
     s->empty_n++;
+    if (s->returned_n > 0) {
+        s->returned_n--;
+        s->swings++;
+    }
+    if (s->swings >= WI_SLAB_SWINGS && s->spares < s->spares_max) {
+        s->swings = 0;
+        s->spares++;
+    }
     POISON((char *)c + first_off(), s->objs_in_chunk * s->stride);
     return c;
 }
@@ -128,20 +139,16 @@ void *wi_slab_alloc(struct wi_slab *s)
     return obj ? memset(obj, 0, s->obj_size) : NULL;
 }
 
-/* The chunk has no object any more: keep it as the spare, or give it back. The spare is last in the list, to be used
- * last. */
+/* The chunk has no object any more: keep it as a spare, or give it back. Spares are last in the list, to be used last.
+ */
 static void chunk_emptied(struct wi_slab *s, struct chunk *c)
 {
+    uint32_t keep = s->obj_n > 0 ? wi_max_u32(s->spares, 1) : s->spares;
     s->empty_n++;
-    bool is_last = s->obj_n == 0;
-    if (s->empty_n > 1 || (is_last && !s->keeps_last)) {
-        chunk_free(s, c);
-    } else {
-        wi_list_del(&c->link);
-        wi_list_add_tail(&s->usable, &c->link);
-    }
-    if (is_last && !s->keeps_last && s->empty_n)
-        chunk_free(s, wi_list_first(&s->usable, struct chunk, link));
+    wi_list_del(&c->link);
+    wi_list_add_tail(&s->usable, &c->link);
+    for (; s->empty_n > keep; s->returned_n++)
+        chunk_free(s, wi_list_last(&s->usable, struct chunk, link));
 }
 
 void wi_slab_free(struct wi_slab *s, void *obj)
@@ -163,6 +170,15 @@ void wi_slab_free(struct wi_slab *s, void *obj)
     s->obj_n--;
     if (c->used_n == 0)
         chunk_emptied(s, c);
+}
+
+size_t wi_slab_trim(struct wi_slab *s)
+{
+    uint32_t n = s->empty_n;
+    while (s->empty_n > 0)
+        chunk_free(s, wi_list_last(&s->usable, struct chunk, link));
+    s->spares = s->returned_n = s->swings = 0;
+    return n * chunk_bytes(s);
 }
 
 void wi_slab_fini(struct wi_slab *s)

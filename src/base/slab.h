@@ -2,8 +2,9 @@
  * goes back to it, so a pool is never larger than its use (and scatter) asks for. Allocation and free are O(1).
  *
  * One empty chunk is held back while other chunks are in use, so that a use that swings around a chunk's edge does not
- * allocate each time; when the last object goes, everything goes, unless `keeps_last` is set. Under AddressSanitizer,
- * freed objects are poisoned. */
+ * allocate each time; when the last object goes, everything goes. Where use swings more widely, as that of packets
+ * does, the owner sets `spares_max`: for each chunk that was given back and is wanted again one more is held back from
+ * then on, up to so many. Under AddressSanitizer, freed objects are poisoned. */
 #ifndef WI_BASE_SLAB_H
 #define WI_BASE_SLAB_H
 
@@ -14,6 +15,8 @@
 #include "base/alloc.h"
 #include "base/list.h"
 
+#define WI_SLAB_SWINGS 64
+
 struct wi_slab {
     struct wi_mem *mem;
     const char *name;       /* for people; the caller's, must outlive the slab */
@@ -23,12 +26,15 @@ struct wi_slab {
     size_t stride;          /* between two objects of a chunk */
     size_t obj_n;           /* objects now allocated */
     uint32_t chunk_n;       /* chunks now held */
-    uint32_t empty_n;       /* of these, chunks with no object: 0 or 1 */
+    uint32_t empty_n;       /* of these, chunks with no object */
     uint32_t objs_in_chunk; /* objects that a chunk holds */
-    bool keeps_last; /* the owner may set it: hold one chunk even when the pool is empty (pools used in every packet) */
+    uint32_t returned_n;    /* chunks that went back and have not been wanted again */
+    uint32_t swings;        /* chunks that went back and were, since the last spare was added */
+    uint32_t spares;        /* empty chunks that are held back */
+    uint32_t spares_max;    /* the owner may set it */
 };
 
-/* Allocates nothing yet. Objects are aligned to 16 bytes. */
+/* Allocates nothing yet. Objects are aligned to 16 bytes; those beyond a chunk's size have chunks of their own. */
 void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const char *name);
 
 /* A zeroed object; NULL when the memory is at its limit. */
@@ -39,6 +45,9 @@ void *wi_slab_alloc_raw(struct wi_slab *s);
 
 /* Gives back `obj` (NULL: nothing happens), which came from this slab. */
 void wi_slab_free(struct wi_slab *s, void *obj);
+
+/* Gives back the empty chunks, and starts anew to learn how many to hold. Returns how many bytes. */
+size_t wi_slab_trim(struct wi_slab *s);
 
 /* Gives back every chunk. All objects must have been freed: that is asserted, as a leak is a bug of the core. */
 void wi_slab_fini(struct wi_slab *s);

@@ -232,6 +232,11 @@ struct wi_rx {
 
 void wi_ip_input(struct wi_net *, struct weir_pkt *, const struct wi_rx *);
 
+/* A packet from its link-layer header on, and a batch of them through receive offload (gro.c). The caller keeps its
+ * references. */
+void wi_link_input(struct wi_netif *, struct weir_pkt *);
+void wi_gro_input(struct wi_netif *, struct weir_pkt **pkts, unsigned n);
+
 /* `want` contiguous bytes from the packet's start, or as many as there are. Returns them; *len says how many. */
 const uint8_t *wi_pkt_linear(struct weir_pkt *, size_t want, size_t *len);
 
@@ -244,6 +249,9 @@ struct weir_pkt *wi_msg_new(struct wi_net *, size_t len, uint8_t **data);
 
 /* The sum of a packet's bytes [off, off + len), as wi_csum_add. */
 uint64_t wi_pkt_csum(const struct weir_pkt *, size_t off, size_t len);
+
+/* The sum of addresses and protocol, from an IP header as it stands, with neither options nor extensions. */
+uint64_t wi_hdr_pseudo_csum(const uint8_t *ip);
 
 /* The next frame of a cut that is not over, as a packet that views its payload. NULL: no memory, and nothing more can
  * be had of the cut. */

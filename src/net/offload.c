@@ -98,12 +98,11 @@ static uint32_t cut_hdr_len(const struct weir_pkt *pkt)
     return tcp_len >= WI_TCP_HDR_MIN && pkt->l4_off + tcp_len <= pkt->head_len ? pkt->l4_off + tcp_len : 0;
 }
 
-/* The sum of addresses and protocol, from a header as it stands. */
-static uint64_t header_pseudo_csum(const uint8_t *ip)
+uint64_t wi_hdr_pseudo_csum(const uint8_t *ip)
 {
     if (ip[0] >> 4 == 4)
-        return wi_csum_add16(wi_csum_add(0, ip + 12, 8), ip[IPV4_PROTO_OFF]);
-    return wi_csum_add16(wi_csum_add(0, ip + 8, 32), ip[IPV6_NEXT_OFF]);
+        return wi_csum_add_words(ip[IPV4_PROTO_OFF], ip + 12, 2);
+    return wi_csum_add_words(ip[IPV6_NEXT_OFF], ip + 8, 8);
 }
 
 /* A sum without a word that changes from frame to frame: its complement added (RFC 1624). */
@@ -125,7 +124,7 @@ static void cut_sum_headers(struct weir_cut *cut)
         sum = csum_less16(csum_less16(sum, wi_get16(ip + IPV4_LEN_OFF)), cut->ip_id);
         cut->ip_sum = csum_less16(sum, wi_get16(ip + IPV4_CSUM_OFF));
     }
-    uint64_t sum = wi_csum_add(header_pseudo_csum(ip), tcp, cut->hdr_len - pkt->l4_off);
+    uint64_t sum = wi_csum_add(wi_hdr_pseudo_csum(ip), tcp, cut->hdr_len - pkt->l4_off);
     sum = csum_less16(csum_less16(sum, (uint16_t)(cut->seq >> 16)), (uint16_t)cut->seq);
     sum = csum_less16(sum, wi_get16(tcp + TCP_DATA_OFF_OFF));
     cut->l4_sum = csum_less16(sum, wi_get16(tcp + WI_TCP_CSUM_OFF));
@@ -157,12 +156,17 @@ int weir_cut_begin(struct weir_cut *cut, const struct weir_pkt *pkt)
     return 0;
 }
 
-uint32_t weir_cut_len(const struct weir_cut *cut)
+static inline uint32_t cut_len(const struct weir_cut *cut)
 {
     uint32_t left = cut->pkt->len - cut->at;
     if (!cut->hdr_len)
         return left;
     return left ? cut->hdr_len + wi_min_u32(left, cut->pkt->gso_size) : 0;
+}
+
+uint32_t weir_cut_len(const struct weir_cut *cut)
+{
+    return cut_len(cut);
 }
 
 /* The next run of at most `max` bytes of the packet, contiguous. */
@@ -173,7 +177,7 @@ struct piece {
     uint32_t len;
 };
 
-static struct piece piece_next(struct weir_cut *cut, uint32_t max)
+static inline struct piece piece_next(struct weir_cut *cut, uint32_t max)
 {
     const struct weir_pkt *pkt = cut->pkt;
     if (cut->at < pkt->head_len) {
@@ -245,7 +249,7 @@ static uint32_t write_whole(struct weir_cut *cut, uint8_t *buf)
 
 uint32_t weir_cut_write(struct weir_cut *cut, void *buf, size_t cap)
 {
-    uint32_t len = weir_cut_len(cut);
+    uint32_t len = cut_len(cut);
     if (len == 0 || len > cap)
         return 0;
     if (!cut->hdr_len)
@@ -280,7 +284,7 @@ struct weir_pkt *wi_cut_view(struct weir_cut *cut, struct weir_pool *pool)
         return view_whole(cut, pool);
     const struct weir_pkt *pkt = cut->pkt;
     const struct wi_csum_form *form = wi_pool_csum(pkt->pool);
-    uint32_t len = weir_cut_len(cut) - cut->hdr_len;
+    uint32_t len = cut_len(cut) - cut->hdr_len;
     struct weir_pkt *out = weir_pkt_new(pool, wi_min_u32(pkt->head_off, WEIR_PKT_HEAD_CAP - pkt->head_len));
     if (!out)
         return NULL;

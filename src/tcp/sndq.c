@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 #define BLOCK_MIN   2048u
-#define BLOCK_MAX   16384u
+#define BLOCK_MAX   65536u
 #define SPLIT_SLACK 131072u /* Linux's 2 * GSO_LEGACY_MAX_SIZE */
 #define ZC_PIECES   17u     /* of MSG_ZEROCOPY in a record: Linux's MAX_SKB_FRAGS */
 #define COPY_BELOW  256u    /* a lent view smaller than this costs more to keep than to copy */

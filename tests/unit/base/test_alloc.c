@@ -123,23 +123,34 @@ static void test_slab_swinging_around_a_chunk_edge_does_not_allocate(void **stat
     wi_slab_fini(&s);
 }
 
-static void test_slab_that_keeps_its_last_chunk_does_not_allocate_again(void **state)
+/* A use that swings as widely again and again comes to allocate nothing; trimming gives all of it back. */
+static void test_slab_with_spares_stops_allocating_where_use_swings(void **state)
 {
     (void)state;
     struct heap h = {0};
     struct wi_mem m = heap_mem(&h, SIZE_MAX);
     struct wi_slab s;
-    wi_slab_init(&s, &m, 64, "pkt");
-    s.keeps_last = true;
-    for (int i = 0; i < 100; i++)
-        wi_slab_free(&s, wi_slab_alloc(&s));
-    assert_int_equal(h.alloc_n, 1);
-    void *held[1000];
-    for (size_t i = 0; i < 1000; i++)
+    void *held[200];
+    uint64_t allocs = 0;
+    wi_slab_init(&s, &m, 500, "pkt");
+    s.spares_max = 8;
+    for (int round = 0; round < 400; round++) {
+        allocs = h.alloc_n;
+        for (size_t i = 0; i < 100; i++)
+            held[i] = wi_slab_alloc(&s);
+        for (size_t i = 0; i < 100; i++)
+            wi_slab_free(&s, held[i]);
+    }
+    assert_int_equal(h.alloc_n, allocs);
+    assert_in_range(s.chunk_n, 1, 8);
+    for (size_t i = 0; i < 200; i++)
         held[i] = wi_slab_alloc(&s);
-    for (size_t i = 0; i < 1000; i++)
+    for (size_t i = 0; i < 200; i++)
         wi_slab_free(&s, held[i]);
-    assert_int_equal(s.chunk_n, 1);
+    assert_in_range(s.chunk_n, 1, 8);
+    size_t bytes = h.bytes;
+    assert_int_equal(wi_slab_trim(&s), bytes);
+    assert_int_equal(h.bytes, 0);
     wi_slab_fini(&s);
     assert_int_equal(h.bytes, 0);
 }
@@ -209,7 +220,7 @@ int main(void)
         cmocka_unit_test(test_slab_objects_of_any_size_are_zeroed_aligned_and_apart),
         cmocka_unit_test(test_slab_after_100k_objects_returns_all_memory),
         cmocka_unit_test(test_slab_swinging_around_a_chunk_edge_does_not_allocate),
-        cmocka_unit_test(test_slab_that_keeps_its_last_chunk_does_not_allocate_again),
+        cmocka_unit_test(test_slab_with_spares_stops_allocating_where_use_swings),
         cmocka_unit_test(test_slab_random_use_never_hands_out_an_object_twice),
         cmocka_unit_test(test_slab_allocation_refused_at_any_point_is_null_and_recovers),
     };

@@ -96,6 +96,13 @@ void peer_run(struct peer *p, weir_ns duration)
     weir_advance(p->stack, p->now);
 }
 
+size_t peer_mem_at_rest(struct peer *p)
+{
+    peer_run(p, WEIR_SEC(1));
+    peer_run(p, WEIR_SEC(1));
+    return weir_mem_used(p->stack);
+}
+
 struct wi_wire_tcp peer_hdr(uint16_t flags, uint32_t seq, uint32_t ack)
 {
     return (struct wi_wire_tcp){

@@ -46,6 +46,9 @@ void peer_fini(struct peer *);
 
 void peer_run(struct peer *, weir_ns duration); /* let timers fire, for so long */
 
+/* What the stack uses after two seconds more: without what packets pass through. */
+size_t peer_mem_at_rest(struct peer *);
+
 /* A header from us to the stack's STACK_PORT, without options, window 65535. */
 struct wi_wire_tcp peer_hdr(uint16_t flags, uint32_t seq, uint32_t ack);
 

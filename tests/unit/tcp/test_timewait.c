@@ -246,9 +246,9 @@ static void test_timewait_entries_are_bounded(void **state)
         peer_send(&p, &h, NULL);
         peer_expect(&p, WI_TH_ACK);
         if (i == 20)
-            at_limit = weir_mem_used(p.stack);
+            at_limit = peer_mem_at_rest(&p);
     }
-    assert_int_equal(weir_mem_used(p.stack), at_limit);
+    assert_int_equal(peer_mem_at_rest(&p), at_limit);
     assert_int_equal(peer_stat(&p, "TWOpened"), 10);
 }
 
