@@ -63,6 +63,7 @@ enum weir_netif_cap {
 
 enum weir_netif_flag {
     WEIR_NETIF_ANY_ADDR = 1 << 0, /* every unicast destination that arrives here is ours: a transparent gateway */
+    WEIR_NETIF_NO_GRO = 1 << 1,   /* what comes in stays in the packets that it came in (ethtool -K gro off) */
 };
 
 struct weir_netif_ops {

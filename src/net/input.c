@@ -195,27 +195,35 @@ static void eth_input(struct wi_net *net, struct wi_netif *netif, struct weir_pk
         wi_drop(net->core, why == WEIR_DROP_NONE ? WEIR_DROP_ETH_TYPE : why, pkt, netif->index);
 }
 
+void wi_link_input(struct wi_netif *netif, struct weir_pkt *pkt)
+{
+    if (pkt->len == 0) {
+        wi_drop(netif->net->core, WEIR_DROP_PKT_SHORT, pkt, netif->index);
+        return;
+    }
+    if (netif->caps & WEIR_CAP_RX_CSUM)
+        pkt->flags |= WEIR_PKT_CSUM_OK;
+    if (netif->type == WEIR_LINK_ETHERNET) {
+        eth_input(netif->net, netif, pkt);
+        return;
+    }
+    const struct wi_rx rx = {.netif = netif};
+    pkt->l3_off = 0;
+    wi_ip_input(netif->net, pkt, &rx);
+}
+
 void wi_net_input(struct wi_net *net, int index, struct weir_pkt **pkts, unsigned n)
 {
     struct wi_netif *netif = wi_netif_get(net, index);
+    enum weir_drop why = !netif || !netif->is_up || netif->is_loopback ? WEIR_DROP_NETIF_DOWN : WEIR_DROP_NONE;
+    if (why == WEIR_DROP_NONE && n > 1 && !(netif->flags & WEIR_NETIF_NO_GRO)) {
+        wi_gro_input(netif, pkts, n);
+        return;
+    }
     for (unsigned i = 0; i < n; i++) {
-        struct weir_pkt *pkt = pkts[i];
-        if (!netif || !netif->is_up || netif->is_loopback) {
-            wi_drop(net->core, WEIR_DROP_NETIF_DOWN, pkt, index);
-            continue;
-        }
-        if (pkt->len == 0) {
-            wi_drop(net->core, WEIR_DROP_PKT_SHORT, pkt, index);
-            continue;
-        }
-        if (netif->caps & WEIR_CAP_RX_CSUM)
-            pkt->flags |= WEIR_PKT_CSUM_OK;
-        if (netif->type == WEIR_LINK_ETHERNET) {
-            eth_input(net, netif, pkt);
-        } else {
-            const struct wi_rx rx = {.netif = netif};
-            pkt->l3_off = 0;
-            wi_ip_input(net, pkt, &rx);
-        }
+        if (why == WEIR_DROP_NONE)
+            wi_link_input(netif, pkts[i]);
+        else
+            wi_drop(net->core, why, pkts[i], index);
     }
 }
