@@ -32,10 +32,12 @@ static void enter(struct weir *w)
 /* What went to this host is delivered by the flush of the network, and may make TCP owe more. */
 static void leave(struct weir *w)
 {
-    do {
-        wi_tcp_flush(&w->tcp);
-        wi_net_flush(w->net);
-    } while (!wi_list_empty(&w->tcp.pending));
+    if (!wi_list_empty(&w->tcp.pending) || wi_net_is_active(w->net)) {
+        do {
+            wi_tcp_flush(&w->tcp);
+            wi_net_flush(w->net);
+        } while (!wi_list_empty(&w->tcp.pending));
+    }
     w->is_inside = false;
 }
 
@@ -143,7 +145,8 @@ void weir_advance(struct weir *w, weir_ns now)
 
 weir_ns weir_deadline(const struct weir *w)
 {
-    return wi_wheel_deadline(&w->core.wheel);
+    /* Looking puts timers right that were moved: nothing that a caller could tell. */
+    return wi_wheel_deadline(&((struct weir *)(uintptr_t)w)->core.wheel);
 }
 
 /* ---- Interfaces, addresses, routes, neighbours ---- */

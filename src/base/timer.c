@@ -20,7 +20,7 @@ _Static_assert(WI_WHEEL_LEVELS *WI_WHEEL_WORDS <= 32, "a bit of busy for each wo
 
 static bool is_before(const struct wi_timer *a, const struct wi_timer *b)
 {
-    return a->due != b->due ? a->due < b->due : a->order < b->order;
+    return a->key_due != b->key_due ? a->key_due < b->key_due : a->key_order < b->key_order;
 }
 
 /* Joins two heaps; either may be NULL. The result's `link` and `next` are the caller's to set. */
@@ -111,8 +111,17 @@ static struct wi_timer **slot_for(struct wi_wheel *w, weir_ns due)
     return &w->slot[level * WI_WHEEL_SLOTS + (tick >> (level * LEVEL_BITS)) % WI_WHEEL_SLOTS];
 }
 
-/* The earliest timer that the running (or next) advance may fire, else NULL. */
-static struct wi_timer *earliest(const struct wi_wheel *w)
+/* Puts an armed timer, which is in no heap, where its deadline belongs. */
+static void place(struct wi_wheel *w, struct wi_timer **slot, struct wi_timer *t)
+{
+    t->key_due = t->due;
+    t->key_order = t->order;
+    w->idle_until = wi_min_u64(w->idle_until, t->key_due);
+    slot_add(w, slot, t);
+}
+
+/* The first by place: it may have moved to a later one, or stopped. */
+static struct wi_timer *first_placed(const struct wi_wheel *w)
 {
     struct wi_timer *best = NULL;
     const uint32_t level_words = ((uint32_t)1 << WI_WHEEL_WORDS) - 1;
@@ -128,47 +137,72 @@ static struct wi_timer *earliest(const struct wi_wheel *w)
 
 void wi_wheel_init(struct wi_wheel *w, weir_ns now)
 {
-    *w = (struct wi_wheel){.now = now};
+    *w = (struct wi_wheel){.now = now, .idle_until = WEIR_NEVER};
 }
 
 void wi_timer_init(struct wi_timer *t, void (*fire)(struct wi_timer *t, weir_ns now))
 {
-    *t = (struct wi_timer){.fire = fire};
+    *t = (struct wi_timer){.due = WEIR_NEVER, .fire = fire};
 }
 
 void wi_timer_arm(struct wi_wheel *w, struct wi_timer *t, weir_ns due)
 {
-    wi_timer_cancel(w, t);
-    if (due == WEIR_NEVER)
+    if (due == WEIR_NEVER) {
+        wi_timer_stop(t);
         return;
+    }
+    bool is_placed = t->link && t->key_due <= due && due > w->now && !w->slot_after;
+    if (!is_placed && t->link)
+        unlink_timer(w, t);
     t->due = due;
     t->order = ++w->armed_n;
+    if (is_placed)
+        return;
     bool waits = w->is_firing_rearmed && due <= w->now;
-    slot_add(w, waits ? &w->slot_after : slot_for(w, due), t);
+    place(w, waits ? &w->slot_after : slot_for(w, due), t);
 }
 
 void wi_timer_cancel(struct wi_wheel *w, struct wi_timer *t)
 {
-    if (wi_timer_armed(t))
+    t->due = WEIR_NEVER;
+    if (t->link)
         unlink_timer(w, t);
 }
 
-weir_ns wi_wheel_deadline(const struct wi_wheel *w)
+/* The earliest timer that the running (or next) advance may fire, else NULL. What has moved or stopped is put right on
+ * the way. */
+static struct wi_timer *earliest(struct wi_wheel *w)
+{
+    struct wi_timer *t;
+    while ((t = first_placed(w)) && (t->due != t->key_due || t->order != t->key_order)) {
+        unlink_timer(w, t);
+        if (wi_timer_armed(t))
+            place(w, slot_for(w, t->due), t);
+    }
+    return t;
+}
+
+weir_ns wi_wheel_deadline(struct wi_wheel *w)
 {
     const struct wi_timer *t = earliest(w);
     weir_ns due = t ? t->due : WEIR_NEVER;
-    return w->slot_after ? wi_min_u64(due, w->slot_after->due) : due;
+    return w->slot_after ? wi_min_u64(due, w->slot_after->key_due) : due;
 }
 
 void wi_wheel_advance(struct wi_wheel *w, weir_ns now)
 {
     WI_ASSERT(!w->is_firing);
+    if (now < w->idle_until) {
+        w->now = wi_max_u64(w->now, now);
+        return;
+    }
     w->is_firing = true;
     w->advance_order = w->armed_n;
     for (struct wi_timer *t; (t = earliest(w)) && t->due <= now;) {
         unlink_timer(w, t);
         w->now = wi_max_u64(w->now, t->due);
         w->is_firing_rearmed = t->order > w->advance_order;
+        t->due = WEIR_NEVER;
         t->fire(t, now);
     }
     w->is_firing = false;
@@ -177,6 +211,10 @@ void wi_wheel_advance(struct wi_wheel *w, weir_ns now)
 
     struct wi_timer *after = w->slot_after;
     w->slot_after = NULL;
+    w->idle_until = after ? after->key_due : WEIR_NEVER;
+    struct wi_timer *first = first_placed(w);
+    if (first)
+        w->idle_until = wi_min_u64(w->idle_until, first->key_due);
     if (after)
-        slot_add(w, slot_for(w, after->due), after);
+        slot_add(w, slot_for(w, after->key_due), after);
 }

@@ -33,7 +33,7 @@ struct wi_tcp_request {
     bool is_acked;                    /* the handshake is over, but accept's queue was full or data is awaited */
 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct wi_tcp_request) <= 216, "a flood fills a queue of these");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct wi_tcp_request) <= 232, "a flood fills a queue of these");
 
 struct wi_tcp_listener {
     struct wi_tcp_conn *conn;

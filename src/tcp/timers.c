@@ -22,7 +22,7 @@ void wi_tcp_arm_rtx(struct wi_tcp_conn *c, enum weir_timer kind, weir_ns delay)
 
 void wi_tcp_stop_rtx(struct wi_tcp_conn *c)
 {
-    wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
+    wi_timer_stop(&c->timer_rtx);
     c->rtx_kind = WEIR_TIMER_RTO;
 }
 
@@ -82,7 +82,7 @@ void wi_tcp_arm_delack(struct wi_tcp_conn *c, weir_ns delay)
 
 void wi_tcp_stop_delack(struct wi_tcp_conn *c)
 {
-    wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
+    wi_timer_stop(&c->timer_delack);
 }
 
 void wi_tcp_arm_pace(struct wi_tcp_conn *c)
@@ -92,7 +92,7 @@ void wi_tcp_arm_pace(struct wi_tcp_conn *c)
 
 void wi_tcp_stop_pace(struct wi_tcp_conn *c)
 {
-    wi_timer_cancel(&c->sk.core->wheel, &c->timer_pace);
+    wi_timer_stop(&c->timer_pace);
 }
 
 /* ---- Giving up ---- */
@@ -377,7 +377,7 @@ void wi_tcp_keepalive_update(struct wi_tcp_conn *c)
     if (keeps_alive(c))
         arm_keep(c, c->last_ack_in_at + keep_idle(c));
     else
-        wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
+        wi_timer_stop(&c->timer_keep);
 }
 
 /* RFC 9293 3.8.4: nothing was heard for the idle time; probe at intervals, give up after the count. */
@@ -428,6 +428,6 @@ void wi_tcp_timers_stop(struct wi_tcp_conn *c)
 {
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_rtx);
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_delack);
-    wi_tcp_stop_pace(c);
+    wi_timer_cancel(&c->sk.core->wheel, &c->timer_pace);
     wi_timer_cancel(&c->sk.core->wheel, &c->timer_keep);
 }
