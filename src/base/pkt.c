@@ -27,27 +27,29 @@ struct weir_pool {
     struct wi_mem mem;
     const struct wi_csum_form *csum;
     struct wi_slab pkts, tables, blocks[CLASS_N];
-    size_t out_n;      /* packets and blocks that somebody holds */
-    size_t out_bytes;  /* their size */
-    uint64_t taken_n;  /* ever */
-    uint64_t quiet_n;  /* taken_n when it was told the time last, */
-    weir_ns quiet_at;  /* and since when it has been that */
-    bool is_abandoned; /* weir_pool_free was called */
+    struct wi_list reserves; /* wi_slab.reserve: these, and the owner's */
+    size_t out_n;            /* packets and blocks that somebody holds */
+    size_t out_bytes;        /* their size */
+    uint64_t taken_n;        /* ever */
+    uint64_t quiet_n;        /* taken_n when it was told the time last, */
+    weir_ns quiet_at;        /* and since when it has been that */
+    bool is_abandoned;       /* weir_pool_free was called */
 };
 
 static size_t pool_reclaim(void *ctx)
 {
     struct weir_pool *pool = ctx;
-    size_t bytes = wi_slab_trim(&pool->pkts) + wi_slab_trim(&pool->tables);
-    for (unsigned i = 0; i < CLASS_N; i++)
-        bytes += wi_slab_trim(&pool->blocks[i]);
+    size_t bytes = 0;
+    wi_list_for_each (slab, &pool->reserves, struct wi_slab, reserve)
+        bytes += wi_slab_trim(slab);
     return bytes;
 }
 
-static void slab_init(struct weir_pool *pool, struct wi_slab *slab, size_t obj_size, const char *name)
+void wi_pool_slab_init(struct weir_pool *pool, struct wi_slab *slab, size_t obj_size, const char *name)
 {
     wi_slab_init(slab, &pool->mem, obj_size, name);
     slab->spares_max = (uint32_t)wi_max_size(1, SPARE_BYTES / (obj_size * slab->objs_in_chunk));
+    wi_list_add_tail(&pool->reserves, &slab->reserve);
 }
 
 struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit)
@@ -63,10 +65,11 @@ struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit
         return NULL;
     pool->mem = mem;
     pool->csum = wi_csum_form_best();
-    slab_init(pool, &pool->pkts, sizeof(struct weir_pkt), "packets");
-    slab_init(pool, &pool->tables, WI_PKT_FRAGS_WIDE * sizeof(struct weir_frag), "fragment tables");
+    wi_list_init(&pool->reserves);
+    wi_pool_slab_init(pool, &pool->pkts, sizeof(struct weir_pkt), "packets");
+    wi_pool_slab_init(pool, &pool->tables, WI_PKT_FRAGS_WIDE * sizeof(struct weir_frag), "fragment tables");
     for (unsigned i = 0; i < CLASS_N; i++)
-        slab_init(pool, &pool->blocks[i], sizeof(struct weir_block) + class_caps[i], "blocks");
+        wi_pool_slab_init(pool, &pool->blocks[i], sizeof(struct weir_block) + class_caps[i], "blocks");
     pool->mem.reclaim = pool_reclaim;
     pool->mem.reclaim_ctx = pool;
     return pool;

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/checksum.h"
+#include "base/slab.h"
 #include <stdbool.h>
 #include <weir/pkt.h>
 
@@ -15,6 +16,10 @@ struct wi_mem *wi_pool_mem(struct weir_pool *);
  * back.
  */
 void wi_pool_idle(struct weir_pool *, weir_ns now);
+
+/* A slab on the pool's accounts, for what is taken with every packet: what it holds in reserve goes back with the
+ * pool's. wi_slab_fini comes before weir_pool_free. */
+void wi_pool_slab_init(struct weir_pool *, struct wi_slab *, size_t obj_size, const char *name);
 
 /* How sums over payload are made here. */
 const struct wi_csum_form *wi_pool_csum(const struct weir_pool *);

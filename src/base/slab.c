@@ -63,6 +63,7 @@ void wi_slab_init(struct wi_slab *s, struct wi_mem *mem, size_t obj_size, const 
     *s = (struct wi_slab){.mem = mem, .name = name, .obj_size = obj_size};
     wi_list_init(&s->usable);
     wi_list_init(&s->full);
+    wi_list_init(&s->reserve);
     s->stride = round_up(obj_size + sizeof(struct tag));
     if (s->stride >= CHUNK_TARGET - first_off())
         s->objs_in_chunk = 1;
@@ -145,8 +146,10 @@ static void chunk_emptied(struct wi_slab *s, struct chunk *c)
 {
     uint32_t keep = s->obj_n > 0 ? wi_max_u32(s->spares, 1) : s->spares;
     s->empty_n++;
-    wi_list_del(&c->link);
-    wi_list_add_tail(&s->usable, &c->link);
+    if (wi_list_last(&s->usable, struct chunk, link) != c) {
+        wi_list_del(&c->link);
+        wi_list_add_tail(&s->usable, &c->link);
+    }
     for (; s->empty_n > keep; s->returned_n++)
         chunk_free(s, wi_list_last(&s->usable, struct chunk, link));
 }
@@ -184,6 +187,7 @@ size_t wi_slab_trim(struct wi_slab *s)
 void wi_slab_fini(struct wi_slab *s)
 {
     WI_ASSERT(s->obj_n == 0);
+    wi_list_del(&s->reserve);
     wi_list_for_each_safe (c, &s->usable, struct chunk, link)
         chunk_free(s, c);
 }

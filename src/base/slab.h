@@ -32,6 +32,7 @@ struct wi_slab {
     uint32_t swings;        /* chunks that went back and were, since the last spare was added */
     uint32_t spares;        /* empty chunks that are held back */
     uint32_t spares_max;    /* the owner may set it */
+    struct wi_list reserve; /* whose reserves go back together: wi_pool_slab_init */
 };
 
 /* Allocates nothing yet. Objects are aligned to 16 bytes; those beyond a chunk's size have chunks of their own. */

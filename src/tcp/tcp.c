@@ -2,10 +2,20 @@
  * TCP of a stack: its tables' beginning and end, connections' birth and death, and the list of those that owe
  * something.
  */
+#include "base/pkt.h"
 #include "tcp/fastopen.h"
 #include "tcp/notice.h"
 #include "tcp/savedsyn.h"
 #include "tcp/send.h"
+
+static void slabs_fini(struct wi_tcp *t)
+{
+    wi_tcp_notice_fini(t);
+    wi_slab_fini(&t->ooo_slab);
+    wi_slab_fini(&t->chunk_slab);
+    wi_slab_fini(&t->rec_slab);
+    wi_slab_fini(&t->conn_slab);
+}
 
 int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
 {
@@ -13,11 +23,14 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
     wi_list_init(&t->pending);
     wi_list_init(&t->all);
     wi_slab_init(&t->conn_slab, core->mem, sizeof(struct wi_tcp_conn), "tcp connections");
-    wi_slab_init(&t->rec_slab, core->mem, sizeof(struct wi_tcp_rec), "tcp send records");
-    wi_slab_init(&t->chunk_slab, core->mem, sizeof(struct wi_tcp_chunk), "tcp send chunks");
+    wi_pool_slab_init(core->pool, &t->rec_slab, sizeof(struct wi_tcp_rec), "tcp send records");
+    wi_pool_slab_init(core->pool, &t->chunk_slab, sizeof(struct wi_tcp_chunk), "tcp send chunks");
     wi_slab_init(&t->ooo_slab, core->mem, sizeof(struct wi_tcp_ooo), "tcp out-of-order runs");
     wi_tcp_notice_init(t);
-    return wi_tcp_demux_init(t);
+    int err = wi_tcp_demux_init(t);
+    if (err < 0)
+        slabs_fini(t);
+    return err;
 }
 
 static void conn_free(struct wi_tcp_conn *c)
@@ -47,11 +60,7 @@ void wi_tcp_fini(struct wi_tcp *t)
     for (struct wi_tcp_conn *c; (c = wi_list_first(&t->all, struct wi_tcp_conn, all_link));)
         conn_free(c);
     wi_tcp_demux_fini(t);
-    wi_tcp_notice_fini(t);
-    wi_slab_fini(&t->ooo_slab);
-    wi_slab_fini(&t->chunk_slab);
-    wi_slab_fini(&t->rec_slab);
-    wi_slab_fini(&t->conn_slab);
+    slabs_fini(t);
 }
 
 void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
