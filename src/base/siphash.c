@@ -73,6 +73,15 @@ uint64_t wi_siphash13(const uint8_t key[WI_SIPHASH_KEY_LEN], const void *data, s
     return siphash(key, data, len, 1, 3);
 }
 
+uint64_t wi_siphash13_2u64(const uint8_t key[WI_SIPHASH_KEY_LEN], uint64_t a, uint64_t b)
+{
+    struct state s = start(key);
+    absorb(&s, a, 1);
+    absorb(&s, b, 1);
+    absorb(&s, (uint64_t)16 << 56, 1);
+    return finish(&s, 3);
+}
+
 uint64_t wi_siphash_2u64(const uint8_t key[WI_SIPHASH_KEY_LEN], uint64_t a, uint64_t b)
 {
     struct state s = start(key);

@@ -17,4 +17,7 @@ uint64_t wi_siphash13(const uint8_t key[WI_SIPHASH_KEY_LEN], const void *data, s
 /* wi_siphash24 over the 16 bytes of `a` and `b`, each little endian, without the loop. */
 uint64_t wi_siphash_2u64(const uint8_t key[WI_SIPHASH_KEY_LEN], uint64_t a, uint64_t b);
 
+/* The same of wi_siphash13: for tables. */
+uint64_t wi_siphash13_2u64(const uint8_t key[WI_SIPHASH_KEY_LEN], uint64_t a, uint64_t b);
+
 #endif

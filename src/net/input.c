@@ -91,6 +91,34 @@ static enum weir_drop judge_dst(const struct wi_net *net, const struct wi_ip *ip
     return is_ours ? WEIR_DROP_NONE : WEIR_DROP_IP_NOT_OURS;
 }
 
+static enum weir_drop judge(const struct wi_net *net, const struct wi_ip *ip, const struct wi_rx *rx)
+{
+    enum weir_drop why = judge_src(net, ip, rx);
+    return why == WEIR_DROP_NONE ? judge_dst(net, ip, rx) : why;
+}
+
+/* The place of a pair. Whoever fills them with forged sources costs others the two lookups, no more. */
+static struct wi_net_judged *judged_at(struct wi_net *net, const struct wi_ip *ip)
+{
+    unsigned i = ip->src.b[15] ^ (unsigned)ip->src.b[14] << 3 ^ ip->dst.b[15];
+    return &net->judged[i % WI_NET_JUDGED_N];
+}
+
+/* What depends on nothing but addresses and configuration is remembered while neither changes. */
+static enum weir_drop judge_again(struct wi_net *net, const struct wi_ip *ip, const struct wi_rx *rx)
+{
+    if (rx->is_loop || rx->is_link_group || weir_addr_is_multicast(&ip->dst) || weir_addr_is_any(&ip->src))
+        return judge(net, ip, rx);
+    struct wi_net_judged *j = judged_at(net, ip);
+    if (j->generation == net->generation && j->netif == rx->netif->index && weir_addr_equal(&j->src, &ip->src) &&
+        weir_addr_equal(&j->dst, &ip->dst))
+        return WEIR_DROP_NONE;
+    enum weir_drop why = judge(net, ip, rx);
+    if (why == WEIR_DROP_NONE)
+        *j = (struct wi_net_judged){ip->src, ip->dst, net->generation, rx->netif->index};
+    return why;
+}
+
 /* ---- Up ---- */
 
 static void unknown_proto(struct wi_net *net, struct weir_pkt *pkt, const struct wi_ip *ip, const struct wi_rx *rx)
@@ -144,9 +172,7 @@ void wi_ip_input(struct wi_net *net, struct weir_pkt *pkt, const struct wi_rx *r
     else
         net->core->stats.count[WI_STAT_InNoECTPkts + ip.ecn] += pkt->gso_size ? weir_pkt_segment_count(pkt) : 1;
     if (why == WEIR_DROP_NONE)
-        why = judge_src(net, &ip, rx);
-    if (why == WEIR_DROP_NONE)
-        why = judge_dst(net, &ip, rx);
+        why = judge_again(net, &ip, rx);
     if (why != WEIR_DROP_NONE) {
         wi_drop(net->core, why, pkt, rx->netif->index);
         return;

@@ -134,6 +134,7 @@ void wi_net_input(struct wi_net *, int index, struct weir_pkt **pkts, unsigned n
 /* At the end of every entry into the stack (input, advance, each socket call): deliver what went to this host, which
  * may make more of it, and hand what is queued to the drivers. */
 void wi_net_flush(struct wi_net *);
+bool wi_net_is_active(const struct wi_net *); /* has it anything to do? */
 
 int wi_net_netif_add(struct wi_net *, const struct weir_netif_ops *, void *driver, const struct weir_netif_config *);
 int wi_net_netif_del(struct wi_net *, int index);

@@ -312,6 +312,15 @@ struct wi_icmp_bucket {
     weir_ns full_at; /* the token bucket as the time at which it will be full again */
 };
 
+/* Addresses of a packet that were found good, for the next of the same pair: one look instead of two lookups. */
+struct wi_net_judged {
+    struct weir_addr src, dst;
+    uint32_t generation; /* of wi_net; 0: none */
+    int netif;
+};
+
+enum { WI_NET_JUDGED_N = 64 };
+
 struct wi_net {
     struct wi_core *core;
     uint8_t key[16]; /* of every hash here */
@@ -335,6 +344,8 @@ struct wi_net {
 
     weir_ns icmp_full_at;
     struct wi_icmp_bucket icmp_buckets[WI_ICMP_BUCKET_N];
+
+    struct wi_net_judged judged[WI_NET_JUDGED_N]; /* by the addresses' last bytes: input.c */
 
     uint16_t ip_ids[256]; /* RFC 6864: counters by (src, dst, proto) hash */
 

@@ -282,6 +282,11 @@ static uint32_t loop_deliver(struct wi_netif *netif)
     return n;
 }
 
+bool wi_net_is_active(const struct wi_net *net)
+{
+    return !wi_list_empty(&net->active);
+}
+
 void wi_net_flush(struct wi_net *net)
 {
     uint32_t looped = 0;

@@ -17,7 +17,7 @@ uint64_t wi_tcp_tuple_hash(const struct wi_tcp *tcp, const struct wi_tcp_tuple *
 {
     if (weir_addr_is_v4(&t->local) && weir_addr_is_v4(&t->remote)) {
         uint64_t addrs = (uint64_t)wi_get32(t->local.b + 12) << 32 | wi_get32(t->remote.b + 12);
-        return wi_siphash_2u64(tcp->hash_key, addrs, (uint64_t)t->local_port << 16 | t->remote_port);
+        return wi_siphash13_2u64(tcp->hash_key, addrs, (uint64_t)t->local_port << 16 | t->remote_port);
     }
     uint8_t in[36];
     memcpy(in, t->local.b, 16);

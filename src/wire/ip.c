@@ -73,6 +73,18 @@ static enum weir_drop ipv4_check_fragment(const struct wi_ip *h)
     return WEIR_DROP_NONE;
 }
 
+/* The sum of a header of 20 bytes, by far the most common, in ten instructions instead of a general run. */
+static uint16_t ipv4_csum(const uint8_t *p, size_t hdr_len)
+{
+    if (hdr_len != WI_IPV4_HDR)
+        return wi_csum_finish(wi_csum_add(0, p, hdr_len));
+    uint64_t sum = (uint64_t)wi_get32(p) + wi_get32(p + 4) + wi_get32(p + 8) + wi_get32(p + 12) + wi_get32(p + 16);
+    sum = (sum >> 32) + (sum & UINT32_MAX);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    return (uint16_t) ~((sum >> 16) + (sum & 0xffff));
+}
+
 static void ipv4_read_fields(struct wi_ip *h, const uint8_t *p)
 {
     uint16_t frag = wi_get16(p + 6);
@@ -101,7 +113,7 @@ static enum weir_drop ipv4_parse(struct wi_ip *h, const uint8_t *p, size_t lin_l
     ipv4_read_fields(h, p);
     if (h->hdr_len < WI_IPV4_HDR || h->hdr_len > lin_len)
         return WEIR_DROP_IPV4_HDR_LEN;
-    if (check_csum && wi_csum_finish(wi_csum_add(0, p, h->hdr_len)) != 0)
+    if (check_csum && ipv4_csum(p, h->hdr_len) != 0)
         return WEIR_DROP_IPV4_CSUM;
 
     h->total_len = wi_get16(p + 2);
@@ -175,7 +187,7 @@ static void ipv4_put(uint8_t *p, size_t hdr_len, const struct wi_ip_out *h)
     wi_addr_put4(p + 16, &h->dst);
     if (h->router_alert)
         wi_put32(p + WI_IPV4_HDR, (uint32_t)IPV4_OPT_ALERT << 24 | WI_IP_ALERT_LEN_4 << 16);
-    wi_put16(p + 10, wi_csum_finish(wi_csum_add(0, p, hdr_len)));
+    wi_put16(p + 10, ipv4_csum(p, hdr_len));
 }
 
 size_t wi_ip_put(uint8_t *p, const struct wi_ip_out *h)
@@ -191,9 +203,12 @@ size_t wi_ip_put(uint8_t *p, const struct wi_ip_out *h)
 
 uint16_t wi_ip_pseudo_csum(const struct weir_addr *src, const struct weir_addr *dst, uint8_t proto, uint32_t len)
 {
-    uint64_t sum = wi_csum_add32(proto, len);
-
-    sum = wi_csum_add(sum, src->b, sizeof(src->b));
-    sum = wi_csum_add(sum, dst->b, sizeof(dst->b));
-    return wi_csum_fold(sum);
+    /* 32-bit words of both addresses; a mapped one's first 12 bytes add 0xffff each, which is 0 in this arithmetic. */
+    uint64_t sum = (uint64_t)proto + len;
+    for (unsigned i = 0; i < sizeof(src->b); i += 4)
+        sum += (uint64_t)wi_get32(src->b + i) + wi_get32(dst->b + i);
+    sum = (sum >> 32) + (sum & UINT32_MAX);
+    sum = (sum >> 32) + (sum & UINT32_MAX);
+    sum = (sum >> 16) + (sum & 0xffff);
+    return (uint16_t)((sum >> 16) + (sum & 0xffff));
 }

@@ -270,9 +270,24 @@ static size_t put_options(uint8_t *p, const struct wi_wire_tcp *h)
     return w.len;
 }
 
+/* Nearly every segment: timestamps or nothing. */
+static bool has_only_ts(const struct wi_wire_tcp *h)
+{
+    return !(h->mss | h->has_wscale | h->sack_ok | h->has_fo | h->sack_n | h->accecn_kind);
+}
+
 size_t wi_wire_tcp_hdr_len(const struct wi_wire_tcp *h)
 {
+    if (has_only_ts(h))
+        return WI_TCP_HDR_MIN + (h->has_ts ? LEN_TS + 2u : 0u);
     return WI_TCP_HDR_MIN + put_options(NULL, h);
+}
+
+static void put_ts(uint8_t *p, const struct wi_wire_tcp *h)
+{
+    wi_put32(p, (uint32_t)WI_TCPOPT_NOP << 24 | WI_TCPOPT_NOP << 16 | WI_TCPOPT_TS << 8 | LEN_TS);
+    wi_put32(p + 4, h->tsval);
+    wi_put32(p + 8, h->tsecr);
 }
 
 size_t wi_wire_tcp_put(uint8_t *p, size_t cap, const struct wi_wire_tcp *h)
@@ -289,6 +304,9 @@ size_t wi_wire_tcp_put(uint8_t *p, size_t cap, const struct wi_wire_tcp *h)
     wi_put16(p + 14, h->wnd);
     wi_put16(p + WI_TCP_CSUM_OFF, 0);
     wi_put16(p + 18, h->urg);
-    put_options(p + WI_TCP_HDR_MIN, h);
+    if (!has_only_ts(h))
+        put_options(p + WI_TCP_HDR_MIN, h);
+    else if (h->has_ts)
+        put_ts(p + WI_TCP_HDR_MIN, h);
     return hdr_len;
 }

@@ -42,6 +42,7 @@ static void test_siphash_of_two_words_equals_that_of_their_bytes(void **state)
         wi_put_le64(bytes, a);
         wi_put_le64(bytes + 8, b);
         assert_true(wi_siphash_2u64(paper_key(), a, b) == wi_siphash24(paper_key(), bytes, sizeof bytes));
+        assert_true(wi_siphash13_2u64(paper_key(), a, b) == wi_siphash13(paper_key(), bytes, sizeof bytes));
     }
 }
 
