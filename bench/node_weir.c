@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <weir/weir.h>
 
-#define BATCH 256
+#define BATCH    256
+#define RX_BLOCK 65536
 
 struct bench_node {
     struct weir *w;
@@ -18,6 +19,8 @@ struct bench_node {
     struct weir_addr addr, peer_addr;
     uint64_t now_ns;
     uint64_t mem_bytes;
+    struct weir_block *rx; /* what this node's driver receives into, frame behind frame */
+    uint32_t rx_used;
     unsigned out_n;
     struct weir_pkt *out[BATCH];
 };
@@ -52,21 +55,34 @@ static void node_free(void *ctx, void *p, size_t size)
     free(p);
 }
 
-/* The wire: what the receiver's driver would have read, in blocks of the receiver's own pool. False, and nothing done:
- * there is no room for all of the packet's frames. */
+/* Room for a frame in the node's receive buffer: 64 KiB of its own pool, which frames share. */
+static uint8_t *rx_room(struct bench_node *n, uint32_t len)
+{
+    if (n->rx && n->rx->cap - n->rx_used >= len)
+        return n->rx->data + n->rx_used;
+    if (n->rx)
+        weir_block_unref(n->rx);
+    n->rx = weir_block_new(weir_stack_pool(n->w), RX_BLOCK);
+    n->rx_used = 0;
+    return n->rx ? n->rx->data : NULL;
+}
+
+/* The wire: what the receiver's driver would have read. False, and nothing done: there is no room for all of the
+ * packet's frames. */
 static bool put_frames(struct bench_node *node, const struct weir_pkt *p)
 {
-    struct weir_pool *pool = weir_stack_pool(node->peer->w);
+    struct bench_node *peer = node->peer;
     struct weir_cut cut;
     if (weir_pkt_segment_count(p) > BATCH - node->out_n)
         return false;
     must("a frame", weir_cut_begin(&cut, p));
     for (uint32_t len; (len = weir_cut_len(&cut)) > 0;) {
-        struct weir_block *b = weir_block_new(pool, len);
-        struct weir_pkt *frame = weir_pkt_new(pool, 0);
-        if (!b || !frame || weir_cut_write(&cut, b->data, len) != len || weir_pkt_append(frame, b, 0, len) < 0)
+        uint8_t *to = rx_room(peer, len);
+        struct weir_pkt *frame = weir_pkt_new(weir_stack_pool(peer->w), 0);
+        if (!to || !frame || weir_cut_write(&cut, to, len) != len ||
+            weir_pkt_append(frame, peer->rx, peer->rx_used, len) < 0)
             must("a frame", -WEIR_ENOMEM);
-        weir_block_unref(b);
+        peer->rx_used += len;
         node->out[node->out_n++] = frame;
     }
     return true;
@@ -152,6 +168,8 @@ static void node_end(struct bench_node *a, struct bench_node *b)
     for (unsigned k = 0; k < 2; k++) {
         for (unsigned i = 0; i < both[k]->out_n; i++)
             weir_pkt_unref(both[k]->out[i]);
+        if (both[k]->rx)
+            weir_block_unref(both[k]->rx);
         weir_free(both[k]->w);
     }
     free(a);

@@ -221,19 +221,36 @@ static struct weir_pkt *merged_new(struct wi_netif *netif, const struct seg *fir
     return NULL;
 }
 
+/* Both headers begin with the same `n` words of 32 bits. */
+static bool is_same_words(const uint8_t *a, const uint8_t *b, uint32_t n)
+{
+    while (n > 0 && memcmp(a, b, 4) == 0) {
+        a += 4;
+        b += 4;
+        n--;
+    }
+    return n == 0;
+}
+
+static bool is_same_ip(const struct seg *a, const struct seg *s)
+{
+    if (a->is_v6) /* version, traffic class, flow label; hop limit */
+        return memcmp(a->ip, s->ip, 4) == 0 && a->ip[7] == s->ip[7];
+    return a->ip[1] == s->ip[1] && a->ip[8] == s->ip[8] && a->ip[6] == s->ip[6]; /* TOS, TTL, DF */
+}
+
 static bool is_next_of(const struct flow *f, const struct seg *s)
 {
     const struct seg *a = &f->first;
-    uint32_t l4_off = (uint32_t)(a->tcp - a->p);
+    uint32_t l3_off = (uint32_t)(a->ip - a->p), tcp_len = a->hdr_len - (uint32_t)(a->tcp - a->p);
     uint32_t word = wi_get32(a->tcp + 12) ^ wi_get32(s->tcp + 12); /* data offset, flags, window */
     if (wi_get32(s->tcp + 4) != next_seq(f) || a->hdr_len != s->hdr_len || (word & ~((uint32_t)WI_TH_PSH << 16)))
         return false;
-    if (s->data_len > a->data_len || a->hdr_len - l4_off + f->data_len + s->data_len > WI_IP_TOTAL_MAX - WI_IPV4_HDR)
+    if (s->data_len > a->data_len || tcp_len + f->data_len + s->data_len > WI_IP_TOTAL_MAX - WI_IPV4_HDR)
         return false;
-    bool is_same_ip = a->is_v6 ? memcmp(a->ip, s->ip, 4) == 0 && a->ip[7] == s->ip[7]
-                               : a->ip[1] == s->ip[1] && a->ip[8] == s->ip[8] && a->ip[6] == s->ip[6];
-    return is_same_ip && memcmp(a->p, s->p, (size_t)(a->ip - a->p)) == 0 && memcmp(a->tcp + 8, s->tcp + 8, 4) == 0 &&
-           memcmp(a->tcp + WI_TCP_HDR_MIN, s->tcp + WI_TCP_HDR_MIN, a->hdr_len - l4_off - WI_TCP_HDR_MIN) == 0;
+    return is_same_ip(a, s) && (l3_off == 0 || memcmp(a->p, s->p, WI_ETH_HDR) == 0) &&
+           memcmp(a->tcp + 8, s->tcp + 8, 4) == 0 &&
+           is_same_words(a->tcp + WI_TCP_HDR_MIN, s->tcp + WI_TCP_HDR_MIN, (tcp_len - WI_TCP_HDR_MIN) / 4);
 }
 
 /* False: it is no continuation, or there is no room for it. */

@@ -63,12 +63,15 @@ enum wi_tcp_owed {
 struct wi_tcp_chunk {
     struct wi_list link; /* wi_tcp_sndq.chunks */
     struct weir_block *block;
-    uint32_t off, len; /* of the view in the block, bytes */
-    struct wi_seq seq; /* of its first byte */
-    weir_ns at;        /* when it came; in the receive queue */
-    uint32_t charge;   /* in the receive queue: of the segment whose first chunk it is; else 0 */
-    uint32_t room;     /* the same: what may be added to the segment without more charge */
-    bool is_ours;      /* the block was made by the queue: free room behind the view may be filled */
+    uint32_t off, len;    /* of the view in the block, bytes */
+    struct wi_seq seq;    /* of its first byte */
+    struct weir_pkt *pkt; /* in the receive queue: its bytes are this packet's views from `frag` on, of which block and
+                             off are the first's; NULL: one view, of a block of its own */
+    uint32_t frag;
+    weir_ns at;      /* when it came; in the receive queue */
+    uint32_t charge; /* in the receive queue: of the segment whose first chunk it is; else 0 */
+    uint32_t room;   /* the same: what may be added to the segment without more charge */
+    bool is_ours;    /* the block was made by the queue: free room behind the view may be filled */
 };
 
 enum wi_tcp_rec_mark {

@@ -2,8 +2,9 @@
  * The receive queue: what arrived in order and waits for the reader, and what arrived ahead of a hole. Owns reassembly,
  * SACK and DSACK blocks, and the accounts of the receive buffer; the window is window.c's, urgent data urgent.c's.
  *
- * Bytes stay in the block that they arrived in. Where a view would pin much more than it shows, it is copied instead
- * (take_piece), so what a peer can make us hold is at most four times what is charged.
+ * Bytes stay in the block that they arrived in, and a super-segment of many views in its packet. Where that would pin
+ * much more than it shows, it is copied instead (take_piece), so what a peer can make us hold is at most four times
+ * what is charged.
  */
 #include "tcp/conn.h"
 
@@ -47,7 +48,10 @@ static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
 {
     c->rcvq.mem_bytes -= k->charge;
     wi_list_del(&k->link);
-    weir_block_unref(k->block);
+    if (k->pkt)
+        weir_pkt_unref(k->pkt);
+    else
+        weir_block_unref(k->block);
     wi_slab_free(&c->tcp->chunk_slab, k);
 }
 
@@ -57,7 +61,77 @@ static void chunks_free(struct wi_tcp_conn *c, struct wi_list *chunks)
         chunk_free(c, k);
 }
 
+/* ---- Through the bytes of chunks ---- */
+
+struct cursor {
+    const struct wi_tcp_chunk *k; /* NULL: past the last */
+    uint32_t frag, off;           /* as the chunk's own */
+    uint32_t left;                /* of the chunk */
+};
+
+static struct cursor cursor_at(const struct wi_tcp_chunk *k)
+{
+    return k ? (struct cursor){.k = k, .frag = k->frag, .off = k->off, .left = k->len} : (struct cursor){0};
+}
+
+static struct weir_block *cursor_block(const struct cursor *at)
+{
+    return at->k->pkt ? at->k->pkt->frags[at->frag].block : at->k->block;
+}
+
+/* How many bytes lie there in one run. */
+static uint32_t cursor_run(const struct cursor *at)
+{
+    if (!at->k->pkt)
+        return at->left;
+    const struct weir_frag *f = &at->k->pkt->frags[at->frag];
+    return wi_min_u32(at->left, f->off + f->len - at->off);
+}
+
+/* Past `n` bytes of the run; at a chunk's end `left` is 0. */
+static void cursor_move(struct cursor *at, uint32_t n)
+{
+    bool is_run_over = n == cursor_run(at);
+    at->left -= n;
+    at->off += n;
+    if (at->left > 0 && is_run_over)
+        at->off = at->k->pkt->frags[++at->frag].off;
+}
+
 /* ---- From a segment to chunks ---- */
+
+/* Is the packet worth keeping as it is? It has several views, and their blocks are not much more than they show. */
+static bool is_kept_whole(const struct weir_pkt *pkt, uint32_t at, uint32_t len)
+{
+    uint64_t pinned = 0;
+    if (pkt->frag_n <= 2 || at < pkt->head_len)
+        return false;
+    const struct weir_block *before = NULL;
+    for (unsigned i = 0; i < pkt->frag_n; i++) {
+        const struct weir_block *b = pkt->frags[i].block;
+        pinned += b == before ? 0 : b->cap;
+        before = b;
+    }
+    return pinned <= (uint64_t)len * VIEW_SHARE;
+}
+
+/* All of the payload at [at, at + len), which lies in fragments, as one chunk. */
+static bool take_packet(struct wi_tcp_conn *c, struct wi_list *out, struct weir_pkt *pkt, uint32_t at, uint32_t len)
+{
+    struct wi_tcp_chunk *k = wi_slab_alloc(&c->tcp->chunk_slab);
+    if (!k)
+        return false;
+    at -= pkt->head_len;
+    while (at >= pkt->frags[k->frag].len)
+        at -= pkt->frags[k->frag++].len;
+    k->pkt = weir_pkt_ref(pkt);
+    k->block = pkt->frags[k->frag].block;
+    k->off = pkt->frags[k->frag].off + at;
+    k->len = len;
+    k->at = c->sk.core->now;
+    wi_list_add_tail(out, &k->link);
+    return true;
+}
 
 /* Bytes [off, off + len) of a block, or of `bytes` when there is no block, as a chunk at the end of `out`. */
 static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_block *block, uint32_t off,
@@ -87,14 +161,17 @@ static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_b
 }
 
 /* The payload at [at, at + len) of the packet, cut into chunks numbered from `seq`. All or nothing. */
-static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, const struct weir_pkt *pkt, uint32_t at,
-                         uint32_t len, struct wi_seq seq)
+static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, struct weir_pkt *pkt, uint32_t at, uint32_t len,
+                         struct wi_seq seq)
 {
     bool ok = true;
     uint32_t room, charge = wi_tcp_rcvq_charge(c, len, pkt->gso_size && len > pkt->gso_size, &room);
 
     wi_list_init(out);
-    if (at < pkt->head_len) {
+    if (is_kept_whole(pkt, at, len)) {
+        ok = take_packet(c, out, pkt, at, len);
+        len = 0;
+    } else if (at < pkt->head_len) {
         uint32_t n = wi_min_u32(len, pkt->head_len - at);
         ok = take_piece(c, out, NULL, 0, pkt->room + pkt->head_off + at, n);
         len -= n;
@@ -516,8 +593,12 @@ static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_s
 
 static enum weir_drop take_ahead(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq hi)
 {
-    wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP); /* RFC 5681 4.2: at once, it tells of the hole */
-    c->rcv_ooopack += seg->gso_size ? (seg->data_len + seg->gso_size - 1u) / seg->gso_size : 1;
+    uint32_t segs = seg->gso_size ? (seg->data_len + seg->gso_size - 1u) / seg->gso_size : 1;
+    /* RFC 5681 4.2: at once, it tells of the hole; and without SACK the peer counts them, so each that was merged has
+     * its own. */
+    for (uint32_t i = 0; i == 0 || (i < segs && !c->sack_ok); i++)
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+    c->rcv_ooopack += segs;
     wi_count(c->sk.core, WI_STAT_TCPOFOQueue);
     return ooo_insert(c, seg, seg->seq, hi);
 }
@@ -665,6 +746,20 @@ uint32_t wi_tcp_rcvq_readable(const struct wi_tcp_conn *c)
     return wi_seq_eq(q->urg_seq, c->copied_seq) ? all - 1 : (uint32_t)wi_seq_diff(q->urg_seq, c->copied_seq);
 }
 
+static void chunk_drop_front(struct wi_tcp_chunk *k, uint32_t len)
+{
+    struct cursor at = cursor_at(k);
+    for (uint32_t n, left = len; left > 0; left -= n) {
+        n = wi_min_u32(left, cursor_run(&at));
+        cursor_move(&at, n);
+    }
+    k->block = cursor_block(&at);
+    k->frag = at.frag;
+    k->off = at.off;
+    k->len = at.left;
+    k->seq = wi_seq_add(k->seq, len);
+}
+
 /* The first `len` bytes have been read. */
 static void consume(struct wi_tcp_conn *c, uint32_t len)
 {
@@ -678,9 +773,7 @@ static void consume(struct wi_tcp_conn *c, uint32_t len)
             chunk_free(c, k);
             continue;
         }
-        k->off += len;
-        k->len -= len;
-        k->seq = wi_seq_add(k->seq, len);
+        chunk_drop_front(k, len);
         len = 0;
     }
     if (q->urg != WI_TCP_URG_NONE && wi_seq_gt(c->copied_seq, q->urg_seq))
@@ -708,23 +801,28 @@ static uint32_t read_limit(const struct wi_tcp_conn *c)
 /* Copy `len` queued bytes, beginning `skip` bytes into the queue, into the caller's pieces. */
 static void copy_out(const struct wi_tcp_conn *c, uint32_t skip, const struct weir_msg *msg, uint32_t len)
 {
-    const struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
-    uint32_t k_off = skip;
+    struct cursor at = cursor_at(wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link));
 
     for (size_t i = 0; i < msg->iov_n && len > 0; i++) {
         uint8_t *to = msg->iov[i].base;
         size_t room = msg->iov[i].len;
         while (room > 0 && len > 0) {
-            if (k_off >= k->len) {
-                k_off -= k->len;
-                k = wi_list_next(k, &c->rcvq.chunks, struct wi_tcp_chunk, link);
+            if (at.left == 0) {
+                at = cursor_at(wi_list_next(at.k, &c->rcvq.chunks, struct wi_tcp_chunk, link));
                 continue;
             }
-            uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), k->len - k_off);
-            memcpy(to, k->block->data + k->off + k_off, n);
+            uint32_t run = cursor_run(&at);
+            if (skip > 0) {
+                uint32_t n = wi_min_u32(skip, run);
+                cursor_move(&at, n);
+                skip -= n;
+                continue;
+            }
+            uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), run);
+            memcpy(to, cursor_block(&at)->data + at.off, n);
+            cursor_move(&at, n);
             to += n;
             room -= n;
-            k_off += n;
             len -= n;
         }
     }
@@ -792,7 +890,8 @@ int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *c, struct weir_frag *out, uns
     uint32_t limit = (uint32_t)wi_min_size(max, read_limit(c)), left = limit;
     while (got < n && left > 0) {
         struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
-        uint32_t len = wi_min_u32(k->len, left);
+        struct cursor at = cursor_at(k);
+        uint32_t len = wi_min_u32(cursor_run(&at), left);
         out[got++] = (struct weir_frag){.block = weir_block_ref(k->block), .off = k->off, .len = len};
         left -= len;
         consume(c, len);
@@ -810,7 +909,9 @@ static const char *check_chunks(const struct wi_list *chunks, struct wi_seq lo, 
     wi_list_for_each (k, chunks, struct wi_tcp_chunk, link) {
         if (!wi_seq_eq(k->seq, lo))
             return "receive queue: a chunk does not begin where the one before it ends";
-        if (k->len == 0 || (uint64_t)k->off + k->len > k->block->cap)
+        struct cursor at = cursor_at(k);
+        uint32_t run = k->len > 0 ? cursor_run(&at) : 0;
+        if (run == 0 || (uint64_t)k->off + run > k->block->cap || (k->pkt && k->frag >= k->pkt->frag_n))
             return "receive queue: a chunk is empty or leaves its block";
         lo = wi_seq_add(lo, k->len);
         *charge += k->charge;

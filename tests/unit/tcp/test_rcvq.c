@@ -245,6 +245,79 @@ static void test_data_beyond_the_window_is_refused_or_taken_whole(void **state)
     rig_free(r);
 }
 
+/* A super-segment of `n` frames of 1,000 bytes, in blocks of their own or all in one of 64 KiB as a driver may have it;
+ * `lo` is its first byte's place. */
+static struct weir_pkt *frames_pkt(struct rig *r, uint32_t lo, unsigned n, bool is_shared)
+{
+    struct weir_pkt *p = weir_pkt_new(r->core.pool, 0);
+    struct weir_block *b = NULL;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t off = is_shared ? 1040 * k + 40 : 40;
+        if (!b)
+            b = weir_block_new(r->core.pool, is_shared ? 65536 : 1040);
+        for (uint32_t i = 0; i < 1000; i++)
+            b->data[off + i] = byte_at(lo + 1000 * k + i);
+        assert_int_equal(weir_pkt_append(p, b, off, 1000), 0);
+        if (is_shared && k + 1 < n)
+            continue;
+        weir_block_unref(b);
+        b = NULL;
+    }
+    p->gso_size = 1000;
+    return p;
+}
+
+static void arrive_frames(struct rig *r, uint32_t lo, unsigned n, bool is_shared)
+{
+    struct weir_pkt *p = frames_pkt(r, lo, n, is_shared);
+    struct wi_tcp_seg seg = {.pkt = p,
+                             .seq = wi_seq_add(r->start, lo),
+                             .end = wi_seq_add(r->start, lo + n * 1000),
+                             .data_len = n * 1000,
+                             .gso_size = 1000,
+                             .h = {.flags = WI_TH_ACK}};
+    assert_int_equal(wi_tcp_rcvq_data(&r->c, &seg), WEIR_DROP_NONE);
+    assert_null(wi_tcp_rcvq_check(&r->c));
+    weir_pkt_unref(p);
+}
+
+/* What was merged on its way in stays in its packet until it is read; few frames of a large block are copied out. */
+static void test_merged_frames_stay_where_they_are_unless_they_pin_too_much(void **state)
+{
+    (void)state;
+    for (int is_shared = 0; is_shared < 2; is_shared++) {
+        struct rig *r = rig_new(0xffffff00, 3);
+        r->c.rcv_wnd_bytes = 1 << 20;
+        arrive_frames(r, 0, 17, is_shared); /* a quarter of 64 KiB, and more */
+        struct wi_tcp_chunk *k = wi_list_first(&r->c.rcvq.chunks, struct wi_tcp_chunk, link);
+        assert_non_null(k->pkt);
+        assert_int_equal(k->len, 17000);
+        arrive_frames(r, 18000, 3, is_shared); /* ahead of a hole */
+        arrive_frames(r, 16000, 3, is_shared); /* overlaps both */
+        k = wi_list_last(&r->c.rcvq.chunks, struct wi_tcp_chunk, link);
+        assert_int_equal(k->pkt == NULL, is_shared);
+        while (wi_tcp_rcvq_readable(&r->c))
+            read_some(r, 700);
+        assert_int_equal(wi_seq_diff(r->c.copied_seq, r->start), 21000);
+        assert_int_equal(r->c.rcvq.mem_bytes, 0);
+        rig_free(r);
+    }
+}
+
+/* Without SACK the peer counts duplicate ACKs: as many as segments came, however they came up. RFC 5681 4.2. */
+static void test_merged_frames_ahead_of_a_hole_owe_an_ack_each_without_sack(void **state)
+{
+    (void)state;
+    for (int sack = 0; sack < 2; sack++) {
+        struct rig *r = rig_new(0, 1);
+        r->c.rcv_wnd_bytes = 1 << 20;
+        r->c.sack_ok = sack;
+        arrive_frames(r, 5000, 4, false);
+        assert_int_equal(r->c.dup_acks_owed, sack ? 1 : 4);
+        rig_free(r);
+    }
+}
+
 /* A stream of one-byte segments must not pin a frame each. Rows: attack-segmentsmack */
 static void test_crumbs_share_blocks(void **state)
 {
@@ -373,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_sack_blocks_are_the_runs_latest_first),
         cmocka_unit_test(test_dsack_names_the_duplicate_once),
         cmocka_unit_test(test_data_beyond_the_window_is_refused_or_taken_whole),
+        cmocka_unit_test(test_merged_frames_stay_where_they_are_unless_they_pin_too_much),
+        cmocka_unit_test(test_merged_frames_ahead_of_a_hole_owe_an_ack_each_without_sack),
         cmocka_unit_test(test_crumbs_share_blocks),
         cmocka_unit_test(test_sack_blocks_name_only_what_is_held),
         cmocka_unit_test(test_flood_of_holes_is_bounded_and_in_order_data_wins),
