@@ -150,18 +150,18 @@ static inline struct wi_slab *block_slab(struct weir_pool *pool, uint32_t *cap)
     return &pool->blocks[i];
 }
 
-struct weir_block *weir_block_new(struct weir_pool *pool, size_t want)
+struct weir_block *weir_block_new(struct weir_pool *pool, size_t cap)
 {
-    if (want > UINT32_MAX - sizeof(struct weir_block))
+    if (cap > UINT32_MAX - sizeof(struct weir_block))
         return NULL;
 
-    uint32_t cap = (uint32_t)want;
-    struct wi_slab *slab = block_slab(pool, &cap);
-    size_t size = sizeof(struct weir_block) + cap;
+    uint32_t rounded = (uint32_t)cap;
+    struct wi_slab *slab = block_slab(pool, &rounded);
+    size_t size = sizeof(struct weir_block) + rounded;
     struct weir_block *b = slab ? wi_slab_alloc_raw(slab) : wi_mem_alloc(&pool->mem, size);
     if (!b)
         return NULL;
-    *b = (struct weir_block){.pool = pool, .data = (uint8_t *)(b + 1), .refs = 1, .cap = cap};
+    *b = (struct weir_block){.pool = pool, .data = (uint8_t *)(b + 1), .refs = 1, .cap = rounded};
     pool_take(pool, size);
     return b;
 }
