@@ -6,12 +6,9 @@
  * much more than it shows, it is copied instead (take_piece), so what a peer can make us hold is at most four times
  * what is charged.
  */
-#include "tcp/conn.h"
+#include "tcp/rcvchunk.h"
 
 #include "base/str.h"
-
-/* A view that shows less than a quarter of its block is copied out of it. */
-enum { VIEW_SHARE = 4 };
 
 /* Linux's accounts: of a page, its bookkeeping before and behind a packet, and its smallest block. */
 enum { PAGE_BYTES = 4096, BLOCK_HEAD = 256, BLOCK_TAIL = 320, SMALL_BLOCK = 576 };
@@ -42,199 +39,6 @@ uint32_t wi_tcp_rcvq_charge(const struct wi_tcp_conn *c, uint32_t len, bool is_m
     }
     *room = block <= PAGE_BYTES ? block - BLOCK_TAIL - bytes : 0;
     return block + BLOCK_HEAD;
-}
-
-static void chunk_free(struct wi_tcp_conn *c, struct wi_tcp_chunk *k)
-{
-    c->rcvq.mem_bytes -= k->charge;
-    wi_list_del(&k->link);
-    if (k->pkt)
-        weir_pkt_unref(k->pkt);
-    else
-        weir_block_unref(k->block);
-    wi_slab_free(&c->tcp->chunk_slab, k);
-}
-
-static void chunks_free(struct wi_tcp_conn *c, struct wi_list *chunks)
-{
-    wi_list_for_each_safe (k, chunks, struct wi_tcp_chunk, link)
-        chunk_free(c, k);
-}
-
-/* ---- Through the bytes of chunks ---- */
-
-struct cursor {
-    const struct wi_tcp_chunk *k; /* NULL: past the last */
-    uint32_t frag, off;           /* as the chunk's own */
-    uint32_t left;                /* of the chunk */
-};
-
-static struct cursor cursor_at(const struct wi_tcp_chunk *k)
-{
-    return k ? (struct cursor){.k = k, .frag = k->frag, .off = k->off, .left = k->len} : (struct cursor){0};
-}
-
-static struct weir_block *cursor_block(const struct cursor *at)
-{
-    return at->k->pkt ? at->k->pkt->frags[at->frag].block : at->k->block;
-}
-
-/* How many bytes lie there in one run. */
-static uint32_t cursor_run(const struct cursor *at)
-{
-    if (!at->k->pkt)
-        return at->left;
-    const struct weir_frag *f = &at->k->pkt->frags[at->frag];
-    return wi_min_u32(at->left, f->off + f->len - at->off);
-}
-
-/* Past `n` bytes of the run; at a chunk's end `left` is 0. */
-static void cursor_move(struct cursor *at, uint32_t n)
-{
-    bool is_run_over = n == cursor_run(at);
-    at->left -= n;
-    at->off += n;
-    if (at->left > 0 && is_run_over)
-        at->off = at->k->pkt->frags[++at->frag].off;
-}
-
-/* ---- From a segment to chunks ---- */
-
-/* Is the packet worth keeping as it is? It has several views, and their blocks are not much more than they show. */
-static bool is_kept_whole(const struct weir_pkt *pkt, uint32_t at, uint32_t len)
-{
-    uint64_t pinned = 0;
-    if (pkt->frag_n <= 2 || at < pkt->head_len)
-        return false;
-    const struct weir_block *before = NULL;
-    for (unsigned i = 0; i < pkt->frag_n; i++) {
-        const struct weir_block *b = pkt->frags[i].block;
-        pinned += b == before ? 0 : b->cap;
-        before = b;
-    }
-    return pinned <= (uint64_t)len * VIEW_SHARE;
-}
-
-/* All of the payload at [at, at + len), which lies in fragments, as one chunk. */
-static bool take_packet(struct wi_tcp_conn *c, struct wi_list *out, struct weir_pkt *pkt, uint32_t at, uint32_t len)
-{
-    struct wi_tcp_chunk *k = wi_slab_alloc(&c->tcp->chunk_slab);
-    if (!k)
-        return false;
-    at -= pkt->head_len;
-    while (at >= pkt->frags[k->frag].len)
-        at -= pkt->frags[k->frag++].len;
-    k->pkt = weir_pkt_ref(pkt);
-    k->block = pkt->frags[k->frag].block;
-    k->off = pkt->frags[k->frag].off + at;
-    k->len = len;
-    k->at = c->sk.core->now;
-    wi_list_add_tail(out, &k->link);
-    return true;
-}
-
-/* Bytes [off, off + len) of a block, or of `bytes` when there is no block, as a chunk at the end of `out`. */
-static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_block *block, uint32_t off,
-                       const uint8_t *bytes, uint32_t len)
-{
-    struct wi_tcp_chunk *k = wi_slab_alloc(&c->tcp->chunk_slab);
-    if (!k)
-        return false;
-
-    k->len = len;
-    k->at = c->sk.core->now;
-    if (block && (uint64_t)len * VIEW_SHARE >= block->cap) {
-        k->block = weir_block_ref(block);
-        k->off = off;
-    } else {
-        k->block = weir_block_new(c->sk.core->pool, len);
-        if (!k->block) {
-            wi_slab_free(&c->tcp->chunk_slab, k);
-            return false;
-        }
-        memcpy(k->block->data, block ? block->data + off : bytes, len);
-        k->is_ours = true;
-    }
-    k->charge = k->room = 0;
-    wi_list_add_tail(out, &k->link);
-    return true;
-}
-
-/* The payload at [at, at + len) of the packet, cut into chunks numbered from `seq`. All or nothing. */
-static bool take_payload(struct wi_tcp_conn *c, struct wi_list *out, struct weir_pkt *pkt, uint32_t at, uint32_t len,
-                         struct wi_seq seq)
-{
-    bool ok = true;
-    uint32_t room, charge = wi_tcp_rcvq_charge(c, len, pkt->gso_size && len > pkt->gso_size, &room);
-
-    wi_list_init(out);
-    if (is_kept_whole(pkt, at, len)) {
-        ok = take_packet(c, out, pkt, at, len);
-        len = 0;
-    } else if (at < pkt->head_len) {
-        uint32_t n = wi_min_u32(len, pkt->head_len - at);
-        ok = take_piece(c, out, NULL, 0, pkt->room + pkt->head_off + at, n);
-        len -= n;
-        at = 0;
-    } else {
-        at -= pkt->head_len;
-    }
-    for (unsigned i = 0; i < pkt->frag_n && len > 0 && ok; i++) {
-        const struct weir_frag *f = &pkt->frags[i];
-        if (at >= f->len) {
-            at -= f->len;
-            continue;
-        }
-        uint32_t n = wi_min_u32(len, f->len - at);
-        ok = take_piece(c, out, f->block, f->off + at, NULL, n);
-        len -= n;
-        at = 0;
-    }
-    if (!ok) {
-        chunks_free(c, out);
-        return false;
-    }
-    wi_list_for_each (k, out, struct wi_tcp_chunk, link) {
-        k->seq = seq;
-        seq = wi_seq_add(seq, k->len);
-    }
-    wi_list_first(out, struct wi_tcp_chunk, link)->charge = charge;
-    wi_list_last(out, struct wi_tcp_chunk, link)->room = room;
-    c->rcvq.mem_bytes += charge;
-    return true;
-}
-
-/* Small arrivals share a block: move the first of `from` into the room behind the last of `to`, where both are copies
- * of ours. */
-static void coalesce(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *from)
-{
-    struct wi_tcp_chunk *last = wi_list_last(to, struct wi_tcp_chunk, link);
-    struct wi_tcp_chunk *next = wi_list_first(from, struct wi_tcp_chunk, link);
-
-    if (last && next && next->len <= last->room && next->charge) { /* Linux copies it behind the last */
-        last->room -= next->len;
-        c->rcvq.mem_bytes -= next->charge;
-        next->charge = 0;
-    }
-    if (!last || !next || !last->is_ours || !next->is_ours || last->block->refs > 1)
-        return;
-    if (next->len > last->block->cap - last->off - last->len)
-        return;
-    if (c->sk.opts.timestamping & WEIR_TIMESTAMPING_RX_SOFTWARE && next->at != last->at)
-        return;
-    memcpy(last->block->data + last->off + last->len, next->block->data + next->off, next->len);
-    last->len += next->len;
-    if (next->charge)
-        last->room = next->room;
-    last->charge += next->charge;
-    next->charge = 0;
-    chunk_free(c, next);
-}
-
-static void append(struct wi_tcp_conn *c, struct wi_list *to, struct wi_list *from)
-{
-    coalesce(c, to, from);
-    wi_list_splice_tail(to, from);
 }
 
 /* ---- SACK and DSACK blocks ---- */
@@ -309,7 +113,7 @@ static void ooo_free(struct wi_tcp_conn *c, struct wi_tcp_ooo *run)
     wi_rb_erase(&c->rcvq.ooo, &run->node);
     c->rcvq.ooo_n--;
     c->rcvq.ooo_bytes -= (uint32_t)wi_seq_diff(run->hi, run->lo);
-    chunks_free(c, &run->chunks);
+    wi_rcvchunks_free(c, &run->chunks);
     wi_slab_free(&c->tcp->ooo_slab, run);
 }
 
@@ -360,9 +164,9 @@ static bool ooo_extend(struct wi_tcp_conn *c, struct wi_tcp_ooo *run, const stru
     uint32_t skip = (uint32_t)wi_seq_diff(run->hi, seg->seq), len = (uint32_t)wi_seq_diff(hi, run->hi);
     struct wi_list chunks;
 
-    if (!take_payload(c, &chunks, seg->pkt, seg->data_off + skip, len, run->hi))
+    if (!wi_rcvchunks_take(c, &chunks, seg->pkt, seg->data_off + skip, len, run->hi))
         return false;
-    append(c, &run->chunks, &chunks);
+    wi_rcvchunks_append(c, &run->chunks, &chunks);
     run->hi = hi;
     c->rcvq.ooo_bytes += len;
     return true;
@@ -373,7 +177,7 @@ static void ooo_join(struct wi_tcp_conn *c, struct wi_tcp_ooo *run, struct wi_tc
 {
     wi_rb_erase(&c->rcvq.ooo, &next->node);
     c->rcvq.ooo_n--;
-    append(c, &run->chunks, &next->chunks);
+    wi_rcvchunks_append(c, &run->chunks, &next->chunks);
     run->hi = next->hi;
     wi_slab_free(&c->tcp->ooo_slab, next);
 }
@@ -466,7 +270,7 @@ static bool collapse_into_page(struct wi_tcp_conn *c, struct wi_tcp_chunk *k, co
         memcpy(page->data + at, next->block->data + next->off, next->len);
         at += next->len;
         k->at = next->at;
-        chunk_free(c, next);
+        wi_rcvchunk_free(c, next);
         wi_count(c->sk.core, WI_STAT_TCPRcvCollapsed);
     }
     weir_block_unref(k->block);
@@ -505,7 +309,7 @@ static void collapse(struct wi_tcp_conn *c)
     for (struct wi_tcp_chunk *k = first_loose(c), *end; k; k = end) {
         uint32_t len = 0, charge = 0;
         q->collapsed_seq = k->seq;
-        for (end = k; end && len + end->len <= PAGE_ROOM;) {
+        for (end = k; end && !end->pkt && len + end->len <= PAGE_ROOM;) {
             len += end->len;
             charge += end->charge;
             end = wi_list_next(end, &q->chunks, struct wi_tcp_chunk, link);
@@ -554,7 +358,7 @@ static void pull_ooo(struct wi_tcp_conn *c)
         uint32_t fresh = (uint32_t)wi_seq_diff(run->hi, c->rcv_nxt);
 
         WI_ASSERT(wi_seq_eq(run->lo, c->rcv_nxt)); /* in-order data is cut where a run begins */
-        append(c, &q->chunks, &run->chunks);
+        wi_rcvchunks_append(c, &q->chunks, &run->chunks);
         c->rcv_nxt = run->hi;
         c->bytes_received += fresh;
         ooo_free(c, run);
@@ -572,9 +376,9 @@ static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_s
     struct wi_list chunks;
 
     if (len > 0) {
-        if (!take_payload(c, &chunks, seg->pkt, seg->data_off, len, c->rcv_nxt))
+        if (!wi_rcvchunks_take(c, &chunks, seg->pkt, seg->data_off, len, c->rcv_nxt))
             return WEIR_DROP_NO_MEMORY;
-        append(c, &q->chunks, &chunks);
+        wi_rcvchunks_append(c, &q->chunks, &chunks);
         c->rcv_nxt = upto;
         c->bytes_received += len;
     }
@@ -709,7 +513,7 @@ void wi_tcp_rcvq_purge(struct wi_tcp_conn *c)
 {
     for (struct wi_tcp_ooo *run; (run = ooo_of(wi_rb_first(&c->rcvq.ooo)));)
         ooo_free(c, run);
-    chunks_free(c, &c->rcvq.chunks);
+    wi_rcvchunks_free(c, &c->rcvq.chunks);
     c->rcvq.sack_n = 0;
     c->rcvq.has_dsack = false;
 }
@@ -746,20 +550,6 @@ uint32_t wi_tcp_rcvq_readable(const struct wi_tcp_conn *c)
     return wi_seq_eq(q->urg_seq, c->copied_seq) ? all - 1 : (uint32_t)wi_seq_diff(q->urg_seq, c->copied_seq);
 }
 
-static void chunk_drop_front(struct wi_tcp_chunk *k, uint32_t len)
-{
-    struct cursor at = cursor_at(k);
-    for (uint32_t n, left = len; left > 0; left -= n) {
-        n = wi_min_u32(left, cursor_run(&at));
-        cursor_move(&at, n);
-    }
-    k->block = cursor_block(&at);
-    k->frag = at.frag;
-    k->off = at.off;
-    k->len = at.left;
-    k->seq = wi_seq_add(k->seq, len);
-}
-
 /* The first `len` bytes have been read. */
 static void consume(struct wi_tcp_conn *c, uint32_t len)
 {
@@ -770,10 +560,10 @@ static void consume(struct wi_tcp_conn *c, uint32_t len)
         struct wi_tcp_chunk *k = wi_list_first(&q->chunks, struct wi_tcp_chunk, link);
         if (len >= k->len) {
             len -= k->len;
-            chunk_free(c, k);
+            wi_rcvchunk_free(c, k);
             continue;
         }
-        chunk_drop_front(k, len);
+        wi_rcvchunk_drop_front(k, len);
         len = 0;
     }
     if (q->urg != WI_TCP_URG_NONE && wi_seq_gt(c->copied_seq, q->urg_seq))
@@ -801,26 +591,26 @@ static uint32_t read_limit(const struct wi_tcp_conn *c)
 /* Copy `len` queued bytes, beginning `skip` bytes into the queue, into the caller's pieces. */
 static void copy_out(const struct wi_tcp_conn *c, uint32_t skip, const struct weir_msg *msg, uint32_t len)
 {
-    struct cursor at = cursor_at(wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link));
+    struct wi_rcvcursor at = wi_rcvcursor_at(wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link));
 
     for (size_t i = 0; i < msg->iov_n && len > 0; i++) {
         uint8_t *to = msg->iov[i].base;
         size_t room = msg->iov[i].len;
         while (room > 0 && len > 0) {
             if (at.left == 0) {
-                at = cursor_at(wi_list_next(at.k, &c->rcvq.chunks, struct wi_tcp_chunk, link));
+                at = wi_rcvcursor_at(wi_list_next(at.k, &c->rcvq.chunks, struct wi_tcp_chunk, link));
                 continue;
             }
-            uint32_t run = cursor_run(&at);
+            uint32_t run = wi_rcvcursor_run(&at);
             if (skip > 0) {
                 uint32_t n = wi_min_u32(skip, run);
-                cursor_move(&at, n);
+                wi_rcvcursor_move(&at, n);
                 skip -= n;
                 continue;
             }
             uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), run);
-            memcpy(to, cursor_block(&at)->data + at.off, n);
-            cursor_move(&at, n);
+            memcpy(to, wi_rcvcursor_block(&at)->data + at.off, n);
+            wi_rcvcursor_move(&at, n);
             to += n;
             room -= n;
             len -= n;
@@ -890,8 +680,8 @@ int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *c, struct weir_frag *out, uns
     uint32_t limit = (uint32_t)wi_min_size(max, read_limit(c)), left = limit;
     while (got < n && left > 0) {
         struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
-        struct cursor at = cursor_at(k);
-        uint32_t len = wi_min_u32(cursor_run(&at), left);
+        struct wi_rcvcursor at = wi_rcvcursor_at(k);
+        uint32_t len = wi_min_u32(wi_rcvcursor_run(&at), left);
         out[got++] = (struct weir_frag){.block = weir_block_ref(k->block), .off = k->off, .len = len};
         left -= len;
         consume(c, len);
@@ -909,8 +699,8 @@ static const char *check_chunks(const struct wi_list *chunks, struct wi_seq lo, 
     wi_list_for_each (k, chunks, struct wi_tcp_chunk, link) {
         if (!wi_seq_eq(k->seq, lo))
             return "receive queue: a chunk does not begin where the one before it ends";
-        struct cursor at = cursor_at(k);
-        uint32_t run = k->len > 0 ? cursor_run(&at) : 0;
+        struct wi_rcvcursor at = wi_rcvcursor_at(k);
+        uint32_t run = k->len > 0 ? wi_rcvcursor_run(&at) : 0;
         if (run == 0 || (uint64_t)k->off + run > k->block->cap || (k->pkt && k->frag >= k->pkt->frag_n))
             return "receive queue: a chunk is empty or leaves its block";
         lo = wi_seq_add(lo, k->len);
