@@ -25,6 +25,7 @@
 #define OUR_PORT   80
 #define PACKET_CAP 2048
 #define OPS_MAX    512
+#define RUN_MAX    16
 
 /* What the stack sent last from some port of ours to the peer's port FLOW_PORT + i: where the conversation stands. */
 struct flow {
@@ -43,6 +44,9 @@ struct rig {
     int netif;
     bool is_ether;
     unsigned stalled; /* so many packets xmit refuses yet */
+    unsigned run;     /* a segment is followed by so many with the next bytes, in one batch */
+    struct weir_pkt *batch[RUN_MAX];
+    unsigned batch_n;
     weir_ns now;
     struct flow flows[FLOWS];
     weir_fd fds[FDS];
@@ -139,7 +143,7 @@ static unsigned rig_xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 
 static const struct weir_netif_ops rig_ops = {.xmit = rig_xmit};
 
-/* Give the stack `len` bytes from the network layer on. */
+/* For the next batch: `len` bytes from the network layer on. */
 static void inject(struct rig *r, bool is_v6, const uint8_t *p, size_t len)
 {
     uint8_t frame[WI_ETH_HDR + PACKET_CAP];
@@ -153,10 +157,16 @@ static void inject(struct rig *r, bool is_v6, const uint8_t *p, size_t len)
     }
     memcpy(frame + off, p, len);
     struct weir_pkt *pkt = weir_pkt_from(weir_stack_pool(r->w), frame, off + len);
-    if (!pkt)
-        return;
-    weir_input(r->w, r->netif, &pkt, 1, r->now);
-    weir_pkt_unref(pkt);
+    if (pkt)
+        r->batch[r->batch_n++] = pkt;
+}
+
+static void deliver(struct rig *r)
+{
+    if (r->batch_n > 0)
+        weir_input(r->w, r->netif, r->batch, r->batch_n, r->now);
+    while (r->batch_n > 0)
+        weir_pkt_unref(r->batch[--r->batch_n]);
 }
 
 /* An IP packet around the transport part at p + room, which is `len` long; `room` bytes before it are free. */
@@ -228,8 +238,12 @@ static void op_segment(struct rig *r)
     if (hdr_len == 0)
         return;
     size_t len = hdr_len + (options & 32 ? fuzz_u8(&r->in) * 4u : 0);
-    seal(&ip, seg, len, WI_TCP_CSUM_OFF);
-    inject_l4(r, &ip, p, WI_IPV6_HDR, len);
+    for (unsigned i = 0; i <= r->run; i++) {
+        seal(&ip, seg, len, WI_TCP_CSUM_OFF);
+        inject_l4(r, &ip, p, WI_IPV6_HDR, len);
+        h.seq = wi_seq_add(h.seq, (uint32_t)(len - hdr_len));
+        wi_wire_tcp_put(seg, WI_TCP_HDR_MAX, &h);
+    }
 }
 
 static void op_datagram(struct rig *r)
@@ -395,7 +409,9 @@ static void op_socket(struct rig *r)
 
 static void op_link(struct rig *r)
 {
-    r->stalled = fuzz_u8(&r->in) & 7;
+    uint8_t how = fuzz_u8(&r->in);
+    r->stalled = how & 7;
+    r->run = how >> 4;
     if (r->stalled == 0)
         weir_netif_tx_ready(r->w, r->netif);
 }
@@ -419,6 +435,7 @@ static void op(struct rig *r)
     case 13: op_link(r); break;
     default: op_socket(r); break;
     }
+    deliver(r);
 }
 
 /* A listener and a UDP socket, so that there is somebody at home. */
