@@ -403,7 +403,10 @@ static void send_owed_acks(struct wi_tcp_conn *c)
     enum weir_why why = c->ack_why;
     while (n-- > 0) {
         if (wi_tcp_send_ack(c, c->snd_nxt, why) < 0) {
-            /* No memory for an ACK: the delayed-ACK timer tries again, as Linux does. */
+            /* No memory for an ACK: the delayed-ACK timer tries again, as Linux does. Where a TIME-WAIT entry has taken
+             * over there is none any more: the peer's FIN comes again, and the entry answers. */
+            if (c->is_shell)
+                return;
             c->is_ack_sched = true;
             wi_tcp_arm_delack(c, WI_TCP_DELACK_MAX);
             return;
