@@ -109,13 +109,14 @@ static const char *listen_to(const struct packet_queue *k, const struct wio_driv
 /* Queues share what arrives by flow: the first makes a group, which the others join. */
 static const char *join_group(const struct packet_queue *k, const struct wio_driver *d)
 {
-    int flags = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG, id = 0;
+    unsigned flags = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG;
+    int id = 0;
     socklen_t len = sizeof id;
     if (d->queue_n == 0)
         flags |= PACKET_FANOUT_FLAG_UNIQUEID;
     else if (getsockopt(d->queues[0]->fd, SOL_PACKET, PACKET_FANOUT, &id, &len) < 0)
         return "PACKET_FANOUT";
-    return set_option(k->q.fd, PACKET_FANOUT, (id & 0xffff) | flags << 16) < 0 ? "PACKET_FANOUT" : NULL;
+    return set_option(k->q.fd, PACKET_FANOUT, (int)(((unsigned)id & 0xffff) | flags << 16)) < 0 ? "PACKET_FANOUT" : NULL;
 }
 
 static void queue_close(struct wio_queue *q)
