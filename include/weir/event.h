@@ -45,6 +45,7 @@ enum weir_tcp_state { WEIR_TCP_STATE_LIST(WEIR_TCP_STATE_ENUM) WEIR_TCP_STATE_N 
     X(ACK, "acknowledge")                                                                                              \
     X(ACK_DELAYED, "acknowledge: delayed-ACK timer")                                                                   \
     X(ACK_DUP, "acknowledge: out of order")                                                                            \
+    X(ACK_COMPRESSED, "acknowledge: several out of order")                                                             \
     X(ACK_WINDOW, "window update")                                                                                     \
     X(ACK_CHALLENGE, "challenge ACK")                                                                                  \
     X(ACK_TIME_WAIT, "acknowledge from TIME-WAIT")                                                                     \
@@ -97,6 +98,7 @@ enum weir_event_kind {
     X(REORDER, "reordering")                                                                                           \
     X(PERSIST, "persist")                                                                                              \
     X(DELACK, "delayed ACK")                                                                                           \
+    X(COMP_SACK, "SACK compression")                                                                                   \
     X(KEEPALIVE, "keepalive")                                                                                          \
     X(PACE, "pacing")                                                                                                  \
     X(FIN_WAIT_2, "FIN-WAIT-2")                                                                                        \

@@ -46,6 +46,7 @@ struct wi_sysctl {
     int64_t tcp_adv_win_scale;
     int64_t tcp_base_mss;
     int64_t tcp_challenge_ack_limit;
+    int64_t tcp_comp_sack_delay_ns, tcp_comp_sack_nr, tcp_comp_sack_slack_ns;
     int64_t tcp_dsack;
     int64_t tcp_early_retrans;
     int64_t tcp_ecn, tcp_ecn_fallback, tcp_ecn_option, tcp_ecn_option_beacon;

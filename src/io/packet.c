@@ -116,7 +116,8 @@ static const char *join_group(const struct packet_queue *k, const struct wio_dri
         flags |= PACKET_FANOUT_FLAG_UNIQUEID;
     else if (getsockopt(d->queues[0]->fd, SOL_PACKET, PACKET_FANOUT, &id, &len) < 0)
         return "PACKET_FANOUT";
-    return set_option(k->q.fd, PACKET_FANOUT, (int)(((unsigned)id & 0xffff) | flags << 16)) < 0 ? "PACKET_FANOUT" : NULL;
+    return set_option(k->q.fd, PACKET_FANOUT, (int)(((unsigned)id & 0xffff) | flags << 16)) < 0 ? "PACKET_FANOUT"
+                                                                                                : NULL;
 }
 
 static void queue_close(struct wio_queue *q)

@@ -4,8 +4,9 @@
  */
 #include "tcp/send.h"
 
-#define GROW_MIN    128u /* smaller segments say nothing about the window: Linux */
-#define RCV_MSS_MIN 88u  /* Linux's TCP_MIN_MSS */
+#define GROW_MIN       128u /* smaller segments say nothing about the window: Linux */
+#define RCV_MSS_MIN    88u  /* Linux's TCP_MIN_MSS */
+#define DUP_ACKS_ALONE 3u   /* what fast retransmit waits for: RFC 5681 3.2 */
 
 static uint32_t ack_window_segs(const struct wi_tcp_conn *c)
 {
@@ -74,7 +75,7 @@ bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *c)
         return false;
     if ((uint32_t)wi_seq_diff(c->rcv_nxt, c->rcv_wup) > c->rcv_mss_est)
         return true; /* it was held back only because nobody read */
-    bool is_empty = wi_seq_eq(c->copied_seq, c->rcv_nxt);
+    bool is_empty = wi_seq_eq(c->copied_seq, c->rcv_nxt) && !wi_tcp_rcvq_has_ooo(c);
     return is_empty && (c->ack_pushed == 2 || (c->ack_pushed == 1 && !c->is_pingpong));
 }
 
@@ -127,12 +128,20 @@ void wi_tcp_ack_sent(struct wi_tcp_conn *c)
     c->is_ack_sched = c->ack_now = false;
     c->ack_pushed = 0;
     c->owed &= (uint8_t)~WI_TCP_OWE_ACK;
+    c->sk.core->stats.count[WI_STAT_TCPAckCompressed] += c->comp_acks;
+    c->comp_acks = 0;
     wi_tcp_stop_delack(c);
+}
+
+static void arm_within(struct wi_tcp_conn *c, weir_ns delay)
+{
+    if (!wi_timer_armed(&c->timer_delack) || c->timer_delack.due > c->sk.core->now + delay)
+        wi_tcp_arm_delack(c, delay);
 }
 
 static void send_delayed(struct wi_tcp_conn *c)
 {
-    weir_ns ato = c->ato, now = c->sk.core->now;
+    weir_ns ato = c->ato;
     if (ato == 0) { /* no data yet: a lone FIN, of which there is nothing to wait for (Linux: within a tick) */
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
         return;
@@ -152,11 +161,7 @@ static void send_delayed(struct wi_tcp_conn *c)
     if (ato < WI_TCP_DELACK_MIN)
         ato = WI_TCP_DELACK_MIN;
     ato = ato < most ? ato : most;
-    if (wi_timer_armed(&c->timer_delack)) {
-        if (c->timer_delack.due <= now + ato)
-            return;
-    }
-    wi_tcp_arm_delack(c, ato);
+    arm_within(c, ato);
 }
 
 /* More than one full segment is unacknowledged (RFC 9293 MUST-58's "every second"), and saying so helps: the reader
@@ -170,6 +175,57 @@ static bool is_second_segment(struct wi_tcp_conn *c)
     return waiting < c->sk.opts.rcvlowat || wi_tcp_window_select(c) >= c->rcv_wnd_bytes;
 }
 
+/* ---- SACK compression ---- */
+
+void wi_tcp_ack_ahead(struct wi_tcp_conn *c)
+{
+    if (c->sack_ok)
+        c->is_ack_sched = true; /* wi_tcp_ack_check says when */
+    else
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP); /* RFC 5681 4.2: the peer counts them */
+}
+
+/* 5 % of the shorter of the RTT's two estimates; at once where there is none (Linux). */
+static weir_ns comp_delay(const struct wi_tcp_conn *c)
+{
+    const struct wi_sysctl *s = &c->sk.core->sysctl;
+    uint64_t rtt_us8 = (uint64_t)c->rcvq.rtt_us * 8;
+    if (c->rtt.srtt_us8 && c->rtt.srtt_us8 < rtt_us8)
+        rtt_us8 = c->rtt.srtt_us8;
+    return wi_min_u64((uint64_t)s->tcp_comp_sack_delay_ns, WEIR_US(rtt_us8) / 8 / 20) +
+           (weir_ns)s->tcp_comp_sack_slack_ns;
+}
+
+/*
+ * Something lies beyond a hole: RFC 5681 4.2 wants a duplicate ACK for each segment, and the first three of a hole have
+ * theirs, which start the peer's recovery. Of the rest SACK tells as well when several share one: on fast paths those
+ * ACKs would be as many as the segments. Linux's __tcp_ack_snd_check.
+ */
+static void ack_beyond_hole(struct wi_tcp_conn *c)
+{
+    if (!wi_seq_eq(c->comp_rcv_nxt, c->rcv_nxt)) {
+        c->comp_rcv_nxt = c->rcv_nxt;
+        c->dup_acks_told = 0;
+    }
+    if (!c->sack_ok || c->comp_acks >= c->sk.core->sysctl.tcp_comp_sack_nr) {
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+    } else if (c->dup_acks_told < DUP_ACKS_ALONE) {
+        c->dup_acks_told++;
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+    } else {
+        if (c->comp_acks++ == 0)
+            arm_within(c, comp_delay(c));
+    }
+}
+
+static void compressed_fire(struct wi_tcp_conn *c)
+{
+    c->comp_acks--; /* one of them has its ACK */
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK_COMPRESSED);
+}
+
+/* ---- The decision ---- */
+
 void wi_tcp_ack_check(struct wi_tcp_conn *c)
 {
     if (!c->is_ack_sched || (c->owed & WI_TCP_OWE_ACK))
@@ -179,7 +235,7 @@ void wi_tcp_ack_check(struct wi_tcp_conn *c)
         return;
     }
     if (wi_tcp_rcvq_has_ooo(c)) {
-        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP); /* RFC 5681 4.2: a gap, or one that fills */
+        ack_beyond_hole(c);
         return;
     }
     send_delayed(c);
@@ -189,6 +245,10 @@ void wi_tcp_delack_fire(struct wi_tcp_conn *c)
 {
     if (!c->is_ack_sched)
         return;
+    if (c->comp_acks > 0) {
+        compressed_fire(c);
+        return;
+    }
     if (!c->is_pingpong) {
         /* It was in vain to wait for an answer to ride on: wait longer next time. */
         weir_ns twice = c->ato * 2;

@@ -374,15 +374,18 @@ struct wi_tcp_conn {
     bool is_pingpong;      /* interactive: delay ACKs */
     bool is_ack_sched;     /* an ACK is owed, sooner or later */
     bool ack_now;          /* and now, once */
+    uint8_t dup_acks_told; /* ACKs for segments out of order since rcv_nxt became comp_rcv_nxt; held at 3 */
+    uint8_t comp_acks;     /* further such segments that wait for one ACK: SACK compression */
+    struct wi_seq comp_rcv_nxt;
 
     /* Timers (timers.c) */
-    struct wi_timer timer_rtx; /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
-    struct wi_timer timer_delack;
-    struct wi_timer timer_pace; /* waits for pace_at */
-    struct wi_timer timer_keep; /* keepalive */
-    enum weir_timer rtx_kind;   /* valid while timer_rtx is armed */
-    weir_ns probe_since;        /* first unanswered window probe; 0: none */
-    uint8_t probes_out;         /* zero-window and keepalive probes unanswered */
+    struct wi_timer timer_rtx;    /* RTO, persist, TLP, reordering: one at a time, rtx_kind says */
+    struct wi_timer timer_delack; /* delayed ACK; SACK compression while comp_acks > 0 */
+    struct wi_timer timer_pace;   /* waits for pace_at */
+    struct wi_timer timer_keep;   /* keepalive */
+    enum weir_timer rtx_kind;     /* valid while timer_rtx is armed */
+    weir_ns probe_since;          /* first unanswered window probe; 0: none */
+    uint8_t probes_out;           /* zero-window and keepalive probes unanswered */
     uint8_t probe_backoff;
     weir_ns last_ack_in_at; /* an acceptable ACK from the peer: keepalive counts from here */
     weir_ns last_send_at;   /* data */
@@ -583,6 +586,9 @@ const char *wi_tcp_sndq_check(const struct wi_tcp_conn *); /* NULL or the broken
 /* The reader took data: does the peer deserve an ACK now (Linux's tcp_cleanup_rbuf)? */
 bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *);
 
+/* A segment came ahead of a hole, and was perhaps queued. */
+void wi_tcp_ack_ahead(struct wi_tcp_conn *);
+
 void wi_tcp_ack_sent(struct wi_tcp_conn *);                     /* output sent a segment that carries an ACK */
 #define WI_TCP_QUICKACKS_MAX 16u                                /* Linux's TCP_MAX_QUICKACKS */
 void wi_tcp_quickack_enter(struct wi_tcp_conn *, unsigned max); /* Linux's tcp_enter_quickack_mode */
@@ -670,7 +676,7 @@ bool wi_tcp_rcvq_fin_due(const struct wi_tcp_conn *);
 /* SACK blocks for the next ACK, a DSACK first (and then forgotten). Returns how many, at most max. */
 unsigned wi_tcp_rcvq_sacks(struct wi_tcp_conn *, struct wi_sack_block *, unsigned max);
 unsigned wi_tcp_rcvq_sack_count(const struct wi_tcp_conn *, unsigned max); /* what it would return */
-bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *);
+bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *); /* is there anything beyond a hole, be it a FIN? */
 void wi_tcp_rcvq_init(struct wi_tcp_conn *);
 void wi_tcp_rcvq_purge(struct wi_tcp_conn *);
 

@@ -17,6 +17,10 @@ enum { PAGE_ROOM = PAGE_BYTES - BLOCK_TAIL, PAGE_CHARGE = PAGE_BYTES + BLOCK_HEA
 /* Runs out of order that one connection may hold: more is an attack on our memory, not reordering. */
 enum { OOO_RUNS_MAX = 4096 };
 
+/* Blocks that every ACK has room for: what concerns more must not wait for others to push it out of the next ACK.
+ * Linux's TCP_SACK_BLOCKS_EXPECTED, which lets go an ACK without the new segment; ours has it. */
+enum { SACKS_EXPECTED = 2 };
+
 static struct wi_tcp_ooo *ooo_of(struct wi_rb_node *node)
 {
     return node ? WI_CONTAINER_OF(node, struct wi_tcp_ooo, node) : NULL;
@@ -53,14 +57,21 @@ static void note_dsack(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi
 }
 
 /* RFC 2018 4: the block with the segment that arrived last comes first. */
-static void note_sack(struct wi_tcp_rcvq *q, struct wi_seq lo, struct wi_seq hi)
+static void note_sack(struct wi_tcp_conn *c, struct wi_seq lo, struct wi_seq hi)
 {
+    struct wi_tcp_rcvq *q = &c->rcvq;
     struct wi_sack_block keep[WI_TCP_SACK_MAX] = {{lo, hi}};
-    unsigned n = 1;
+    unsigned n = 1, was_at = q->sack_n;
 
-    for (unsigned i = 0; i < q->sack_n && n < WI_TCP_SACK_MAX; i++)
-        if (wi_seq_lt(q->sacks[i].hi, lo) || wi_seq_gt(q->sacks[i].lo, hi))
+    for (unsigned i = 0; i < q->sack_n; i++) {
+        bool is_apart = wi_seq_lt(q->sacks[i].hi, lo) || wi_seq_gt(q->sacks[i].lo, hi);
+        if (!is_apart)
+            was_at = wi_min_u32(was_at, i);
+        else if (n < WI_TCP_SACK_MAX)
             keep[n++] = q->sacks[i];
+    }
+    if (was_at >= SACKS_EXPECTED && c->comp_acks > 0)
+        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
     memcpy(q->sacks, keep, n * sizeof keep[0]);
     q->sack_n = (uint8_t)n;
 }
@@ -103,7 +114,8 @@ unsigned wi_tcp_rcvq_sack_count(const struct wi_tcp_conn *c, unsigned max)
 
 bool wi_tcp_rcvq_has_ooo(const struct wi_tcp_conn *c)
 {
-    return !wi_rb_empty(&c->rcvq.ooo);
+    const struct wi_tcp_rcvq *q = &c->rcvq;
+    return !wi_rb_empty(&q->ooo) || (q->has_fin && !c->has_rcvd_fin && !wi_seq_eq(q->fin_seq, c->rcv_nxt));
 }
 
 /* ---- Out-of-order runs ---- */
@@ -208,7 +220,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
 
     if (run && wi_seq_leq(run->lo, lo) && wi_seq_geq(run->hi, hi)) {
         note_dsack(c, lo, hi);
-        note_sack(&c->rcvq, run->lo, run->hi);
+        note_sack(c, run->lo, run->hi);
         return WEIR_DROP_TCP_OOO_DUP;
     }
     if (run && wi_seq_leq(run->lo, lo)) {
@@ -236,7 +248,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
     if (wi_seq_eq(run->lo, run->hi))
         ooo_free(c, run);
     else
-        note_sack(&c->rcvq, run->lo, run->hi);
+        note_sack(c, run->lo, run->hi);
     return why;
 }
 
@@ -398,10 +410,10 @@ static enum weir_drop take_in_order(struct wi_tcp_conn *c, const struct wi_tcp_s
 static enum weir_drop take_ahead(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg, struct wi_seq hi)
 {
     uint32_t segs = seg->gso_size ? (seg->data_len + seg->gso_size - 1u) / seg->gso_size : 1;
-    /* RFC 5681 4.2: at once, it tells of the hole; and without SACK the peer counts them, so each that was merged has
-     * its own. */
+    /* RFC 5681 4.2: it tells of the hole; and without SACK the peer counts them, so each that was merged has its own.
+     */
     for (uint32_t i = 0; i == 0 || (i < segs && !c->sack_ok); i++)
-        wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+        wi_tcp_ack_ahead(c);
     c->rcv_ooopack += segs;
     wi_count(c->sk.core, WI_STAT_TCPOFOQueue);
     return ooo_insert(c, seg, seg->seq, hi);
@@ -462,9 +474,9 @@ static void note_lone_fin(struct wi_tcp_conn *c)
     if (!q->has_fin)
         return;
     if (last && wi_seq_eq(last->hi, q->fin_seq))
-        note_sack(q, last->lo, last->hi);
+        note_sack(c, last->lo, last->hi);
     else
-        note_sack(q, q->fin_seq, wi_seq_add(q->fin_seq, 1));
+        note_sack(c, q->fin_seq, wi_seq_add(q->fin_seq, 1));
 }
 
 enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
@@ -490,7 +502,7 @@ enum weir_drop wi_tcp_rcvq_data(struct wi_tcp_conn *c, struct wi_tcp_seg *seg)
         if (!in_order) {
             note_lone_fin(c);
             c->rcv_ooopack++;
-            wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
+            wi_tcp_ack_ahead(c);
         }
         return WEIR_DROP_NONE;
     }

@@ -321,6 +321,7 @@ static void on_rtx(struct wi_timer *t, weir_ns now)
     case WEIR_TIMER_PERSIST: persist_fire(c); break;
     case WEIR_TIMER_SYN_ACK: wi_tcp_fo_synack_timer(c); break;
     case WEIR_TIMER_DELACK:
+    case WEIR_TIMER_COMP_SACK:
     case WEIR_TIMER_KEEPALIVE:
     case WEIR_TIMER_PACE:
     case WEIR_TIMER_FIN_WAIT_2:
@@ -335,7 +336,7 @@ static void on_delack(struct wi_timer *t, weir_ns now)
     (void)now;
     struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_delack);
     wi_tcp_ledger_charge(c);
-    wi_tcp_event_timer(c, WEIR_TIMER_DELACK);
+    wi_tcp_event_timer(c, c->comp_acks > 0 ? WEIR_TIMER_COMP_SACK : WEIR_TIMER_DELACK);
     wi_tcp_delack_fire(c);
 }
 
