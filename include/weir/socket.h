@@ -166,7 +166,7 @@ enum weir_timestamping {
     WEIR_TIMESTAMPING_TX_SCHED = 1 << 8,
     WEIR_TIMESTAMPING_TX_ACK = 1 << 9,
     WEIR_TIMESTAMPING_OPT_CMSG = 1 << 10,
-    WEIR_TIMESTAMPING_OPT_TSONLY = 1 << 11, /* else MSG_TRUNC says that there was a packet */
+    WEIR_TIMESTAMPING_OPT_TSONLY = 1 << 11, /* else with the IP packet, and the payload that was acknowledged */
     WEIR_TIMESTAMPING_OPT_ID_TCP = 1 << 16,
 };
 

@@ -47,6 +47,8 @@ struct wi_net_hdr {
     uint32_t flow_salt; /* changes the IPv6 flow label: another path where routers balance by it (RFC 6437, RFC 6438) */
     bool df;            /* don't fragment (IPv4) / never fragment here (IPv6) */
     bool mcast_loop;    /* to a group: members on this host hear it too */
+    struct weir_pkt **copy; /* NULL, or where a clone of the IP packet goes, the caller's; none where it can't be sent
+                               in one piece */
 };
 
 /*

@@ -268,5 +268,7 @@ int wi_net_output(struct wi_net *net, const struct wi_dst *dst, const struct wi_
         ip.frag_id = frag_id_next(net, &ip);
     if (!push_ip(pkt, &ip))
         return drop_out(net, WEIR_DROP_NO_MEMORY, pkt, dst->netif, -WEIR_ENOBUFS);
+    if (hdr->copy)
+        *hdr->copy = weir_pkt_clone(net->core->pool, pkt);
     return emit(net, dst, hdr->mcast_loop, pkt);
 }

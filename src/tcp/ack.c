@@ -108,6 +108,7 @@ static void clean_queue(struct wi_tcp_conn *c, struct wi_tcp_ackinfo *a)
             a->delivered_bytes += wi_tcp_rec_len(r);
         note_acked(c, r, r->segs, a);
         uncount(c, r);
+        wi_tcp_stamp_acked(c, r);
         wi_tcp_rec_free(c, r);
     }
     wi_tcp_sndq_free_chunks(c);

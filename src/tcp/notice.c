@@ -4,6 +4,7 @@
  */
 #include "tcp/notice.h"
 
+#include "base/str.h"
 #include "tcp/send.h"
 
 #define QUEUE_MAX      1024u      /* notices that nobody has read: more are dropped, as beyond Linux's receive buffer */
@@ -24,14 +25,18 @@ struct wi_tcp_notice {
     enum stamp_type type; /* STAMP, queued */
     uint32_t wanted;      /* STAMP: enum weir_timestamping at the time of the write */
     weir_ns at;           /* STAMP, queued */
-    bool is_open;         /* ZEROCOPY: its write is under way */
+    struct weir_block
+        *shown; /* STAMP, queued without OPT_TSONLY: what was sent or acknowledged; NULL: nothing is had */
+    uint32_t shown_len;
+    bool is_open; /* ZEROCOPY: its write is under way */
 };
 
 struct wi_tcp_notices {
     struct wi_list marks, queue;
     uint32_t queue_n;
-    uint32_t zc_next;   /* number of the next write with MSG_ZEROCOPY */
-    struct wi_seq base; /* where the numbers of OPT_ID begin; valid while has_base */
+    uint32_t queue_bytes; /* that its notices hold: with what waits to be read not more than the receive buffer */
+    uint32_t zc_next;     /* number of the next write with MSG_ZEROCOPY */
+    struct wi_seq base;   /* where the numbers of OPT_ID begin; valid while has_base */
     bool has_base;
 };
 
@@ -74,6 +79,8 @@ static struct wi_tcp_notice *notice_new(struct wi_tcp_conn *c, enum kind kind)
 static void notice_drop(struct wi_tcp_conn *c, struct wi_tcp_notice *n)
 {
     wi_list_del(&n->link);
+    if (n->shown)
+        weir_block_unref(n->shown);
     wi_slab_free(&c->tcp->notice_slab, n);
 }
 
@@ -91,12 +98,15 @@ static struct wi_tcp_notice *newest_mark(const struct wi_tcp_conn *c, enum kind 
 static void enqueue(struct wi_tcp_conn *c, struct wi_tcp_notice *n)
 {
     wi_list_del(&n->link);
-    if (c->notices->queue_n >= QUEUE_MAX) {
-        wi_slab_free(&c->tcp->notice_slab, n);
+    struct wi_tcp_notices *all = c->notices;
+    uint64_t held = (uint64_t)c->rcvq.mem_bytes + all->queue_bytes + n->shown_len;
+    if (all->queue_n >= QUEUE_MAX || (n->shown_len > 0 && held >= c->sk.opts.rcvbuf_bytes)) {
+        notice_drop(c, n);
         return;
     }
-    wi_list_add_tail(&c->notices->queue, &n->link);
-    c->notices->queue_n++;
+    wi_list_add_tail(&all->queue, &n->link);
+    all->queue_n++;
+    all->queue_bytes += n->shown_len;
     wi_sk_ready(&c->sk, WEIR_POLLERR);
 }
 
@@ -124,15 +134,28 @@ static void tell_stamp(const struct wi_tcp_conn *c, struct weir_msg *msg, const 
     msg->err_origin = ORIGIN_STAMP;
     msg->err_info = n->type;
     msg->err_data = n->hi;
-    if (!(n->wanted & WEIR_TIMESTAMPING_OPT_TSONLY))
-        msg->flags |= WEIR_MSG_TRUNC; /* the packet itself, cut to nothing */
     if (c->sk.opts.timestamping & WEIR_TIMESTAMPING_SOFTWARE) {
         msg->has |= WEIR_HAS_STAMP;
         msg->stamp = n->at;
     }
 }
 
-int wi_tcp_notice_read(struct wi_tcp_conn *c, struct weir_msg *msg)
+/* The bytes that come with it, as many as there is room for. */
+static uint32_t show(const struct wi_tcp_notice *n, struct weir_msg *msg)
+{
+    uint32_t done = 0;
+    for (size_t i = 0; i < msg->iov_n && done < n->shown_len; i++) {
+        uint32_t len = (uint32_t)wi_min_size(msg->iov[i].len, n->shown_len - done);
+        if (len > 0)
+            memcpy(msg->iov[i].base, n->shown->data + done, len);
+        done += len;
+    }
+    if (done < n->shown_len)
+        msg->flags |= WEIR_MSG_TRUNC;
+    return done;
+}
+
+int64_t wi_tcp_notice_read(struct wi_tcp_conn *c, struct weir_msg *msg)
 {
     struct wi_tcp_notice *n = c->notices ? wi_list_first(&c->notices->queue, struct wi_tcp_notice, link) : NULL;
     if (!n)
@@ -150,9 +173,11 @@ int wi_tcp_notice_read(struct wi_tcp_conn *c, struct weir_msg *msg)
         msg->err_info = n->lo;
         msg->err_data = n->hi;
     }
+    int64_t len = show(n, msg);
     c->notices->queue_n--;
+    c->notices->queue_bytes -= n->shown_len;
     notice_drop(c, n);
-    return 0;
+    return len;
 }
 
 /* ---- MSG_ZEROCOPY ---- */
@@ -240,19 +265,53 @@ void wi_tcp_stamp_written(struct wi_tcp_conn *c)
     wi_list_add_tail(&c->notices->marks, &n->link);
 }
 
-static void tell(struct wi_tcp_conn *c, const struct wi_tcp_notice *mark, enum stamp_type type)
+/* The packet's bytes go with it, in a block of their own: the record's would hold more than is counted. */
+static bool attach(struct wi_tcp_conn *c, struct wi_tcp_notice *n, const struct weir_pkt *pkt)
+{
+    n->shown = weir_block_new(c->sk.core->pool, pkt->len);
+    if (!n->shown)
+        return false;
+    n->shown_len = (uint32_t)weir_pkt_copy(pkt, 0, n->shown->data, pkt->len);
+    return true;
+}
+
+static void tell(struct wi_tcp_conn *c, const struct wi_tcp_notice *mark, enum stamp_type type,
+                 const struct weir_pkt *pkt)
 {
     struct wi_tcp_notice *n = notice_new(c, KIND_STAMP);
     if (!n)
         return;
     n->type = type;
-    n->wanted = mark->wanted;
     n->at = c->sk.core->now;
     n->hi = c->notices->has_base ? (uint32_t)wi_seq_diff(mark->last, c->notices->base) : 0;
-    enqueue(c, n);
+    if (!pkt || (mark->wanted & WEIR_TIMESTAMPING_OPT_TSONLY) || attach(c, n, pkt))
+        enqueue(c, n);
+    else
+        notice_drop(c, n);
 }
 
-void wi_tcp_stamp_sent(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+/* The mark of a record that waits for its being sent, NULL: there is none. */
+static struct wi_tcp_notice *mark_in(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    if (!c->notices)
+        return NULL;
+    wi_list_for_each (n, &c->notices->marks, struct wi_tcp_notice, link) {
+        if (wi_seq_geq(n->last, r->end))
+            break;
+        if (n->kind == KIND_STAMP && wi_seq_geq(n->last, r->seq))
+            return n;
+    }
+    return NULL;
+}
+
+bool wi_tcp_stamp_wants_packet(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    const struct wi_tcp_notice *n = mark_in(c, r);
+    return n && !(n->wanted & WEIR_TIMESTAMPING_OPT_TSONLY) &&
+           (n->wanted & (WEIR_TIMESTAMPING_TX_SCHED | WEIR_TIMESTAMPING_TX_SOFTWARE));
+}
+
+void wi_tcp_stamp_sent(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, const struct weir_pkt *pkt)
 {
     if (!c->notices)
         return;
@@ -262,10 +321,32 @@ void wi_tcp_stamp_sent(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
         if (n->kind != KIND_STAMP || wi_seq_lt(n->last, r->seq))
             continue;
         if (n->wanted & WEIR_TIMESTAMPING_TX_SCHED)
-            tell(c, n, STAMP_SCHED);
+            tell(c, n, STAMP_SCHED, pkt);
         if (n->wanted & WEIR_TIMESTAMPING_TX_SOFTWARE)
-            tell(c, n, STAMP_SND);
+            tell(c, n, STAMP_SND, pkt);
     }
+}
+
+/* A packet of nothing but the record's payload; NULL: no memory. */
+static struct weir_pkt *payload_of(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    struct weir_pkt *pkt = weir_pkt_new(c->sk.core->pool, 0);
+    if (!pkt || wi_tcp_rec_view(c, r, 0, wi_tcp_rec_len(r), pkt))
+        return pkt;
+    weir_pkt_unref(pkt);
+    return NULL;
+}
+
+void wi_tcp_stamp_acked(struct wi_tcp_conn *c, const struct wi_tcp_rec *r)
+{
+    struct wi_tcp_notice *n = mark_in(c, r);
+    if (!n || !(n->wanted & WEIR_TIMESTAMPING_TX_ACK))
+        return;
+    struct weir_pkt *pkt = n->wanted & WEIR_TIMESTAMPING_OPT_TSONLY ? NULL : payload_of(c, r);
+    tell(c, n, STAMP_ACK, pkt);
+    if (pkt)
+        weir_pkt_unref(pkt);
+    notice_drop(c, n);
 }
 
 /* ---- Acknowledged, or thrown away ---- */
@@ -282,8 +363,8 @@ void wi_tcp_notice_acked(struct wi_tcp_conn *c)
             enqueue_zerocopy(c, n);
             continue;
         }
-        if (n->wanted & WEIR_TIMESTAMPING_TX_ACK)
-            tell(c, n, STAMP_ACK);
+        if (n->wanted & WEIR_TIMESTAMPING_TX_ACK) /* the end of a record that was acknowledged in part only */
+            tell(c, n, STAMP_ACK, NULL);
         notice_drop(c, n);
     }
 }

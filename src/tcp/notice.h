@@ -21,8 +21,12 @@ void wi_tcp_zerocopy_end(struct wi_tcp_conn *, uint32_t tag, uint64_t taken);
 /* A write has filled the queue up to write_seq: its last byte is the one that is watched, if SO_TIMESTAMPING asks. */
 void wi_tcp_stamp_written(struct wi_tcp_conn *);
 
-/* A record is sent, or sent again. */
-void wi_tcp_stamp_sent(struct wi_tcp_conn *, const struct wi_tcp_rec *);
+/* A record is sent, or sent again, in this IP packet, which need not be had unless it is asked for. */
+bool wi_tcp_stamp_wants_packet(const struct wi_tcp_conn *, const struct wi_tcp_rec *);
+void wi_tcp_stamp_sent(struct wi_tcp_conn *, const struct wi_tcp_rec *, const struct weir_pkt *);
+
+/* A record is acknowledged, and about to go. */
+void wi_tcp_stamp_acked(struct wi_tcp_conn *, const struct wi_tcp_rec *);
 
 /* SO_TIMESTAMPING was set. */
 void wi_tcp_stamp_option(struct wi_tcp_conn *);
@@ -36,7 +40,7 @@ void wi_tcp_notice_free(struct wi_tcp_conn *);
 
 bool wi_tcp_notice_waits(const struct wi_tcp_conn *); /* POLLERR */
 
-/* MSG_ERRQUEUE: 0 and the message filled, or -EAGAIN. */
-int wi_tcp_notice_read(struct wi_tcp_conn *, struct weir_msg *);
+/* MSG_ERRQUEUE: the message filled, and so many bytes of the packet that it is about; or -EAGAIN. */
+int64_t wi_tcp_notice_read(struct wi_tcp_conn *, struct weir_msg *);
 
 #endif

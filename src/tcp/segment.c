@@ -108,9 +108,10 @@ static void put_header(struct weir_pkt *pkt, uint8_t *p, size_t hdr_len, const s
 }
 
 /* Hand a whole packet over. A path MTU that fell is dealt with here; every other refusal is a loss like any other. */
-static int hand_over(struct wi_tcp_conn *c, struct weir_pkt *pkt, uint8_t field)
+static int hand_over(struct wi_tcp_conn *c, struct weir_pkt *pkt, uint8_t field, struct weir_pkt **copy)
 {
     struct wi_net_hdr hdr = net_header(c, field);
+    hdr.copy = copy;
     wi_count(c->sk.core, WI_STAT_TcpOutSegs);
     int err = wi_net_output(c->sk.net, &c->dst, &hdr, pkt);
     if (err == -WEIR_EMSGSIZE) {
@@ -218,17 +219,23 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
         pkt->flags |= WEIR_PKT_CWR_ALL;
 
     pkt->serial = wi_tcp_event_seg_out(c, &h, pkt, why);
-    wi_tcp_stamp_sent(c, r);
     note_record_sent(c, r, len);
     if (rider) {
         wi_tcp_chrono_start(c, WI_TCP_CHRONO_BUSY);
-        wi_tcp_stamp_sent(c, rider);
         rider->segs = 1;
         rider->mss = (uint16_t)rider_len;
         note_record_sent(c, rider, rider_len);
     }
     note_sent(c, r->segs, h.flags);
-    int err = hand_over(c, pkt, h.flags & WI_TH_SYN ? WI_ECN_NOT_ECT : wi_tcp_ecn_field(c, is_new_data(r)));
+    struct weir_pkt *copy = NULL;
+    bool is_wanted = wi_tcp_stamp_wants_packet(c, r) || (rider && wi_tcp_stamp_wants_packet(c, rider));
+    int err = hand_over(c, pkt, h.flags & WI_TH_SYN ? WI_ECN_NOT_ECT : wi_tcp_ecn_field(c, is_new_data(r)),
+                        is_wanted ? &copy : NULL);
+    wi_tcp_stamp_sent(c, r, copy);
+    if (rider)
+        wi_tcp_stamp_sent(c, rider, copy);
+    if (copy)
+        weir_pkt_unref(copy);
     return err == -WEIR_ENOBUFS ? -WEIR_ENETDOWN : err; /* it counts as sent: a full queue is a loss like any other */
 }
 
@@ -247,7 +254,7 @@ static int send_empty(struct wi_tcp_conn *c, struct wi_wire_tcp *h, enum weir_wh
     put_header(pkt, p, hdr_len, h, &c->sk.local.addr, &c->sk.remote.addr);
     pkt->serial = wi_tcp_event_seg_out(c, h, pkt, why);
     note_sent(c, 1, h->flags);
-    return hand_over(c, pkt, wi_tcp_ecn_field(c, false));
+    return hand_over(c, pkt, wi_tcp_ecn_field(c, false), NULL);
 }
 
 int wi_tcp_send_ack(struct wi_tcp_conn *c, struct wi_seq seq, enum weir_why why)
