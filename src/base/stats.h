@@ -18,7 +18,7 @@
     X(TcpCurrEstab) X(TcpInSegs) X(TcpOutSegs) X(TcpRetransSegs) X(TcpInErrs) X(TcpOutRsts) X(TcpOutRstsRateLimited) X(ListenOverflows) \
     X(ListenDrops) X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(TWOpened) X(TWRecycled) X(PAWSActive) \
     X(PAWSEstab) X(PAWSOldAck) X(DelayedACKs) X(TCPTimeouts) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPSackRecovery) \
-    X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPAckCompressed) X(TCPOFODrop) X(TCPRcvCollapsed) X(TCPRcvQDrop) \
+    X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPAckCompressed) X(TcpTimeoutRehash) X(TcpDuplicateDataRehash) X(TCPOFODrop) X(TCPRcvCollapsed) X(TCPRcvQDrop) \
     X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
     X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPMTUPSuccess) X(TCPMTUPFail) X(TCPZeroWindowProbes) X(TCPSackReneging) X(TCPWqueueTooBig) \
     X(TCPScoreboardSteps) X(TCPDeliveredCE) X(NeighFailed) \

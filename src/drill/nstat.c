@@ -17,21 +17,20 @@
 
 #define NAME_CAP 64
 
-/* Counters of Linux that weir has as the reason of a drop. */
-static const char *const drops[][2] = {
-    {"drop.ICMP_STALE", "TcpExtOutOfWindowIcmps"},
-    {"drop.TCP_BEYOND_WND", "TcpExtBeyondWindow"},
-    {"drop.TCP_ZERO_WND", "TcpExtTCPZeroWindowDrop"},
-    {"drop.TCP_RCVBUF_FULL", "TcpExtTCPRcvQDrop"},
+/* Counters of Linux that weir has as the reason of a drop, and those whose names begin like another group's. */
+static const char *const renamed[][2] = {
+    {"drop.ICMP_STALE", "TcpExtOutOfWindowIcmps"},    {"drop.TCP_BEYOND_WND", "TcpExtBeyondWindow"},
+    {"drop.TCP_ZERO_WND", "TcpExtTCPZeroWindowDrop"}, {"drop.TCP_RCVBUF_FULL", "TcpExtTCPRcvQDrop"},
+    {"TcpTimeoutRehash", "TcpExtTcpTimeoutRehash"},   {"TcpDuplicateDataRehash", "TcpExtTcpDuplicateDataRehash"},
 };
 
 /* What nstat calls it: the group before the name, which for most of TCP's is TcpExt. */
 static void linux_name(const char *name, char *out, size_t cap)
 {
     static const char *const groups[] = {"Ip", "Icmp", "Tcp", "Udp"};
-    for (size_t i = 0; i < sizeof drops / sizeof drops[0]; i++) {
-        if (strcmp(drops[i][0], name) == 0) {
-            snprintf(out, cap, "%s", drops[i][1]);
+    for (size_t i = 0; i < sizeof renamed / sizeof renamed[0]; i++) {
+        if (strcmp(renamed[i][0], name) == 0) {
+            snprintf(out, cap, "%s", renamed[i][1]);
             return;
         }
     }

@@ -85,6 +85,7 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
     c->is_ack_sched = true;
     if (s->data_len == 0) /* a FIN alone says nothing of how data come */
         return;
+    c->rcv_flow_label = s->ip->flow_label;
     uint32_t room,
         charge = wi_tcp_rcvq_charge(c, (uint32_t)s->h.data_len, s->gso_size && s->h.data_len > s->gso_size, &room);
     measure_mss(c, s, charge);

@@ -428,9 +428,11 @@ struct wi_tcp_conn {
     uint16_t total_rto, total_rto_recoveries; /* timeouts; rows of them without an ACK between */
     weir_ns rto_at;                           /* the row under way began, 0: none is */
     weir_ns total_rto_time;                   /* of those that are over */
-    uint32_t rehash;                          /* timeouts after which another path was tried: salt of the flow's hash */
-    int end_err;                              /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
-    weir_ns synack_rtt_from;                  /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
+    uint32_t rehash;                          /* timeouts after which another path was tried; */
+    uint32_t dup_rehash; /* and retransmissions of the peer's that led to it: together the salt of the flow's hash */
+    uint32_t rcv_flow_label; /* IPv6: of the last data */
+    int end_err;             /* how it ended, an errno; valid in CLOSED and TIME-WAIT */
+    weir_ns synack_rtt_from; /* when the SYN-ACK went, 0: no sample may be taken; valid in SYN-RCVD */
     uint8_t synack_rexmit_n;
 };
 
@@ -534,6 +536,9 @@ void wi_tcp_done(struct wi_tcp_conn *, int err, enum weir_why reset, const char 
 /* A segment for this connection, whose checksum is right. Not for LISTEN, TIME-WAIT, CLOSED. The caller counts and
  * tells a drop. */
 enum weir_drop wi_tcp_input(struct wi_tcp_conn *, struct wi_tcp_seg *);
+
+/* What a segment brings is here already: an ACK is owed that says so (RFC 2883), and the next ones go at once. */
+void wi_tcp_spurious_rexmit(struct wi_tcp_conn *, const struct wi_tcp_seg *);
 
 /* Did it pass more routers than IP_MINTTL, IPV6_MINHOPCOUNT allow (RFC 5082)? */
 bool wi_tcp_came_too_far(const struct wi_tcp_conn *, const struct wi_tcp_seg *);

@@ -67,6 +67,27 @@ static bool owe_challenge(struct wi_tcp_conn *c)
     return is_allowed;
 }
 
+/* IPv6: a new flow label says that the peer has met a timeout and tries another path. That it sends again what we have
+ * means that our ACKs don't reach it: they try another one too, unless our own timeouts see to that. Linux's
+ * tcp_rcv_spurious_retrans. */
+static void leave_path_of_acks(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    if (!s->ip->is_v6)
+        return;
+    if (c->loss.ca != WI_TCP_CA_LOSS && s->ip->flow_label != c->rcv_flow_label && c->sk.opts.txrehash) {
+        c->dup_rehash++;
+        wi_count(c->sk.core, WI_STAT_TcpDuplicateDataRehash);
+    }
+    c->rcv_flow_label = s->ip->flow_label;
+}
+
+void wi_tcp_spurious_rexmit(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
+{
+    wi_tcp_quickack_enter(c, WI_TCP_QUICKACKS_MAX);
+    leave_path_of_acks(c, s);
+    wi_tcp_rcvq_repeated(c, s->seq, wi_seq_min(s->end, c->rcv_nxt));
+}
+
 /* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, unless such an ACK went a moment ago: what bears text is no part of an ACK loop
  * (Linux's tcp_oow_rate_limited). */
 static void owe_out_of_window_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg *s)
@@ -74,13 +95,10 @@ static void owe_out_of_window_ack(struct wi_tcp_conn *c, const struct wi_tcp_seg
     bool has_text = s->data_len > 0 || (s->h.flags & WI_TH_FIN);
     if (!has_text && !wi_tcp_oow_ack_allowed(c))
         return;
-    if (!wi_seq_eq(s->seq, s->end) &&
-        wi_seq_lt(s->seq, c->rcv_nxt)) { /* sent again: our ACK may be lost, tell by DSACK */
-        wi_tcp_quickack_enter(c, WI_TCP_QUICKACKS_MAX);
-        wi_tcp_rcvq_repeated(c, s->seq, wi_seq_min(s->end, c->rcv_nxt));
-    } else {
+    if (!wi_seq_eq(s->seq, s->end) && wi_seq_lt(s->seq, c->rcv_nxt))
+        wi_tcp_spurious_rexmit(c, s); /* our ACK may be lost */
+    else
         wi_tcp_owe_ack(c, WEIR_WHY_ACK_DUP);
-    }
 }
 
 static void reset_by_peer(struct wi_tcp_conn *c)

@@ -432,7 +432,7 @@ static enum weir_drop trim_to_window(struct wi_tcp_conn *c, struct wi_tcp_seg *s
     struct wi_seq wnd_end = wi_seq_add(c->rcv_nxt, wi_tcp_window_left(c));
 
     if (wi_seq_leq(seg->end, c->rcv_nxt)) {
-        wi_tcp_rcvq_repeated(c, seg->seq, wi_seq_add(seg->seq, seg->data_len));
+        wi_tcp_spurious_rexmit(c, seg);
         return WEIR_DROP_TCP_OLD_SEQ;
     }
     if (wi_seq_lt(seg->seq, c->rcv_nxt)) {

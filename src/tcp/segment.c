@@ -92,7 +92,7 @@ static struct wi_net_hdr net_header(const struct wi_tcp_conn *c, uint8_t field)
         .proto = WI_IP_TCP,
         .ttl = o->ttl > 0 ? (uint8_t)o->ttl : 0,
         .tos = (uint8_t)((o->tos & ~3u) | field),
-        .flow_salt = c->rehash,
+        .flow_salt = c->rehash + c->dup_rehash,
         .df = wi_sk_forbids_fragments(o),
     };
 }

@@ -255,7 +255,10 @@ static void rto_fire(struct wi_tcp_conn *c)
     }
     wi_count(c->sk.core, WI_STAT_TCPTimeouts);
     wi_tcp_note_rto(c);
-    c->rehash += c->sk.opts.txrehash;
+    if (c->sk.opts.txrehash) {
+        c->rehash++;
+        wi_count(c->sk.core, WI_STAT_TcpTimeoutRehash);
+    }
     if (head->flags & WI_TH_SYN)
         wi_tcp_mark_lost(c, head); /* no window to reduce yet: finish_established sets the first one */
     else

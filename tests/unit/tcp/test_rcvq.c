@@ -103,8 +103,10 @@ static struct weir_pkt *stream_pkt(struct rig *r, uint32_t lo, uint32_t hi)
 
 static enum weir_drop arrive(struct rig *r, uint32_t lo, uint32_t hi, uint16_t flags)
 {
+    static const struct wi_ip ip = {.ttl = 64};
     struct weir_pkt *p = stream_pkt(r, lo, hi);
     struct wi_tcp_seg seg = {.pkt = p,
+                             .ip = &ip,
                              .seq = wi_seq_add(r->start, lo),
                              .data_len = hi - lo,
                              .gso_size = 1460,
