@@ -70,21 +70,25 @@ struct wi_sysctl {
     int64_t tcp_notsent_lowat;
     int64_t tcp_orphan_retries;
     int64_t tcp_pacing_ca_ratio, tcp_pacing_ss_ratio;
+    int64_t tcp_pingpong_thresh;
     int64_t tcp_recovery;
+    int64_t tcp_reflect_tos;
     int64_t tcp_reordering;
     int64_t tcp_retries1, tcp_retries2;
     int64_t tcp_rfc1337;
     int64_t tcp_rto_max_ms, tcp_rto_min_us;
     int64_t tcp_sack;
+    int64_t tcp_shrink_window;
     int64_t tcp_slow_start_after_idle;
     int64_t tcp_stdurg;
     int64_t tcp_syn_linear_timeouts, tcp_syn_retries, tcp_synack_retries;
     int64_t tcp_syncookies;
     int64_t tcp_thin_linear_timeouts;
     int64_t tcp_timestamps;
-    int64_t tcp_tso_win_divisor;
+    int64_t tcp_tso_rtt_log, tcp_tso_win_divisor;
     int64_t tcp_tw_reuse;
     int64_t tcp_window_scaling;
+    int64_t tcp_workaround_signed_windows;
     int64_t cubic_fast_convergence, cubic_hystart, cubic_hystart_detect, cubic_hystart_low_window,
         cubic_tcp_friendliness; /* parameters of Linux's module tcp_cubic */
     char tcp_congestion_control[WI_SYSCTL_NAME_CAP];

@@ -26,13 +26,23 @@ static void raise_quick(struct wi_tcp_conn *c, unsigned max)
 void wi_tcp_quickack_enter(struct wi_tcp_conn *c, unsigned max)
 {
     raise_quick(c, max);
-    c->is_pingpong = false;
+    wi_tcp_pingpong_set(c, false);
     c->ato = WI_TCP_DELACK_MIN;
+}
+
+bool wi_tcp_in_pingpong(const struct wi_tcp_conn *c)
+{
+    return c->pingpong >= c->sk.core->sysctl.tcp_pingpong_thresh;
+}
+
+void wi_tcp_pingpong_set(struct wi_tcp_conn *c, bool is_on)
+{
+    c->pingpong = is_on ? (uint8_t)c->sk.core->sysctl.tcp_pingpong_thresh : 0;
 }
 
 static bool in_quickack(const struct wi_tcp_conn *c)
 {
-    return c->quick_acks > 0 && !c->is_pingpong;
+    return c->quick_acks > 0 && !wi_tcp_in_pingpong(c);
 }
 
 /* The peer's segment size as its segments show it, up to what we let it send. A tail is no sign of a smaller one, two
@@ -76,7 +86,7 @@ bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *c)
     if ((uint32_t)wi_seq_diff(c->rcv_nxt, c->rcv_wup) > c->rcv_mss_est)
         return true; /* it was held back only because nobody read */
     bool is_empty = wi_seq_eq(c->copied_seq, c->rcv_nxt) && !wi_tcp_rcvq_has_ooo(c);
-    return is_empty && (c->ack_pushed == 2 || (c->ack_pushed == 1 && !c->is_pingpong));
+    return is_empty && (c->ack_pushed == 2 || (c->ack_pushed == 1 && !wi_tcp_in_pingpong(c)));
 }
 
 void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_order)
@@ -115,8 +125,9 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
 void wi_tcp_data_sent(struct wi_tcp_conn *c)
 {
     /* An answer soon after a question: ACKs may wait for the next answer (Linux's pingpong mode). */
-    if (c->last_rcv_at && c->sk.core->now - c->last_rcv_at < (c->ato ? c->ato : WI_TCP_DELACK_MIN))
-        c->is_pingpong = true;
+    if (c->last_rcv_at && c->sk.core->now - c->last_rcv_at < (c->ato ? c->ato : WI_TCP_DELACK_MIN) &&
+        c->pingpong < UINT8_MAX)
+        c->pingpong++;
 }
 
 void wi_tcp_ack_sent(struct wi_tcp_conn *c)
@@ -149,7 +160,7 @@ static void send_delayed(struct wi_tcp_conn *c)
     }
     if (ato > WI_TCP_DELACK_MIN) {
         weir_ns max = WEIR_MS(500);
-        if (c->is_pingpong)
+        if (wi_tcp_in_pingpong(c))
             max = WI_TCP_DELACK_MAX;
         if (c->rtt.srtt_us8) {
             weir_ns rtt = WEIR_US((weir_ns)(c->rtt.srtt_us8 >> 3));
@@ -250,12 +261,12 @@ void wi_tcp_delack_fire(struct wi_tcp_conn *c)
         compressed_fire(c);
         return;
     }
-    if (!c->is_pingpong) {
+    if (!wi_tcp_in_pingpong(c)) {
         /* It was in vain to wait for an answer to ride on: wait longer next time. */
         weir_ns twice = c->ato * 2;
         c->ato = twice < c->rtt.rto ? twice : c->rtt.rto;
     } else {
-        c->is_pingpong = false;
+        wi_tcp_pingpong_set(c, false);
         c->ato = WI_TCP_DELACK_MIN;
     }
     wi_count(c->sk.core, WI_STAT_DelayedACKs);

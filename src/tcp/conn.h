@@ -153,8 +153,8 @@ struct wi_tcp_syn {
     uint32_t rcv_wnd_bytes; /* what the SYN-ACK offered, unscaled */
     weir_ns synack_at;      /* first SYN-ACK sent; 0: unknown (cookie): no RTT sample */
     uint8_t synack_rexmit_n;
-    uint8_t ecn_field; /* of the IP header that the peer's SYN came with */
-    uint64_t id;       /* wi_sk.id */
+    uint8_t tos; /* of the IP header that the peer's SYN came with, or without its ECN bits the ACK of a cookie */
+    uint64_t id; /* wi_sk.id */
 };
 
 /* ---- Round-trip times (rtt.c) ---- */
@@ -371,7 +371,7 @@ struct wi_tcp_conn {
     uint32_t last_seg_len; /* of the last segment shorter than that */
     uint8_t ack_pushed;    /* short segments since the last ACK, at most 2: reading them out sends it */
     uint8_t quick_acks;    /* ACKs to be sent at once */
-    bool is_pingpong;      /* interactive: delay ACKs */
+    uint8_t pingpong;      /* answers soon after data, held at 255: from tcp_pingpong_thresh on it is interactive */
     bool is_ack_sched;     /* an ACK is owed, sooner or later */
     bool ack_now;          /* and now, once */
     uint8_t dup_acks_told; /* ACKs for segments out of order since rcv_nxt became comp_rcv_nxt; held at 3 */
@@ -590,6 +590,10 @@ const char *wi_tcp_sndq_check(const struct wi_tcp_conn *); /* NULL or the broken
 
 /* The reader took data: does the peer deserve an ACK now (Linux's tcp_cleanup_rbuf)? */
 bool wi_tcp_ack_due_on_read(const struct wi_tcp_conn *);
+
+/* Is it interactive, so that ACKs may wait for an answer to ride on (Linux's pingpong mode)? */
+bool wi_tcp_in_pingpong(const struct wi_tcp_conn *);
+void wi_tcp_pingpong_set(struct wi_tcp_conn *, bool is_on);
 
 /* A segment came ahead of a hole, and was perhaps queued. */
 void wi_tcp_ack_ahead(struct wi_tcp_conn *);

@@ -56,7 +56,6 @@ void wi_tcp_ecn_read_syn(const struct wi_core *core, const struct wi_tcp_seg *s,
 {
     unsigned ace = wi_tcp_ace(s->h.flags);
     syn->ecn = WI_TCP_ECN_NONE;
-    syn->ecn_field = s->ip->ecn;
     if (mode_in(core) == WI_TCP_ECN_ACCURATE && asks_accurate(ace)) {
         syn->ecn = WI_TCP_ECN_ACCURATE;
         return;
@@ -172,7 +171,7 @@ void wi_tcp_ecn_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *syn
     c->ecn.mode = syn->ecn;
     if (syn->ecn != WI_TCP_ECN_ACCURATE)
         return;
-    c->ecn.syn_field = c->ecn.last_field = syn->ecn_field;
+    c->ecn.syn_field = c->ecn.last_field = syn->tos & 3u;
     c->ecn.opt_demand = 1;
 }
 

@@ -81,7 +81,7 @@ static inline uint16_t wi_tcp_ace_flags(unsigned ace)
 /* The flags of our SYN, sent for the n-th time beyond the first. */
 uint16_t wi_tcp_ecn_syn_flags(struct wi_tcp_conn *, unsigned rexmit_n);
 
-/* A SYN to a listener: syn->ecn and syn->ecn_field. needs_ecn: by its congestion control. */
+/* A SYN to a listener: syn->ecn. needs_ecn: by its congestion control. */
 void wi_tcp_ecn_read_syn(const struct wi_core *, const struct wi_tcp_seg *, bool needs_ecn, struct wi_tcp_syn *);
 
 /* Flags and AccECN option of a SYN-ACK whose other options are there already, sent for the n-th time beyond the first.

@@ -367,7 +367,7 @@ static void consume_fin(struct wi_tcp_conn *c)
     case WEIR_TCP_SYN_RCVD:
     case WEIR_TCP_ESTABLISHED:
         wi_tcp_set_state(c, WEIR_TCP_CLOSE_WAIT, "FIN received");
-        c->is_pingpong = true; /* our own FIN may carry the ACK soon */
+        wi_tcp_pingpong_set(c, true); /* our own FIN may carry the ACK soon */
         c->is_ack_sched = true;
         break;
     case WEIR_TCP_FIN_WAIT_1:

@@ -84,7 +84,7 @@ static enum weir_drop establish(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     if (c->sndq.send_head || c->loss.want_rexmit) {
         c->is_ack_sched = true; /* data that wait carry the ACK */
         wi_tcp_owe(c, WI_TCP_OWE_SEND);
-    } else if (c->is_pingpong || c->defer_accept_n) { /* data are to come soon and may carry it, as on Linux */
+    } else if (wi_tcp_in_pingpong(c) || c->defer_accept_n) { /* data are to come soon and may carry it, as on Linux */
         c->is_ack_sched = true;
         wi_tcp_quickack_enter(c, WI_TCP_QUICKACKS_MAX);
         wi_tcp_arm_delack(c, WI_TCP_DELACK_MAX);

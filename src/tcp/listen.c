@@ -15,6 +15,7 @@ static void read_syn(const struct wi_tcp_conn *l, const struct wi_tcp_seg *seg, 
     const struct wi_sysctl *s = &l->sk.core->sysctl;
     const struct wi_wire_tcp *h = &seg->h;
     syn->irs = seg->seq;
+    syn->tos = seg->ip->tos;
     syn->snd_wnd_bytes = h->wnd; /* RFC 7323 2.2: a SYN's window is never scaled */
     syn->peer_mss = l->user_mss && l->user_mss < h->mss ? l->user_mss : h->mss;
     syn->ts_ok = s->tcp_timestamps && h->has_ts;
@@ -120,6 +121,7 @@ static enum weir_drop on_cookie(struct wi_tcp_conn *l, struct wi_tcp_seg *seg, c
         return WEIR_DROP_TCP_ACCEPT_QUEUE_FULL;
     }
     syn.id = ++core->conn_id_next;
+    syn.tos = seg->ip->tos & (uint8_t)~3u;
     struct wi_tcp_conn *child = wi_tcp_child_new(l, &key->tuple, seg->netif, syn.id);
     if (!child) {
         wi_count(core, WI_STAT_ListenDrops);

@@ -47,7 +47,7 @@ void wi_tcp_options_copy(struct wi_tcp_conn *to, const struct wi_tcp_conn *from)
     to->fo.queue_max = from->fo.queue_max;
     to->fo.connect = from->fo.connect;
     to->fo.no_cookie = from->fo.no_cookie;
-    to->is_pingpong = from->is_pingpong;
+    to->pingpong = from->pingpong;
     if (!from->is_cc_chosen)
         return; /* the tunable's of this moment, as Linux's tcp_ca_openreq_child has it */
     int err = wi_tcp_cc_set(to, from->cc->name);
@@ -205,17 +205,17 @@ static int get_window_clamp(const struct wi_tcp_conn *c)
 /* 0: delay ACKs from now on; 1: send them at once, the one that waits first; other even values: that one only. */
 static int set_quickack(struct wi_tcp_conn *c, int v)
 {
-    c->is_pingpong = v == 0;
+    wi_tcp_pingpong_set(c, v == 0);
     if (v && c->is_ack_sched && (c->state == WEIR_TCP_ESTABLISHED || c->state == WEIR_TCP_CLOSE_WAIT)) {
         wi_tcp_owe_ack(c, WEIR_WHY_ACK);
-        c->is_pingpong = !(v & 1);
+        wi_tcp_pingpong_set(c, !(v & 1));
     }
     return 0;
 }
 
 static int get_quickack(const struct wi_tcp_conn *c)
 {
-    return !c->is_pingpong;
+    return !wi_tcp_in_pingpong(c);
 }
 
 static int set_user_timeout(struct wi_tcp_conn *c, int v)

@@ -20,7 +20,7 @@ uint32_t wi_tcp_tso_segs(const struct wi_tcp_conn *c, uint32_t mss)
         return max;
     /* Linux's tcp_tso_autosize: what the pacing rate sends in 1/1024 s, more on very short paths. */
     uint64_t bytes = c->pacing_bps >> 10;
-    uint32_t near = c->rtt.min_us >> 9;
+    uint64_t near = (uint64_t)c->rtt.min_us >> c->sk.core->sysctl.tcp_tso_rtt_log;
     if (near < 16)
         bytes += (uint64_t)65215 >> near;
     uint64_t segs = bytes / mss;

@@ -120,12 +120,12 @@ int wi_tcp_synack_send(struct wi_tcp *tcp, const struct wi_tcp_synack *a)
         .conn_id = syn->id,
         .iss = syn->iss,
         .irs = syn->irs,
-        .tos = (uint8_t)(opts->tos & ~3u),
+        .tos = (uint8_t)((tcp->core->sysctl.tcp_reflect_tos ? syn->tos : opts->tos) & ~3u),
         .ttl = opts->ttl > 0 ? (uint8_t)opts->ttl : 0,
     };
     if (a->fo)
         wi_tcp_fo_put(a->fo, &b.h);
-    wi_tcp_ecn_put_synack(tcp->core, (enum wi_tcp_ecn_mode)syn->ecn, syn->ecn_field, a->rexmit_n, &b.h);
+    wi_tcp_ecn_put_synack(tcp->core, (enum wi_tcp_ecn_mode)syn->ecn, syn->tos & 3u, a->rexmit_n, &b.h);
     return wi_tcp_send_bare(tcp, &b);
 }
 

@@ -201,6 +201,8 @@ void wi_tcp_open_passive(struct wi_tcp_conn *c, const struct wi_tcp_syn *s)
     c->ts_ok = s->ts_ok;
     wi_tcp_ecn_open_passive(c, s);
     c->ts_off = s->ts_off;
+    if (c->sk.core->sysctl.tcp_reflect_tos)
+        c->sk.opts.tos = s->tos & (uint8_t)~3u;
     if (s->ts_ok) {
         c->ts_recent = s->ts_recent;
         c->ts_recent_at = c->sk.core->now;

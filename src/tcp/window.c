@@ -6,6 +6,7 @@
 #include "tcp/conn.h"
 
 #define WND_UNSCALED_MAX 65535u
+#define WND_SIGNED_MAX   32767u /* tcp_workaround_signed_windows */
 
 #define RATIO_ONE 256u
 
@@ -86,7 +87,7 @@ void wi_tcp_window_first(const struct wi_core *core, const struct wi_sk_opts *op
 
     if (mss > 0 && space > mss)
         space -= space % mss;
-    *wnd = space;
+    *wnd = core->sysctl.tcp_workaround_signed_windows ? wi_min_u32(space, WND_SIGNED_MAX) : space;
     *wscale = 0;
     if (wscale_ok) {
         uint64_t grown = wi_max_u64(
@@ -138,6 +139,13 @@ uint32_t wi_tcp_window_left(const struct wi_tcp_conn *c)
     return left > 0 ? (uint32_t)left : 0;
 }
 
+/* The user prefers to take back what was offered to dropping what comes (RFC 7323 2.4). Without a scale the window
+ * moves by whole segments, which would take back too much. */
+static bool may_shrink(const struct wi_tcp_conn *c)
+{
+    return c->sk.core->sysctl.tcp_shrink_window && c->rcv_wscale > 0;
+}
+
 /* RFC 9293 3.8.6.2.2: offer no silly windows. Linux's __tcp_select_window. */
 uint32_t wi_tcp_window_select(struct wi_tcp_conn *c)
 {
@@ -145,6 +153,8 @@ uint32_t wi_tcp_window_select(struct wi_tcp_conn *c)
     uint32_t mss = wi_min_u32(c->rcv_mss_est ? c->rcv_mss_est : WI_TCP_MSS_DEFAULT_V4, full);
     uint32_t space = free_space(c), wnd;
 
+    if (may_shrink(c))
+        space -= space % (1u << c->rcv_wscale);
     if (space < full / 2) {
         c->quick_acks = 0; /* no haste to tell of little */
         space -= space % (1u << c->rcv_wscale);
@@ -171,9 +181,10 @@ uint16_t wi_tcp_window_advertise(struct wi_tcp_conn *c, bool is_syn)
     }
 
     uint32_t left = wi_tcp_window_left(c), wnd = wi_tcp_window_select(c);
-    if (wnd < left) /* RFC 9293 3.8.6.2.1: never take back what was offered */
+    if (wnd < left && !may_shrink(c)) /* RFC 9293 3.8.6.2.1: never take back what was offered */
         wnd = round_up_to_scale(left, c->rcv_wscale);
-    wnd = wi_min_u32(wnd, WND_UNSCALED_MAX << c->rcv_wscale);
+    bool is_signed = c->rcv_wscale == 0 && c->sk.core->sysctl.tcp_workaround_signed_windows;
+    wnd = wi_min_u32(wnd, is_signed ? WND_SIGNED_MAX : WND_UNSCALED_MAX << c->rcv_wscale);
     c->rcv_wnd_bytes = wnd;
     c->rcv_wup = c->rcv_nxt;
     return (uint16_t)(wnd >> c->rcv_wscale);

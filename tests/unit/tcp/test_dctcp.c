@@ -126,7 +126,7 @@ static void test_dctcp_receiver_acks_each_change_of_marking(void **state)
     (void)state;
     struct rig *r;
     struct wi_tcp_conn *c = begin(&r);
-    c->is_pingpong = true; /* delayed ACKs */
+    c->pingpong = 1; /* delayed ACKs */
     c->quick_acks = 0;
     uint32_t seq = 1;
     static const uint8_t marks[] = {0, 3, 3, 0}; /* CE is 3 */

@@ -104,6 +104,10 @@ static void test_pacing_quantum_is_a_millisecond_of_the_rate(void **state)
         uint32_t max = 65215 / MSS;
         assert_int_equal(wi_tcp_tso_segs(c, MSS), cases[i].segs < max ? cases[i].segs : max);
     }
+    r->core.sysctl.tcp_tso_rtt_log = 8; /* as if the path were twice as long */
+    assert_int_equal(wi_tcp_tso_segs(c, MSS), 17);
+    r->core.sysctl.tcp_tso_rtt_log = 0; /* for no path there is */
+    assert_int_equal(wi_tcp_tso_segs(c, MSS), 2);
     rig_end(r);
 }
 
