@@ -356,6 +356,7 @@ static const struct wdr_target_ops foreign_ops = {
     .free = foreign_free,
     .now = foreign_now,
     .wait = foreign_wait,
+    .wait_arrival = foreign_wait, /* the library decides */
     .input = foreign_input,
     .output = foreign_output,
     .begin = foreign_begin,

@@ -85,6 +85,14 @@ static void local_wait(struct wdr_target *t, weir_ns until)
         advance(l, until);
 }
 
+/* Linux's timers fire in the tick after they fall due, not before what arrives meanwhile. */
+static void local_wait_arrival(struct wdr_target *t, weir_ns at)
+{
+    struct local *l = (struct local *)t;
+    if (at > l->host.now && pass(l, at - 1, false))
+        l->host.now = at;
+}
+
 static void local_await(struct wdr_target *t, weir_ns limit)
 {
     struct local *l = (struct local *)t;
@@ -199,6 +207,7 @@ static const struct wdr_target_ops local_ops = {
     .free = local_free,
     .now = local_now,
     .wait = local_wait,
+    .wait_arrival = local_wait_arrival,
     .input = local_input,
     .output = local_output,
     .begin = local_begin,

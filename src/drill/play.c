@@ -182,7 +182,7 @@ static bool play_input(struct wdr_player *pl, const struct wdr_event *e, weir_ns
     struct wdr_packet p = *e->packet;
     struct wdr_flow *f = wdr_flow_for_script(pl, &p);
     struct wdr_ends ends = {.src = f->remote, .dst = f->local}, quote_ends = {.src = f->local, .dst = f->remote};
-    pl->target->ops->wait(pl->target, at);
+    pl->target->ops->wait_arrival(pl->target, at);
     if (p.proto == WDR_TCP && (p.flags & (WDR_SYN | WDR_ACK)) == WDR_SYN)
         wdr_flow_renew(f);
     wdr_flow_to_wire(f, &p);

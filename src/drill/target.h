@@ -32,6 +32,9 @@ struct wdr_target_ops {
     /* Let time pass up to `until`; timers run as they fall due, and the pending call is tried whenever it may go on. */
     void (*wait)(struct wdr_target *, weir_ns until);
 
+    /* The same, until a datagram arrives: it wins over the timers that fall due in that very moment. */
+    void (*wait_arrival)(struct wdr_target *, weir_ns at);
+
     /* A datagram arrives. */
     void (*input)(struct wdr_target *, const uint8_t *data, size_t len);
 
