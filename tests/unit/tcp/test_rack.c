@@ -42,7 +42,7 @@ static struct wi_tcp_conn *flight(struct rig *r, unsigned n, unsigned gap_ms)
     return c;
 }
 
-static weir_ns deadline(const struct rig *r)
+static weir_ns deadline(struct rig *r)
 {
     return wi_wheel_deadline(&r->core.wheel);
 }
