@@ -19,8 +19,8 @@
 
 /* ---- TCP ---- */
 
-/* A weir connection to the program, from the client's own address. */
-static weir_fd dial_program(struct wir_run *r, const struct weir_sockaddr *client, uint16_t port)
+/* A weir connection to the program from that address. */
+static weir_fd dial_from(struct wir_run *r, const struct weir_sockaddr *client, uint16_t port)
 {
     struct weir *w = r->gate.stack;
     struct weir_sockaddr to = {.family = client->family, .addr = wir_addr_program(client->family), .port = port};
@@ -37,6 +37,17 @@ static weir_fd dial_program(struct wir_run *r, const struct weir_sockaddr *clien
         return net;
     weir_close(w, net);
     return err;
+}
+
+/* From the client's own address, and its port too unless the link still has an earlier connection from there. */
+static weir_fd dial_program(struct wir_run *r, const struct weir_sockaddr *client, uint16_t port)
+{
+    struct weir_sockaddr from = *client;
+    weir_fd net = dial_from(r, &from, port);
+    if (net != -WEIR_EADDRNOTAVAIL && net != -WEIR_EADDRINUSE)
+        return net;
+    from.port = 0;
+    return dial_from(r, &from, port);
 }
 
 static void let_in(struct wir_inbound *in, int fd, const struct sockaddr_storage *os)

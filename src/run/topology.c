@@ -113,6 +113,13 @@ static int set_tunables(const struct wir_run *r, const struct wir_host *h)
     return 0;
 }
 
+/* A client of -p keeps its port on the link, and whether a port may be used again its own host has decided. */
+static int reuse_ports(const struct wir_host *gate)
+{
+    int err = weir_sysctl_set(gate->stack, "net.ipv4.tcp_tw_reuse", "1");
+    return err < 0 ? err : weir_sysctl_set(gate->stack, "net.ipv4.tcp_tw_reuse_delay", "1");
+}
+
 int wir_topology_new(struct wir_run *r)
 {
     uint64_t seed = r->opts->seed;
@@ -122,6 +129,8 @@ int wir_topology_new(struct wir_run *r)
     int err = host_new(r, &r->prog, WIO_NEAR, seed ^ 1, "program");
     if (err == 0)
         err = host_new(r, &r->gate, WIO_FAR, seed ^ 2, "gateway");
+    if (err == 0)
+        err = reuse_ports(&r->gate);
     if (err == 0 && (set_tunables(r, &r->prog) < 0 || set_tunables(r, &r->gate) < 0))
         return -EINVAL;
     if (err == 0) {
@@ -142,8 +151,10 @@ int wir_topology_new(struct wir_run *r)
 void wir_topology_free(struct wir_run *r)
 {
     for (unsigned i = 0; i < 2; i++) {
-        if (r->scratch[i])
-            weir_block_unref(r->scratch[i]);
+        for (unsigned k = 0; k < WIR_READ_BLOCKS; k++) {
+            if (r->scratch[i].blocks[k])
+                weir_block_unref(r->scratch[i].blocks[k]);
+        }
     }
     weir_free(r->prog.stack);
     weir_free(r->gate.stack);
