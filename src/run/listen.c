@@ -12,6 +12,8 @@
 #include "run/gateway.h"
 #include "run/sock.h"
 
+#define TOKENS_MAX 64
+
 static void put_token(struct wir_sock *s)
 {
     if (send(s->pump.fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
@@ -24,12 +26,14 @@ static bool has_waiting(struct wir_sock *s)
     return s->undelivered || weir_poll(s->run->prog.stack, fds, s->twin >= 0 ? 2 : 1) > 0;
 }
 
-/* As many bytes as connections wait is more than we can know: none when none waits, at least one otherwise. */
+/* As many bytes as connections wait is more than we can know: none when none waits, at least one otherwise. To take
+ * them out is dear, so they are left while more wait, unless another would soon have no room. */
 static void take_token(struct wir_sock *s)
 {
     char junk[64];
     bool is_more = has_waiting(s);
-    unsigned spare = is_more ? (s->tokens > 1) : s->tokens;
+    unsigned keep = !is_more ? 0 : s->tokens > TOKENS_MAX ? 1 : s->tokens;
+    unsigned spare = s->tokens - keep;
     if (is_more && s->tokens == 0)
         put_token(s);
     if (!spare)

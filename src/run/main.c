@@ -3,6 +3,7 @@
  * the kernel is found before the program starts.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include "run/sock.h"
 #include "run/watch.h"
 
+#define KEPT_BYTES (16 << 20)
+
 /* Each connection takes two descriptors or more of ours. */
 static void raise_limits(struct wir_run *r)
 {
@@ -26,6 +29,16 @@ static void raise_limits(struct wir_run *r)
     all = r->old_files;
     all.rlim_cur = all.rlim_max;
     setrlimit(RLIMIT_NOFILE, &all);
+}
+
+/* The blocks that reads fill come and go by the thousand: memory that was given back would be faulted in again. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TOP_PAD, KEPT_BYTES / 16);
+#endif
 }
 
 static void status_ready(struct wir_os_source *source, uint32_t events)
@@ -60,6 +73,7 @@ static int begin(struct wir_run *r)
     TAILQ_INIT(&r->retired);
     TAILQ_INIT(&r->flows);
     r->now = wir_clock();
+    keep_memory();
     raise_limits(r);
     int err = wir_watch_open(&r->watch, r->opts);
     if (err == 0)

@@ -17,6 +17,8 @@
 
 #include "run/run.h"
 
+#define PIDFDS_KEPT 16
+
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
 #endif
@@ -109,18 +111,38 @@ static bool has_inode(int fd, uint64_t inode)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == inode;
 }
 
-int wir_fd_borrow(pid_t pid, int fd, uint64_t inode)
+static int borrow_from(int process, int fd, uint64_t inode)
 {
-    int process = open_pidfd(pid);
-    if (process < 0)
-        return -1;
     int got = pidfd_getfd(process, fd, 0);
-    close(process);
     if (got >= 0 && !has_inode(got, inode)) {
         close(got);
         return -1;
     }
     return got;
+}
+
+int wir_fd_borrow(pid_t pid, int fd, uint64_t inode)
+{
+    /* Whom we borrowed from lately. A number that has passed to another process shows by the inode. */
+    static struct {
+        pid_t pid;
+        int fd;
+    } known[PIDFDS_KEPT];
+    unsigned slot = (unsigned)pid % PIDFDS_KEPT;
+
+    if (known[slot].pid == pid) {
+        int got = borrow_from(known[slot].fd, fd, inode);
+        if (got >= 0)
+            return got;
+    }
+    int process = open_pidfd(pid);
+    if (process < 0)
+        return -1;
+    if (known[slot].pid)
+        close(known[slot].fd);
+    known[slot].pid = pid;
+    known[slot].fd = process;
+    return borrow_from(process, fd, inode);
 }
 
 static int find_in(pid_t pid, uint64_t inode)

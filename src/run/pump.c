@@ -1,6 +1,7 @@
 /*
  * The pump. Up: what the descriptor gives becomes a block that weir queues as it is. Down: views out of weir's receive
- * queue are written with one writev. So user space copies only what is too short to be worth a block.
+ * queue are written with one writev. Up to 256 KiB move with one call, and user space copies only what is too short to
+ * be worth a block.
  *
  * Both sources are edge-triggered: a flag says that something is worth trying, and only trying clears it.
  */
@@ -19,7 +20,7 @@
 #define BLOCK_BYTES (64u << 10)
 #define COPY_BYTES  4096u        /* a shorter read is copied, so that it doesn't pin a whole block */
 #define DOWN_BYTES  (256u << 10) /* taken from weir at a time */
-#define ROUNDS      8            /* of each direction before the others have their turn */
+#define ROUNDS      4            /* of each direction before the others have their turn */
 
 static void end_with(struct wir_pump *p, enum wir_pump_end how, int err)
 {
@@ -29,38 +30,46 @@ static void end_with(struct wir_pump *p, enum wir_pump_end how, int err)
     p->ended(p, how, err);
 }
 
-/* ---- Up: descriptor to weir ---- */
-
-static struct weir_block **scratch_of(struct wir_pump *p)
+static void frags_release(struct weir_frag *frags, unsigned *at, unsigned *n)
 {
-    return &p->run->scratch[p->host == &p->run->gate];
+    for (; *at < *n; ++*at)
+        weir_block_unref(frags[*at].block);
+    *at = *n = 0;
 }
+
+/* Take `bytes` off the front. */
+static void frags_consume(struct weir_frag *frags, unsigned *at, unsigned *n, size_t bytes)
+{
+    while (bytes) {
+        struct weir_frag *f = &frags[*at];
+        uint32_t take = bytes < f->len ? (uint32_t)bytes : f->len;
+        f->off += take;
+        f->len -= take;
+        bytes -= take;
+        if (f->len == 0) {
+            weir_block_unref(f->block);
+            ++*at;
+        }
+    }
+    if (*at == *n)
+        *at = *n = 0;
+}
+
+/* ---- Up: descriptor to weir ---- */
 
 /* The connection refused our bytes: what it still has for us comes first, then its end. */
 static void on_send_error(struct wir_pump *p, int err)
 {
-    if (p->up.block)
-        weir_block_unref(p->up.block);
-    p->up.block = NULL;
+    frags_release(p->up, &p->up_at, &p->up_n);
     p->net_err = err;
     p->net_in = true;
-}
-
-static void up_consume(struct wir_pump *p, uint32_t n)
-{
-    p->up.off += n;
-    p->up.len -= n;
-    if (p->up.len)
-        return;
-    weir_block_unref(p->up.block);
-    p->up.block = NULL;
 }
 
 /* Hand the held bytes to weir. True when they are gone. */
 static bool up_flush(struct wir_pump *p)
 {
-    while (p->up.block) {
-        int64_t n = weir_send_frags(p->host->stack, p->net, &p->up, 1, 0);
+    while (p->up_n) {
+        int64_t n = weir_send_frags(p->host->stack, p->net, p->up + p->up_at, p->up_n - p->up_at, 0);
         if (n == -WEIR_EAGAIN) {
             p->net_out = false;
             return false;
@@ -69,17 +78,33 @@ static bool up_flush(struct wir_pump *p)
             on_send_error(p, (int)-n);
             return false;
         }
-        up_consume(p, (uint32_t)n);
+        frags_consume(p->up, &p->up_at, &p->up_n, (size_t)n);
     }
     return true;
 }
 
+/* Hold the `n` bytes that a read has put into the scratch blocks from `off` on. A short tail is copied. */
+static void up_hold(struct wir_pump *p, struct wir_scratch *scratch, uint32_t off, uint32_t n)
+{
+    for (unsigned i = 0; n; i++, off = 0) {
+        uint32_t take = n < BLOCK_BYTES - off ? n : BLOCK_BYTES - off;
+        struct weir_block **b = &scratch->blocks[i];
+        struct weir_block *tail = take <= COPY_BYTES ? weir_block_new(weir_stack_pool(p->host->stack), take) : NULL;
+        if (tail)
+            memcpy(tail->data, (*b)->data + off, take);
+        p->up[p->up_n++] = (struct weir_frag){.block = tail ? tail : *b, .off = tail ? 0 : off, .len = take};
+        if (!tail)
+            *b = NULL;
+        n -= take;
+    }
+}
+
 /* A short read goes by copy and the block is used again; a long one goes as it is. */
-static void up_take(struct wir_pump *p, struct weir_block **scratch, uint32_t n)
+static void up_take(struct wir_pump *p, struct wir_scratch *scratch, uint32_t n)
 {
     uint32_t taken = 0;
     if (n <= COPY_BYTES) {
-        int64_t sent = weir_send(p->host->stack, p->net, (*scratch)->data, n, 0);
+        int64_t sent = weir_send(p->host->stack, p->net, scratch->blocks[0]->data, n, 0);
         if (sent < 0 && sent != -WEIR_EAGAIN) {
             on_send_error(p, (int)-sent);
             return;
@@ -89,8 +114,7 @@ static void up_take(struct wir_pump *p, struct weir_block **scratch, uint32_t n)
             return;
         p->net_out = false;
     }
-    p->up = (struct weir_frag){.block = *scratch, .off = taken, .len = n - taken};
-    *scratch = NULL;
+    up_hold(p, scratch, taken, n - taken);
 }
 
 static void up_eof(struct wir_pump *p)
@@ -101,18 +125,33 @@ static void up_eof(struct wir_pump *p)
         weir_shutdown(p->host->stack, p->net, WEIR_SHUT_WR);
 }
 
+/* Room for a read: how many blocks; fewer at the memory limit, down to none. */
+static unsigned up_room(struct wir_pump *p, struct wir_scratch *scratch, struct iovec iov[WIR_READ_BLOCKS])
+{
+    unsigned n = 0;
+    for (; n < WIR_READ_BLOCKS; n++) {
+        struct weir_block **b = &scratch->blocks[n];
+        if (!*b)
+            *b = weir_block_new(weir_stack_pool(p->host->stack), BLOCK_BYTES);
+        if (!*b)
+            break;
+        iov[n] = (struct iovec){.iov_base = (*b)->data, .iov_len = BLOCK_BYTES};
+    }
+    return n;
+}
+
 /* One read. False: nothing more for now. */
 static bool up_read(struct wir_pump *p)
 {
-    struct weir_block **scratch = scratch_of(p);
-    if (!*scratch)
-        *scratch = weir_block_new(weir_stack_pool(p->host->stack), BLOCK_BYTES);
-    if (!*scratch) { /* at the memory limit: tried again when the connection has moved */
+    struct wir_scratch *scratch = &p->run->scratch[p->host == &p->run->gate];
+    struct iovec iov[WIR_READ_BLOCKS];
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = up_room(p, scratch, iov)};
+    if (msg.msg_iovlen == 0) { /* tried again when the connection has moved */
         p->is_starved = true;
         p->os_in = false;
         return false;
     }
-    ssize_t n = recv(p->fd, (*scratch)->data, BLOCK_BYTES, MSG_DONTWAIT);
+    ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT);
     if (n < 0) {
         p->os_in = false;
         if (errno == EINTR)
@@ -125,7 +164,7 @@ static bool up_read(struct wir_pump *p)
         up_eof(p);
         return false;
     }
-    if (n < (ssize_t)BLOCK_BYTES && !p->os_rdhup && !p->os_pri)
+    if ((size_t)n < msg.msg_iovlen * BLOCK_BYTES && !p->os_rdhup && !p->os_pri)
         p->os_in = false; /* drained: the next byte makes a new edge */
     up_take(p, scratch, (uint32_t)n);
     return true;
@@ -136,7 +175,7 @@ static void up_urgent(struct wir_pump *p)
 {
     int at_mark = 0;
     char byte;
-    if (!p->os_pri || p->up.block || p->net_err || ioctl(p->fd, SIOCATMARK, &at_mark) < 0 || !at_mark)
+    if (!p->os_pri || p->up_n || p->net_err || ioctl(p->fd, SIOCATMARK, &at_mark) < 0 || !at_mark)
         return;
     p->os_pri = false;
     if (recv(p->fd, &byte, 1, MSG_DONTWAIT | MSG_OOB) == 1)
@@ -147,7 +186,7 @@ static void up_urgent(struct wir_pump *p)
 static void move_up(struct wir_pump *p)
 {
     for (int i = 0; i < ROUNDS && p->is_running && !p->net_err; i++) {
-        if (p->up.block && (!p->net_out || !up_flush(p)))
+        if (p->up_n && (!p->net_out || !up_flush(p)))
             return;
         up_urgent(p);
         if (!p->os_in || p->os_eof || !up_read(p))
@@ -156,30 +195,6 @@ static void move_up(struct wir_pump *p)
 }
 
 /* ---- Down: weir to descriptor ---- */
-
-static void down_release(struct wir_pump *p)
-{
-    for (; p->down_at < p->down_n; p->down_at++)
-        weir_block_unref(p->down[p->down_at].block);
-    p->down_at = p->down_n = 0;
-}
-
-static void down_consume(struct wir_pump *p, size_t n)
-{
-    while (n) {
-        struct weir_frag *f = &p->down[p->down_at];
-        uint32_t take = n < f->len ? (uint32_t)n : f->len;
-        f->off += take;
-        f->len -= take;
-        n -= take;
-        if (f->len == 0) {
-            weir_block_unref(f->block);
-            p->down_at++;
-        }
-    }
-    if (p->down_at == p->down_n)
-        p->down_at = p->down_n = 0;
-}
 
 /* Writing failed for good. The program closed (its bytes stay held, so that the close becomes a reset, as TCP must) or
  * only stopped reading (they go nowhere, as with the kernel's TCP). */
@@ -196,14 +211,14 @@ static void on_write_error(struct wir_pump *p, int err)
         return;
     }
     p->os_deaf = true;
-    down_release(p);
+    frags_release(p->down, &p->down_at, &p->down_n);
 }
 
 /* True when nothing is held any more. */
 static bool down_flush(struct wir_pump *p)
 {
     if (p->os_deaf)
-        down_release(p);
+        frags_release(p->down, &p->down_at, &p->down_n);
     while (p->down_n) {
         struct iovec iov[WIR_PUMP_VIEWS];
         unsigned n = 0;
@@ -220,7 +235,7 @@ static bool down_flush(struct wir_pump *p)
             return p->down_n == 0;
         }
         if (sent > 0)
-            down_consume(p, (size_t)sent);
+            frags_consume(p->down, &p->down_at, &p->down_n, (size_t)sent);
     }
     return true;
 }
@@ -285,13 +300,13 @@ static void check_ended(struct wir_pump *p)
         return;
     if (p->net_err && p->down_n == 0 && (!p->net_in || p->net_eof))
         end_with(p, WIR_PUMP_NET_ERROR, p->net_err);
-    else if (p->os_eof && !p->up.block && (p->os_hup || (!p->is_mirror && p->net_eof && p->down_n == 0)))
+    else if (p->os_eof && !p->up_n && (p->os_hup || (!p->is_mirror && p->net_eof && p->down_n == 0)))
         end_with(p, WIR_PUMP_CLOSED, 0);
 }
 
 static bool can_move(const struct wir_pump *p)
 {
-    bool up = !p->net_err && (p->up.block ? p->net_out : p->os_in && !p->os_eof);
+    bool up = !p->net_err && (p->up_n ? p->net_out : p->os_in && !p->os_eof);
     bool down = p->down_n ? p->os_out || p->os_deaf : p->net_in && !p->net_eof;
     return up || down;
 }
@@ -362,8 +377,6 @@ void wir_pump_stop(struct wir_pump *p)
     p->os_source.ready = NULL;
     p->net_source.ready = NULL;
     wir_loop_unqueue(p->run, &p->task);
-    if (p->up.block)
-        weir_block_unref(p->up.block);
-    p->up.block = NULL;
-    down_release(p);
+    frags_release(p->up, &p->up_at, &p->up_n);
+    frags_release(p->down, &p->down_at, &p->down_n);
 }

@@ -33,13 +33,13 @@ struct wir_pump {
     bool os_in, os_out;    /* worth trying */
     bool os_rdhup, os_hup; /* the kernel said so; what was written before is still to be read */
     bool net_in, net_out;
-    bool is_starved;      /* there was no memory to read into */
-    bool os_eof, net_eof; /* passed on */
-    bool os_deaf;         /* nobody reads there any more: what arrives is thrown away */
-    int net_err;          /* what the weir socket ended with, once there is nothing more to hand over */
-    struct weir_frag up;  /* read from the descriptor, not yet taken by weir; block NULL: none */
+    bool is_starved;                      /* there was no memory to read into */
+    bool os_eof, net_eof;                 /* passed on */
+    bool os_deaf;                         /* nobody reads there any more: what arrives is thrown away */
+    int net_err;                          /* what the weir socket ended with, once there is nothing more to hand over */
+    struct weir_frag up[WIR_READ_BLOCKS]; /* read from the descriptor, not yet taken by weir: up_at to up_n */
     struct weir_frag down[WIR_PUMP_VIEWS]; /* taken from weir, not yet written */
-    unsigned down_at, down_n;
+    unsigned up_at, up_n, down_at, down_n;
 };
 
 /* Both ends are connected: begin. fd and net are watched already, with these sources. */

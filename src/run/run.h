@@ -57,6 +57,7 @@ struct wir_host {
 #define WIR_WAIT_BUCKETS 256
 #define WIR_SOCK_BUCKETS 4096
 #define WIR_RETIRED_MAX  1024
+#define WIR_READ_BLOCKS  4 /* that one read of a pump may fill */
 
 /* Whom the keeper watches for us: see launch.c. */
 struct wir_launch {
@@ -74,6 +75,11 @@ TAILQ_HEAD(wir_flow_list, wir_flow);
 LIST_HEAD(wir_inbound_list, wir_inbound);
 LIST_HEAD(wir_gate_conn_list, wir_gate_conn);
 TAILQ_HEAD(wir_retired_list, wir_sock);
+
+/* Empty blocks that the next read fills, the first ones first. */
+struct wir_scratch {
+    struct weir_block *blocks[WIR_READ_BLOCKS];
+};
 
 struct wir_run {
     const struct wir_run_opts *opts;
@@ -113,7 +119,7 @@ struct wir_run {
     struct wir_flow_list flows; /* oldest first */
     size_t flow_n;
     struct wir_inbound_list inbounds;
-    struct weir_block *scratch[2]; /* read buffers: program's host, gateway */
+    struct wir_scratch scratch[2]; /* program's host, gateway */
 
     struct wir_watch *watch; /* who reads the event streams */
 };
