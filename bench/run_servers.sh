@@ -12,6 +12,7 @@ for need in redis-server redis-benchmark redis-cli nginx wrk python3; do
         exit 0
     }
 done
+here=$(dirname "$0")
 dir=$(mktemp -d)
 pids=()
 # shellcheck disable=SC2329 # the trap calls it
@@ -101,16 +102,8 @@ row()
         [ "$a" ] && [ "$b" ] || die "$name: the client did not finish"
         echo "$a $b" >>"$dir/pairs"
     done
-    awk -v name="$name" '
-        function sort(v, n,    i, j, t) {
-            for (i = 2; i <= n; i++)
-                for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-        }
-        { n++; bare[n] = $1; under[n] = $2; ratio[n] = $2 / $1 }
-        END {
-            sort(bare, n); sort(under, n); sort(ratio, n); m = int((n + 1) / 2)
-            printf "%-34s %9.0f %9.0f   %5.2f (%.2f-%.2f)\n", name, bare[m], under[m], ratio[m], ratio[1], ratio[n]
-        }' "$dir/pairs"
+    awk -f "$here/pairs.awk" "$dir/pairs" |
+        awk -v name="$name" '{ printf "%-34s %9.0f %9.0f   %5.2f (%.2f-%.2f)\n", name, $1, $2, $3, $4, $5 }'
 }
 
 printf '%-34s %9s %9s   %s\n' 'requests a second, 50 connections' bare weir ratio
