@@ -55,14 +55,21 @@ until_true()
     done
 }
 
-# free_port [udp]: one that nobody has, on the host.
+# free_port [udp]: one that nobody has, on the host; below those that connections take by themselves, so that none does
+# before it is used.
 free_port()
 {
     python3 - "${1:-tcp}" <<'P'
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM)
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])
+import random, socket, sys
+kind = socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM
+for port in random.sample(range(10000, 32000), 200):
+    with socket.socket(socket.AF_INET, kind) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break
 P
 }
 
