@@ -131,6 +131,7 @@ void weir_input(struct weir *w, int netif, struct weir_pkt **pkts, unsigned n, w
     enter(w);
     tell_time(w, now);
     wi_net_input(w->net, netif, pkts, n);
+    wi_pool_idle(w->core.pool, w->core.now);
     leave(w);
 }
 
