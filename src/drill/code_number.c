@@ -18,9 +18,9 @@ struct wdr_value wdr_real(double v)
     return (struct wdr_value){.kind = WDR_VALUE_NUMBER, .real = v, .is_float = true};
 }
 
-double wdr_number_real(const struct wdr_value *v)
+double wdr_number_real(const struct wdr_value *number)
 {
-    return v->is_float ? v->real : (double)v->whole;
+    return number->is_float ? number->real : (double)number->whole;
 }
 
 bool wdr_number_whole(double v, __int128 *out)

@@ -486,7 +486,7 @@ static uint64_t write_run(struct wi_tcp_conn *c, struct write *w, const uint8_t 
         }
         uint32_t space = w->goal - wi_tcp_rec_len(r);
         uint32_t want = len - done < space ? (uint32_t)(len - done) : space;
-        uint32_t n = p ? copy_in(c, r, p + done, want) : view_in(c, r, f, (uint32_t)done, want);
+        uint32_t n = f ? view_in(c, r, f, (uint32_t)done, want) : copy_in(c, r, p + done, want);
         if (n == 0) {
             if (wi_seq_eq(r->seq, r->end))
                 wi_tcp_rec_free(c, r);
