@@ -92,7 +92,7 @@ static bool take_packet(struct wi_tcp_conn *c, struct wi_list *out, struct weir_
     return true;
 }
 
-/* Bytes [off, off + len) of a block, or of `bytes` when there is no block, as a chunk at the end of `out`. */
+/* The bytes as a chunk at the end of `out`. They lie at `off` in `block`, or, when it is NULL, in no block. */
 static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_block *block, uint32_t off,
                        const uint8_t *bytes, uint32_t len)
 {
@@ -111,7 +111,7 @@ static bool take_piece(struct wi_tcp_conn *c, struct wi_list *out, struct weir_b
             wi_slab_free(&c->tcp->chunk_slab, k);
             return false;
         }
-        memcpy(k->block->data, block ? block->data + off : bytes, len);
+        memcpy(k->block->data, bytes, len);
         k->is_ours = true;
     }
     k->charge = k->room = 0;
@@ -144,7 +144,7 @@ bool wi_rcvchunks_take(struct wi_tcp_conn *c, struct wi_list *out, struct weir_p
             continue;
         }
         uint32_t n = wi_min_u32(len, f->len - at);
-        ok = take_piece(c, out, f->block, f->off + at, NULL, n);
+        ok = take_piece(c, out, f->block, f->off + at, f->block->data + f->off + at, n);
         len -= n;
         at = 0;
     }
