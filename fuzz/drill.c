@@ -4,14 +4,16 @@
  */
 #include "drill/code.h"
 #include "drill/command.h"
+#include "drill/nstat.h"
 #include "drill/parse.h"
 #include "drill/print.h"
 #include "fuzz.h"
+#include <weir/weir.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool lookup(void *ctx, const char *name, long double *value)
+static bool lookup(void *ctx, const char *name, uint64_t *value)
 {
     (void)ctx;
     *value = 7;
@@ -59,11 +61,37 @@ static void no_sleep(void *ctx, uint64_t ns)
     (void)ns;
 }
 
+static void *take(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void give(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    free(ptr);
+}
+
+/* Over the counters of a stack that has seen nothing. */
+static int fresh_nstat(void *ctx, const char *pipeline)
+{
+    struct weir_config cfg = {.alloc = {take, give, NULL}};
+    struct weir *w = weir_new(&cfg);
+    uint64_t *seen = NULL;
+    (void)ctx;
+    int err = wdr_nstat(w, &seen, pipeline);
+    free(seen);
+    weir_free(w);
+    return err;
+}
+
 static void run_text(char *text, bool is_code)
 {
     char err[256] = "";
     struct wdr_error error = {0};
-    struct wdr_command_ops ops = {no_sysctl, no_route, no_discard, no_sleep, NULL};
+    struct wdr_command_ops ops = {no_sysctl, no_route, no_discard, no_sleep, fresh_nstat, NULL};
     struct wdr_code *c = wdr_code_new(lookup, NULL, NULL);
     if (is_code)
         FUZZ_ASSERT(wdr_code_run(c, text, 1, &error) || error.text[0]);
