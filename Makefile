@@ -32,7 +32,7 @@ bench-quick: all ## instructions per unit of work beside those of bench/instruct
 	@scripts/bootstrap test
 	@scripts/bench-quick $(if $(UPDATE),--update)
 
-bench-cc: all ## weir against Linux over the same bad links, in real time; writes bench/cc.md (QUICK=1: three minutes, not an hour)
+bench-cc: all ## weir against Linux over the same bad links, in real time; writes bench/cc.md (QUICK=1: four minutes, not an hour)
 	@scripts/bootstrap test
 	@ninja -C build bench/tap-peer bench/tap-bridge >/dev/null
 	@WEIR=build/weir python3 bench/cc.py $(if $(QUICK),--quick) --out bench/cc.md

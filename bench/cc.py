@@ -286,11 +286,15 @@ def main():
     p.add_argument("-j", type=int, default=4, help="cells at a time")
     args = p.parse_args()
     args.seconds = args.seconds or (5 if args.quick else 15)
-    args.repetitions = args.repetitions or (1 if args.quick else 3)
+    args.repetitions = args.repetitions or 3
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         print("skip: needs root and /dev/net/tun")
         return 0
     cells = [c for c in cells_of(args.quick) if any(t in name_of(c) for t in args.cells.split("|"))]
+    if not cells:
+        print(f"cc.py: no cell's name has {args.cells!r} in it; they are named like {name_of(cells_of(args.quick)[0])!r}",
+              file=sys.stderr)
+        return 2
     results = []
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ProcessPoolExecutor(args.j) as pool:
         blob = f"{folder}/zeros"
