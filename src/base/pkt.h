@@ -38,6 +38,16 @@ static inline void wi_pkt_add_view(struct weir_pkt *p, struct weir_block *block,
     p->len += len;
 }
 
+/* weir_pkt_pull, where nearly always nothing need be gathered. */
+static inline const uint8_t *wi_pkt_pull(struct weir_pkt *p, size_t len)
+{
+    if (len <= p->head_len)
+        return p->room + p->head_off;
+    if (p->head_len == 0 && p->frag_n > 0 && len <= p->frags[0].len)
+        return p->frags[0].block->data + p->frags[0].off;
+    return weir_pkt_pull(p, len);
+}
+
 /* The bytes of a packet's head: headers, contiguous, writable while the packet has one reference. */
 static inline uint8_t *wi_pkt_head(struct weir_pkt *p)
 {

@@ -87,6 +87,7 @@ static struct chunk *chunk_new(struct wi_slab *s)
     if (s->swings >= WI_SLAB_SWINGS && s->spares < s->spares_max) {
         s->swings = 0;
         s->spares++;
+        s->warm_max = (uint32_t)wi_min_size(WI_SLAB_WARM, WI_SLAB_WARM_BYTES / s->obj_size);
     }
     POISON((char *)c + first_off(), s->objs_in_chunk * s->stride);
     return c;
@@ -116,7 +117,7 @@ static struct tag *chunk_take(struct chunk *c, size_t stride)
     return tag;
 }
 
-void *wi_slab_alloc_raw(struct wi_slab *s)
+static void *alloc_from_chunk(struct wi_slab *s)
 {
     struct chunk *c = wi_list_first(&s->usable, struct chunk, link);
     if (!c && !(c = chunk_new(s)))
@@ -124,12 +125,19 @@ void *wi_slab_alloc_raw(struct wi_slab *s)
     struct tag *tag = chunk_take(c, s->stride);
     s->empty_n -= c->used_n == 0;
     c->used_n++;
-    s->obj_n++;
     if (c->used_n == s->objs_in_chunk) {
         wi_list_del(&c->link);
         wi_list_add_head(&s->full, &c->link);
     }
-    void *obj = tag + 1;
+    return tag + 1;
+}
+
+void *wi_slab_alloc_raw(struct wi_slab *s)
+{
+    void *obj = s->warm_n > 0 ? s->warm[--s->warm_n] : alloc_from_chunk(s);
+    if (!obj)
+        return NULL;
+    s->obj_n++;
     UNPOISON(obj, s->obj_size);
     return obj;
 }
@@ -154,13 +162,12 @@ static void chunk_emptied(struct wi_slab *s, struct chunk *c)
         chunk_free(s, wi_list_last(&s->usable, struct chunk, link));
 }
 
-void wi_slab_free(struct wi_slab *s, void *obj)
+/* The object is poisoned already. */
+static void free_to_chunk(struct wi_slab *s, void *obj)
 {
-    if (!obj)
-        return;
     struct tag *tag = (struct tag *)obj - 1;
     struct chunk *c = tag->ptr;
-    WI_ASSERT(c->slab == s && c->used_n > 0);
+    WI_ASSERT(c->used_n > 0);
 
     if (c->used_n == s->objs_in_chunk) {
         wi_list_del(&c->link);
@@ -168,25 +175,47 @@ void wi_slab_free(struct wi_slab *s, void *obj)
     }
     tag->ptr = c->free;
     c->free = tag;
-    POISON(obj, s->obj_size);
     c->used_n--;
-    s->obj_n--;
     if (c->used_n == 0)
         chunk_emptied(s, c);
 }
 
+void wi_slab_free(struct wi_slab *s, void *obj)
+{
+    if (!obj)
+        return;
+    const struct chunk *c = ((struct tag *)obj - 1)->ptr;
+    WI_ASSERT(c->slab == s && s->obj_n > 0);
+    POISON(obj, s->obj_size);
+    s->obj_n--;
+    if (s->warm_n < s->warm_max)
+        s->warm[s->warm_n++] = obj;
+    else
+        free_to_chunk(s, obj);
+}
+
+/* Those that wait go back to their chunks. */
+static void cool(struct wi_slab *s)
+{
+    s->warm_max = 0;
+    while (s->warm_n > 0)
+        free_to_chunk(s, s->warm[--s->warm_n]);
+}
+
 size_t wi_slab_trim(struct wi_slab *s)
 {
-    uint32_t n = s->empty_n;
+    uint32_t before = s->chunk_n;
+    cool(s);
     while (s->empty_n > 0)
         chunk_free(s, wi_list_last(&s->usable, struct chunk, link));
     s->spares = s->returned_n = s->swings = 0;
-    return n * chunk_bytes(s);
+    return (before - s->chunk_n) * chunk_bytes(s);
 }
 
 void wi_slab_fini(struct wi_slab *s)
 {
     WI_ASSERT(s->obj_n == 0);
+    cool(s);
     wi_list_del(&s->reserve);
     wi_list_for_each_safe (c, &s->usable, struct chunk, link)
         chunk_free(s, c);

@@ -4,7 +4,8 @@
  * One empty chunk is held back while other chunks are in use, so that a use that swings around a chunk's edge does not
  * allocate each time; when the last object goes, everything goes. Where use swings more widely, as that of packets
  * does, the owner sets `spares_max`: for each chunk that was given back and is wanted again one more is held back from
- * then on, up to so many. Under AddressSanitizer, freed objects are poisoned. */
+ * then on, up to so many; and then the objects freed last wait, still warm, to be the next ones, without their chunks
+ * being asked. Under AddressSanitizer, freed objects are poisoned. */
 #ifndef WI_BASE_SLAB_H
 #define WI_BASE_SLAB_H
 
@@ -16,6 +17,8 @@
 #include "base/list.h"
 
 #define WI_SLAB_SWINGS 64
+#define WI_SLAB_WARM   16 /* objects that wait so, and bytes of them, at most */
+#define WI_SLAB_WARM_BYTES ((size_t)65536)
 
 struct wi_slab {
     struct wi_mem *mem;
@@ -31,8 +34,10 @@ struct wi_slab {
     uint32_t returned_n;    /* chunks that went back and have not been wanted again */
     uint32_t swings;        /* chunks that went back and were, since the last spare was added */
     uint32_t spares;        /* empty chunks that are held back */
+    uint32_t warm_n, warm_max; /* freed objects that their chunks count as used; 0 at most until there are spares */
     uint32_t spares_max;    /* the owner may set it */
     struct wi_list reserve; /* whose reserves go back together: wi_pool_slab_init */
+    void *warm[WI_SLAB_WARM];
 };
 
 /* Allocates nothing yet. Objects are aligned to 16 bytes; those beyond a chunk's size have chunks of their own. */

@@ -10,7 +10,7 @@ const uint8_t *wi_pkt_linear(struct weir_pkt *pkt, size_t want, size_t *len)
     size_t there = pkt->head_len ? pkt->head_len : pkt->frag_n ? pkt->frags[0].len : 0;
     want = wi_min_size(want, pkt->len);
     if (there < want) {
-        const uint8_t *p = weir_pkt_pull(pkt, want);
+        const uint8_t *p = wi_pkt_pull(pkt, want);
         if (p) {
             *len = want;
             return p;
@@ -19,7 +19,7 @@ const uint8_t *wi_pkt_linear(struct weir_pkt *pkt, size_t want, size_t *len)
         there = want;
     }
     *len = there;
-    return weir_pkt_pull(pkt, there);
+    return wi_pkt_pull(pkt, there);
 }
 
 /* Parse with what lies in the first piece; gather more only when that does not do. */

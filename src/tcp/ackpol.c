@@ -49,7 +49,7 @@ static bool in_quickack(const struct wi_tcp_conn *c)
  * of the same length are. Linux's tcp_measure_rcv_mss. */
 static void measure_mss(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, uint32_t charge)
 {
-    uint32_t len = s->gso_size ? s->gso_size : s->data_len;
+    uint32_t len = s->gso_size ? s->gso_size : (uint32_t)s->h.data_len;
     uint32_t max = c->advmss ? c->advmss : WI_TCP_MSS_DEFAULT_V4, last = c->last_seg_len;
     c->last_seg_len = 0;
     if (len >= c->rcv_mss_est) {
@@ -93,8 +93,6 @@ void wi_tcp_ack_data(struct wi_tcp_conn *c, const struct wi_tcp_seg *s, bool in_
 {
     weir_ns now = c->sk.core->now;
     c->is_ack_sched = true;
-    if (s->data_len == 0) /* a FIN alone says nothing of how data come */
-        return;
     c->rcv_flow_label = s->ip->flow_label;
     uint32_t room,
         charge = wi_tcp_rcvq_charge(c, (uint32_t)s->h.data_len, s->gso_size && s->h.data_len > s->gso_size, &room);

@@ -478,6 +478,12 @@ static inline struct wi_tcp_conn *wi_tcp_conn_of(struct wi_sk *sk)
     return (struct wi_tcp_conn *)(void *)sk;
 }
 
+static inline void wi_tcp_ledger_charge(struct wi_tcp_conn *c)
+{
+    if (c->ledger.at != c->sk.core->now)
+        wi_tcp_ledger_charge_since(c);
+}
+
 /* ---- tcp.c (A) ---- */
 
 int wi_tcp_init(struct wi_tcp *, struct wi_core *, struct wi_net *); /* 0 or -ENOMEM */

@@ -4,6 +4,7 @@
  */
 #include "tcp/demux.h"
 
+#include "base/pkt.h"
 #include "base/siphash.h"
 #include "base/str.h"
 #include "tcp/listen.h"
@@ -154,14 +155,14 @@ static const uint8_t *pull_header(struct weir_pkt *pkt, const struct wi_ip *ip, 
     *why = WEIR_DROP_TCP_SHORT;
     if (ip->l4_len < WI_TCP_HDR_MIN)
         return NULL;
-    const uint8_t *p = weir_pkt_pull(pkt, pkt->l4_off + (size_t)WI_TCP_HDR_MIN);
+    const uint8_t *p = wi_pkt_pull(pkt, pkt->l4_off + (size_t)WI_TCP_HDR_MIN);
     if (!p)
         return NULL;
     *why = WEIR_DROP_TCP_OFFSET;
     *len = (size_t)(p[pkt->l4_off + 12] >> 4) * 4;
     if (*len < WI_TCP_HDR_MIN || *len > ip->l4_len)
         return NULL;
-    p = weir_pkt_pull(pkt, pkt->l4_off + *len);
+    p = wi_pkt_pull(pkt, pkt->l4_off + *len);
     return p ? p + pkt->l4_off : NULL;
 }
 
@@ -174,7 +175,9 @@ static enum weir_drop decode(struct wi_tcp_seg *seg, struct weir_pkt *pkt, const
         return why;
     if (!wi_net_csum_is_good(pkt, ip))
         return WEIR_DROP_TCP_CSUM;
-    *seg = (struct wi_tcp_seg){.pkt = pkt, .ip = ip, .netif = netif};
+    seg->pkt = pkt;
+    seg->ip = ip;
+    seg->netif = netif;
     why = wi_wire_tcp_parse(&seg->h, p, len, ip->l4_len);
     if (why != WEIR_DROP_NONE)
         return why;

@@ -409,12 +409,11 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
     wi_tcp_ecn_data(c, s);
     struct wi_seq before = c->rcv_nxt;
     bool is_in_order = wi_seq_leq(s->seq, c->rcv_nxt);
-    struct wi_tcp_seg whole = *s;
     enum weir_drop why = wi_tcp_rcvq_data(c, s);
     if (!wi_seq_eq(before, c->rcv_nxt))
         c->dup_acks_owed = 0;
-    if (whole.h.data_len > 0 && (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP))
-        wi_tcp_ack_data(c, &whole, is_in_order);
+    if (s->h.data_len > 0 && (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP))
+        wi_tcp_ack_data(c, s, is_in_order);
     if (wi_tcp_rcvq_fin_due(c))
         consume_fin(c);
     return why;

@@ -119,9 +119,9 @@ void wi_tcp_ledger_begin(struct wi_tcp_conn *c)
     c->ledger = (struct wi_tcp_ledger){.at = c->opened_at};
 }
 
-void wi_tcp_ledger_charge(struct wi_tcp_conn *c)
+void wi_tcp_ledger_charge_since(struct wi_tcp_conn *c)
 {
-    if (c->ledger.at != c->sk.core->now && is_living(c))
+    if (is_living(c))
         charge_to(c, &c->ledger, c->sk.core->now);
 }
 

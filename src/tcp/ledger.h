@@ -16,9 +16,10 @@ void wi_tcp_ledger_begin(struct wi_tcp_conn *);
 
 /*
  * Charge the time since the last call to the cause that held meanwhile, which the connection's present state tells: so
- * every segment, timer and call does this before it changes anything. O(1), and one comparison when no time has passed.
+ * every segment, timer and call does this before it changes anything (wi_tcp_ledger_charge, which asks first whether
+ * any time has passed).
  */
-void wi_tcp_ledger_charge(struct wi_tcp_conn *);
+void wi_tcp_ledger_charge_since(struct wi_tcp_conn *);
 
 /* The sums up to now. */
 struct weir_ledger wi_tcp_ledger_read(const struct wi_tcp_conn *);

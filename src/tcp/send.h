@@ -412,6 +412,7 @@ void wi_tcp_note_rto_over(struct wi_tcp_conn *);
 /* ---- ackpol.c ---- */
 
 void wi_tcp_ackpol_init(struct wi_tcp_conn *); /* the connection stands */
+/* A segment with data was taken, or its data was here already; what of it is left does not matter. */
 void wi_tcp_ack_data(struct wi_tcp_conn *, const struct wi_tcp_seg *, bool in_order);
 void wi_tcp_ack_check(struct wi_tcp_conn *); /* after input: an ACK now, or the delayed-ACK timer */
 void wi_tcp_delack_fire(struct wi_tcp_conn *);

@@ -127,20 +127,19 @@ static enum weir_drop ipv4_parse(struct wi_ip *h, const uint8_t *p, size_t lin_l
 
 enum weir_drop wi_ip_parse(struct wi_ip *out, const uint8_t *p, size_t lin_len, size_t len, bool check_csum)
 {
-    struct wi_ip h = {0};
     enum weir_drop why = WEIR_DROP_IP_SHORT;
 
+    *out = (struct wi_ip){0};
     if (lin_len > 0) {
         if (p[0] >> 4 == 4)
-            why = ipv4_parse(&h, p, lin_len, len, check_csum);
+            why = ipv4_parse(out, p, lin_len, len, check_csum);
         else if (p[0] >> 4 == 6)
-            why = wi_ipv6_parse(&h, p, lin_len, len);
+            why = wi_ipv6_parse(out, p, lin_len, len);
         else
             why = WEIR_DROP_IP_VERSION;
     }
-    if (why != WEIR_DROP_NONE && !h.owed.is_owed)
-        memset(&h, 0, sizeof(h));
-    *out = h;
+    if (why != WEIR_DROP_NONE && !out->owed.is_owed)
+        *out = (struct wi_ip){0};
     return why;
 }
 
@@ -203,9 +202,9 @@ size_t wi_ip_put(uint8_t *p, const struct wi_ip_out *h)
 
 uint16_t wi_ip_pseudo_csum(const struct weir_addr *src, const struct weir_addr *dst, uint8_t proto, uint32_t len)
 {
-    /* 32-bit words of both addresses; a mapped one's first 12 bytes add 0xffff each, which is 0 in this arithmetic. */
+    /* 32-bit words of both addresses; a mapped one's first 12 bytes would add 0xffff, which is 0 in this arithmetic. */
     uint64_t sum = (uint64_t)proto + len;
-    for (unsigned i = 0; i < sizeof(src->b); i += 4)
+    for (unsigned i = weir_addr_is_v4(dst) ? 12 : 0; i < sizeof(src->b); i += 4)
         sum += (uint64_t)wi_get32(src->b + i) + wi_get32(dst->b + i);
     sum = (sum >> 32) + (sum & UINT32_MAX);
     sum = (sum >> 32) + (sum & UINT32_MAX);

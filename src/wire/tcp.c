@@ -132,7 +132,7 @@ enum weir_drop wi_wire_tcp_parse(struct wi_wire_tcp *out, const uint8_t *seg, si
     if (hdr_len < WI_TCP_HDR_MIN || hdr_len > lin_len || hdr_len > seg_len)
         return WEIR_DROP_TCP_OFFSET;
 
-    struct wi_wire_tcp h = {
+    *out = (struct wi_wire_tcp){
         .src_port = wi_get16(seg),
         .dst_port = wi_get16(seg + 2),
         .seq = {wi_get32(seg + 4)},
@@ -145,8 +145,7 @@ enum weir_drop wi_wire_tcp_parse(struct wi_wire_tcp *out, const uint8_t *seg, si
         .data_off = (uint32_t)hdr_len,
         .data_len = (uint32_t)(seg_len - hdr_len),
     };
-    read_options(&h, seg + WI_TCP_HDR_MIN, h.opt_len);
-    *out = h;
+    read_options(out, seg + WI_TCP_HDR_MIN, out->opt_len);
     return WEIR_DROP_NONE;
 }
 
