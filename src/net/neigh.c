@@ -89,12 +89,21 @@ static weir_ns state_ends_at(struct wi_neigh *n)
     return WEIR_NEVER;
 }
 
+/* A gateway that was passed over may serve again: routes are to be asked anew. */
+static void leave_failure(const struct wi_neigh *n)
+{
+    if (n->state == WEIR_NEIGH_FAILED && n->is_gateway)
+        wi_net_changed(n->netif->net);
+}
+
 /* The only writer of `state`; what belongs to being in a state happens here. */
 static void set_state(struct wi_neigh *n, enum weir_neigh_state to)
 {
     struct wi_net *net = n->netif->net;
-    if (n->state != to)
+    if (n->state != to) {
+        leave_failure(n);
         tell_state(n, to);
+    }
     n->state = to;
     n->probe_n = 0;
     wi_list_del(&n->age_link);
@@ -110,6 +119,7 @@ static void set_state(struct wi_neigh *n, enum weir_neigh_state to)
 static void neigh_free(struct wi_neigh *n)
 {
     struct wi_net *net = n->netif->net;
+    leave_failure(n);
     if (n->netif->neigh_last == n)
         n->netif->neigh_last = NULL;
     for (struct weir_pkt *pkt; (pkt = wi_pktq_pop(&n->queue));) {

@@ -321,6 +321,16 @@ struct wi_net_judged {
 
 enum { WI_NET_JUDGED_N = 64 };
 
+/* What wi_net_route was asked and found; of use while way.generation is wi_net's. */
+struct wi_net_asked {
+    struct weir_addr dst, src;
+    int bound_if;
+    bool any_src;
+    struct wi_dst way;
+};
+
+enum { WI_NET_ASKED_N = 64 };
+
 struct wi_net {
     struct wi_core *core;
     uint8_t key[16]; /* of every hash here */
@@ -346,6 +356,7 @@ struct wi_net {
     struct wi_icmp_bucket icmp_buckets[WI_ICMP_BUCKET_N];
 
     struct wi_net_judged judged[WI_NET_JUDGED_N]; /* by the addresses' last bytes: input.c */
+    struct wi_net_asked asked[WI_NET_ASKED_N];    /* by the destination's: route.c */
 
     uint16_t ip_ids[256]; /* RFC 6864: counters by (src, dst, proto) hash */
 

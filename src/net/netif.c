@@ -421,6 +421,8 @@ const struct wi_net_proto *wi_net_proto_find(const struct wi_net *net, uint8_t p
 
 uint64_t wi_net_hash(const struct wi_net *net, const struct weir_addr *addr, uint32_t beside)
 {
+    if (weir_addr_is_v4(addr))
+        return wi_siphash13_2u64(net->key, wi_get32(addr->b + 12), beside);
     uint8_t in[20];
     memcpy(in, addr->b, 16);
     wi_put32(in + 16, beside);

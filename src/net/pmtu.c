@@ -25,6 +25,8 @@ static bool pmtu_equal(const struct wi_hnode *node, const void *key)
 
 static struct wi_pmtu *pmtu_find(const struct wi_net *net, const struct weir_addr *dst)
 {
+    if (wi_htable_count(&net->pmtus) == 0)
+        return NULL;
     struct wi_hnode *node = wi_htable_find(&net->pmtus, wi_net_hash(net, dst, 0), pmtu_equal, dst);
     return node ? WI_CONTAINER_OF(node, struct wi_pmtu, link) : NULL;
 }

@@ -2,6 +2,7 @@
 #include "net/ports.h"
 
 #include "base/bytes.h"
+#include "base/pkt.h"
 #include "base/str.h"
 
 #define PORTS_INITIAL 16
@@ -14,6 +15,8 @@ struct port_id {
 
 static uint64_t hash_port(const struct wi_ports *ports, const struct port_id *id)
 {
+    if (weir_addr_is_v4(id->addr))
+        return wi_siphash13_2u64(ports->key, wi_get32(id->addr->b + 12), id->port);
     uint8_t in[18];
     memcpy(in, id->addr->b, 16);
     wi_put16(in + 16, id->port);
@@ -58,10 +61,9 @@ static struct wi_port_number *number_get(struct wi_ports *ports, uint16_t port)
     struct wi_port_number *number = number_find(ports, port);
     if (number)
         return number;
-    number = wi_core_alloc(ports->core, sizeof *number);
+    number = wi_slab_alloc(&ports->number_slab);
     if (!number)
         return NULL;
-    memset(number, 0, sizeof *number);
     number->port = port;
     wi_list_init(&number->ports);
     wi_htable_insert(&ports->numbers, &number->link, hash_number(port));
@@ -73,7 +75,7 @@ static void number_put(struct wi_ports *ports, struct wi_port_number *number)
     if (!wi_list_empty(&number->ports))
         return;
     wi_htable_remove(&ports->numbers, &number->link);
-    wi_core_free(ports->core, number, sizeof *number);
+    wi_slab_free(&ports->number_slab, number);
 }
 
 static bool port_is_unused(const struct wi_port *port)
@@ -89,12 +91,11 @@ static struct wi_port *port_get(struct wi_ports *ports, uint16_t port_number, co
     struct wi_port_number *number = number_get(ports, port_number);
     if (!number)
         return NULL;
-    port = wi_core_alloc(ports->core, sizeof *port);
+    port = wi_slab_alloc(&ports->port_slab);
     if (!port) {
         number_put(ports, number);
         return NULL;
     }
-    memset(port, 0, sizeof *port);
     port->number = number;
     port->addr = *addr;
     wi_list_add_tail(&number->ports, &port->number_link);
@@ -111,7 +112,7 @@ static void port_put(struct wi_ports *ports, struct wi_port *port)
     wi_htable_remove(&ports->ports, &port->link);
     wi_list_del(&port->number_link);
     wi_core_free(ports->core, port->receivers, port->receiver_cap * sizeof(struct wi_sk *));
-    wi_core_free(ports->core, port, sizeof *port);
+    wi_slab_free(&ports->port_slab, port);
     number_put(ports, number);
 }
 
@@ -540,12 +541,13 @@ int wi_ports_init(struct wi_ports *ports, struct wi_core *core, bool (*receives)
         return -WEIR_ENOMEM;
     if (!wi_htable_init(&ports->ports, core->mem, PORTS_INITIAL))
         goto fail_ports;
-    if (!connects)
-        return 0;
-    ports->perturb = wi_core_alloc(core, WI_PORTS_PERTURB_N * sizeof(uint16_t));
-    if (!ports->perturb)
+    ports->perturb = connects ? wi_core_alloc(core, WI_PORTS_PERTURB_N * sizeof(uint16_t)) : NULL;
+    if (connects && !ports->perturb)
         goto fail_perturb;
-    wi_secret_bytes(&core->secret, ports->perturb, WI_PORTS_PERTURB_N * sizeof(uint16_t));
+    if (connects)
+        wi_secret_bytes(&core->secret, ports->perturb, WI_PORTS_PERTURB_N * sizeof(uint16_t));
+    wi_pool_slab_init(core->pool, &ports->number_slab, sizeof(struct wi_port_number), "port numbers");
+    wi_pool_slab_init(core->pool, &ports->port_slab, sizeof(struct wi_port), "ports");
     return 0;
 
 fail_perturb:
@@ -558,6 +560,8 @@ fail_ports:
 void wi_ports_fini(struct wi_ports *ports)
 {
     WI_ASSERT(wi_htable_count(&ports->ports) == 0 && wi_htable_count(&ports->numbers) == 0);
+    wi_slab_fini(&ports->port_slab);
+    wi_slab_fini(&ports->number_slab);
     if (ports->perturb)
         wi_core_free(ports->core, ports->perturb, WI_PORTS_PERTURB_N * sizeof(uint16_t));
     wi_htable_fini(&ports->ports);

@@ -281,8 +281,8 @@ static int check_src(const struct wi_net *net, const struct weir_addr *src, bool
     return 0;
 }
 
-int wi_net_route(struct wi_net *net, const struct weir_addr *dst, const struct weir_addr *src, int bound_if,
-                 bool any_src, struct wi_dst *out)
+static int find_way(const struct wi_net *net, const struct weir_addr *dst, const struct weir_addr *src, int bound_if,
+                    bool any_src, struct wi_dst *out)
 {
     bool is_v4 = weir_addr_is_v4(dst);
     const struct weir_addr any = weir_addr_any(is_v4 ? WEIR_AF_INET : WEIR_AF_INET6);
@@ -311,6 +311,25 @@ int wi_net_route(struct wi_net *net, const struct weir_addr *dst, const struct w
     if (src && !weir_addr_is_any(src))
         return check_src(net, src, any_src, out);
     return choose_src(net, &prefsrc, any_src, out);
+}
+
+/* A server's clients share few ways, and each connection asks several times: the last answers are kept while nothing
+ * that they depend on has changed. */
+int wi_net_route(struct wi_net *net, const struct weir_addr *dst, const struct weir_addr *src, int bound_if,
+                 bool any_src, struct wi_dst *out)
+{
+    static const struct weir_addr none;
+    src = src ? src : &none;
+    struct wi_net_asked *a = &net->asked[(dst->b[15] ^ (unsigned)dst->b[14] << 3) % WI_NET_ASKED_N];
+    if (a->way.generation == net->generation && weir_addr_equal(&a->dst, dst) && weir_addr_equal(&a->src, src) &&
+        a->bound_if == bound_if && a->any_src == any_src) {
+        *out = a->way;
+        return 0;
+    }
+    int err = find_way(net, dst, src, bound_if, any_src, out);
+    if (err == 0)
+        *a = (struct wi_net_asked){*dst, *src, bound_if, any_src, *out};
+    return err;
 }
 
 bool wi_dst_is_valid(const struct wi_net *net, const struct wi_dst *dst)

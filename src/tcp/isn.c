@@ -7,6 +7,10 @@
 /* SipHash-2-4 in full: what it gives is shown to peers. */
 static uint64_t hash_tuple(const uint8_t key[16], const struct wi_tcp_tuple *t)
 {
+    if (weir_addr_is_v4(&t->local) && weir_addr_is_v4(&t->remote)) {
+        uint64_t addrs = (uint64_t)wi_get32(t->local.b + 12) << 32 | wi_get32(t->remote.b + 12);
+        return wi_siphash_2u64(key, addrs, (uint64_t)t->local_port << 16 | t->remote_port);
+    }
     uint8_t in[36];
     memcpy(in, t->local.b, 16);
     memcpy(in + 16, t->remote.b, 16);

@@ -4,6 +4,7 @@
  */
 #include "tcp/listen.h"
 
+#include "base/pkt.h"
 #include "base/str.h"
 #include "tcp/cookie.h"
 #include "tcp/isn.h"
@@ -369,6 +370,6 @@ void wi_tcp_listen_stop(struct wi_tcp_conn *c)
 
 void wi_tcp_listen_init(struct wi_tcp *tcp)
 {
-    wi_slab_init(&tcp->request_slab, tcp->core->mem, sizeof(struct wi_tcp_request), "SYN queue");
+    wi_pool_slab_init(tcp->core->pool, &tcp->request_slab, sizeof(struct wi_tcp_request), "SYN queue");
     wi_slab_init(&tcp->listener_slab, tcp->core->mem, sizeof(struct wi_tcp_listener), "listeners");
 }

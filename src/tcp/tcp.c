@@ -22,7 +22,7 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
     *t = (struct wi_tcp){.core = core, .net = net};
     wi_list_init(&t->pending);
     wi_list_init(&t->all);
-    wi_slab_init(&t->conn_slab, core->mem, sizeof(struct wi_tcp_conn), "tcp connections");
+    wi_pool_slab_init(core->pool, &t->conn_slab, sizeof(struct wi_tcp_conn), "tcp connections");
     wi_pool_slab_init(core->pool, &t->rec_slab, sizeof(struct wi_tcp_rec), "tcp send records");
     wi_pool_slab_init(core->pool, &t->chunk_slab, sizeof(struct wi_tcp_chunk), "tcp send chunks");
     wi_slab_init(&t->ooo_slab, core->mem, sizeof(struct wi_tcp_ooo), "tcp out-of-order runs");
@@ -91,7 +91,7 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
 
 struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
 {
-    struct wi_tcp_conn *c = wi_slab_alloc(&t->conn_slab);
+    struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
     if (c)
         wi_tcp_conn_init(c, t, family);
     return c;

@@ -1,6 +1,7 @@
 /* TIME-WAIT entries: see timewait.h. */
 #include "tcp/timewait.h"
 
+#include "base/pkt.h"
 #include "base/str.h"
 #include "tcp/send.h"
 
@@ -81,8 +82,8 @@ static void on_timer(struct wi_timer *timer, weir_ns now)
 
 void wi_tcp_timewait_init(struct wi_tcp *tcp)
 {
-    wi_slab_init(&tcp->timewait_slab, tcp->core->mem, sizeof(struct wi_tcp_timewait), "TIME-WAIT");
-    wi_slab_init(&tcp->fin_wait_slab, tcp->core->mem, sizeof(struct wi_tcp_fin_wait), "FIN-WAIT-2");
+    wi_pool_slab_init(tcp->core->pool, &tcp->timewait_slab, sizeof(struct wi_tcp_timewait), "TIME-WAIT");
+    wi_pool_slab_init(tcp->core->pool, &tcp->fin_wait_slab, sizeof(struct wi_tcp_fin_wait), "FIN-WAIT-2");
     wi_list_init(&tcp->timewait_fifo);
     wi_list_init(&tcp->fin_waits);
     wi_timer_init(&tcp->timewait_timer, on_timer);
