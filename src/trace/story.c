@@ -14,6 +14,7 @@ struct wtr_story *wtr_story_new(enum weir_link_type type, unsigned conns_max)
         return NULL;
     s->type = type;
     s->conn_cap = conns_max ? conns_max : 16;
+    s->item_cap = WTR_ITEMS_MAX;
     s->conns = calloc(s->conn_cap, sizeof *s->conns);
     s->whys[WIO_NEAR] = wtr_why_new();
     s->whys[WIO_FAR] = wtr_why_new();
@@ -29,8 +30,19 @@ void wtr_story_free(struct wtr_story *s)
         return;
     wtr_why_free(s->whys[WIO_NEAR]);
     wtr_why_free(s->whys[WIO_FAR]);
+    for (unsigned i = 0; s->conns && i < s->conn_n; i++)
+        free(s->conns[i].items);
     free(s->conns);
     free(s);
+}
+
+bool wtr_story_detail(struct wtr_story *s, unsigned n)
+{
+    if (n > UINT16_MAX)
+        return false;
+    s->detail_n = n;
+    s->item_cap = WTR_ITEMS_MAX + n;
+    return true;
 }
 
 unsigned wtr_story_count(const struct wtr_story *s)
@@ -73,7 +85,12 @@ static struct wtr_conn *find(struct wtr_story *s, const struct weir_sockaddr *ne
     }
     if (!may_begin || s->conn_n == s->conn_cap)
         return NULL;
-    struct wtr_conn *c = &s->conns[s->conn_n++];
+    struct wtr_conn *c = &s->conns[s->conn_n];
+    c->items = calloc(s->item_cap, sizeof *c->items);
+    if (!c->items)
+        return NULL;
+    s->conn_n++;
+    c->item_cap = s->item_cap;
     c->ends[WIO_NEAR] = *near;
     c->ends[WIO_FAR] = *far;
     return c;
@@ -110,7 +127,7 @@ void wtr_story_event(struct wtr_story *s, enum wio_side side, const struct weir_
 
 static struct wtr_item *add_item(struct wtr_conn *c, enum wtr_item_kind kind, enum wio_dir dir, weir_ns at)
 {
-    if (c->item_n == WTR_ITEMS_MAX)
+    if (c->item_n == c->item_cap)
         return NULL;
     struct wtr_item *it = &c->items[c->item_n++];
     *it = (struct wtr_item){.kind = kind, .dir = dir, .at = at};
@@ -196,7 +213,7 @@ static bool is_worth_an_arrow(struct wtr_conn *c, enum wio_dir dir, const struct
         return true;
     }
     if (is_handshake)
-        return c->item_n < WTR_ITEMS_MAX - WTR_ITEMS_CLOSE;
+        return c->item_n < c->item_cap - WTR_ITEMS_CLOSE;
     return is_repair || (is_end && c->end_items++ < WTR_ITEMS_CLOSE - 2);
 }
 
@@ -218,7 +235,8 @@ static void note_segment(struct wtr_story *s, struct wtr_conn *c, const struct w
         c->fin_end[dir] = f->seq + f->len + 1;
     }
     struct wtr_item *it = NULL;
-    if (is_worth_an_arrow(c, dir, f, is_again, is_lost))
+    bool is_worth = is_worth_an_arrow(c, dir, f, is_again, is_lost);
+    if (is_worth || c->segment_n++ < s->detail_n)
         it = add_item(c, WTR_ITEM_SEGMENT, dir, note->at);
     if (!it) {
         count_plain(run_of(c, dir, note->at), dir, f, is_again, is_lost);

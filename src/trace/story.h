@@ -19,6 +19,9 @@ struct wtr_story;
 struct wtr_story *wtr_story_new(enum weir_link_type, unsigned conns_max);
 void wtr_story_free(struct wtr_story *);
 
+/* Draw each of a connection's first `n` segments, plain ones too. Before the first event. False: out of memory. */
+bool wtr_story_detail(struct wtr_story *, unsigned n);
+
 /* An event of the stack at that side of the link. */
 void wtr_story_event(struct wtr_story *, enum wio_side, const struct weir_event *);
 

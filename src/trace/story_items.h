@@ -55,8 +55,9 @@ struct wtr_conn {
     bool has_fin[2], is_fin_acked[2]; /* by the direction of the FIN */
     uint32_t fin_end[2];              /* the number after it */
     unsigned end_items;
-    unsigned item_n, loss_n;
-    struct wtr_item items[WTR_ITEMS_MAX];
+    unsigned item_n, item_cap, loss_n;
+    unsigned segment_n;     /* plain ones so far */
+    struct wtr_item *items; /* wtr_story.item_cap of them */
     struct wtr_loss losses[WTR_LOSSES_MAX];
 };
 
@@ -65,6 +66,8 @@ struct wtr_story {
     struct wtr_why *whys[2]; /* by enum wio_side */
     struct wtr_conn *conns;
     unsigned conn_n, conn_cap;
+    unsigned item_cap; /* of a connection */
+    unsigned detail_n; /* segments that are drawn each */
 };
 
 #endif

@@ -1,0 +1,118 @@
+/*
+ * A scenario that is being played: what its parts share among themselves.
+ */
+#ifndef WLB_LAB_H
+#define WLB_LAB_H
+
+#include "lab/record.h"
+#include "lab/scenario.h"
+#include "lab/step.h"
+#include "sim/world.h"
+
+struct wtr_story;
+struct wtr_json;
+struct wtr_capture;
+struct wio_pcapng;
+
+#define WLB_HOSTS_MAX 8
+#define WLB_LINKS_MAX 8
+
+struct wlb_proc;
+struct wlb_act;
+
+/* A flow of segments on the links, one direction of it. */
+struct wlb_wire_flow {
+    struct weir_sockaddr src, dst;
+    uint32_t iss, snd_max;
+    bool is_known; /* its SYN was seen */
+};
+
+struct wlb_lab_link {
+    struct wlb_lab *lab;
+    unsigned index;
+    struct wio_link *link;
+    struct wio_link_config cfg; /* as it is now */
+    struct wsim_host *ends[2];
+};
+
+/* A value that an option of the scenario has in this run. */
+struct wlb_setting {
+    const char *name;
+    char *text;
+    double number;
+    bool is_number;
+};
+
+struct wlb_lab {
+    const struct wlb_scenario *scenario;
+    uint64_t seed;
+    weir_ns zero; /* when the scenario began: times are told from here */
+    bool is_recording;
+    struct wsim_world *world;
+    struct wsim_host *hosts[WLB_HOSTS_MAX];
+    unsigned host_n;
+    struct wlb_lab_link links[WLB_LINKS_MAX];
+    unsigned link_n;
+    struct wlb_proc *procs;  /* all that ever ran */
+    unsigned proc_n;         /* those that still do */
+    struct wlb_step **steps; /* by program */
+    struct wlb_act *acts;
+    struct wlb_setting *settings;
+    unsigned setting_n;
+    struct wlb_names names;
+    struct wlb_record record;
+    struct wlb_wire_flow *flows; /* a hash table */
+    size_t flow_n, flow_cap;
+    struct wtr_story *story;
+    struct wtr_json *json;
+    struct wtr_capture *capture;
+    struct wio_pcapng *pcap;
+    char error[512]; /* what is wrong with the scenario, or with the world */
+};
+
+/* Note the first thing that is wrong. Returns false. */
+bool wlb_fail(struct wlb_lab *, const char *form, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fill in a text of the scenario; NULL: wlb_fail has it. `where` names its place. */
+char *wlb_fill(struct wlb_lab *, const char *where, const char *text);
+
+/* The same, read as a time, and as a count; NULL text: `otherwise`. */
+bool wlb_time_of(struct wlb_lab *, const char *where, const char *text, weir_ns otherwise, weir_ns *value);
+bool wlb_count_of(struct wlb_lab *, const char *where, const char *text, uint64_t otherwise, uint64_t *value);
+
+struct wsim_host *wlb_host_of(const struct wlb_lab *, const char *name); /* NULL: there is none */
+
+/* Where `from` reaches `to`. False: they share no link, and `to` has none. */
+bool wlb_address_of(const struct wlb_lab *, const struct wsim_host *from, const struct wsim_host *to,
+                    struct weir_addr *addr);
+
+/* ---- watch.c: from events to the record ---- */
+
+void wlb_on_event(void *ctx, struct wsim_host *, const struct weir_event *);
+void wlb_on_note(void *ctx, const struct wio_link_note *); /* ctx: struct wlb_lab_link */
+void wlb_call_returned(struct wlb_lab *, const struct wsim_host *, const char *call, int64_t result, weir_ns began);
+
+/* ---- proc.c ---- */
+
+/* Start the scenario's programs; they run as the world does. */
+bool wlb_procs_start(struct wlb_lab *);
+void wlb_procs_free(struct wlb_lab *);
+
+/* ---- act.c ---- */
+
+bool wlb_timeline_start(struct wlb_lab *);
+void wlb_timeline_free(struct wlb_lab *);
+
+/* ---- forge.c ---- */
+
+struct wlb_forged {
+    struct weir_addr src, dst; /* IPv4 */
+    uint16_t src_port, dst_port, flags, win;
+    uint32_t seq, ack;
+    uint32_t len; /* payload */
+};
+
+/* Put a segment on the link as if `from`'s end had sent it. False: wlb_fail has it. */
+bool wlb_forge(struct wlb_lab *, struct wlb_lab_link *, enum wio_side from, const struct wlb_forged *);
+
+#endif

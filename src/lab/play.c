@@ -1,0 +1,441 @@
+/*
+ * A scenario's run (play.h), from the options to the verdict on its claims.
+ */
+#include "lab/play.h"
+
+#include "io/link_spec.h"
+#include "io/units.h"
+#include "lab/lab.h"
+#include "trace/capture.h"
+#include "trace/json.h"
+#include "trace/story.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/weir.h>
+
+#define SETTLE    WEIR_SEC(5)    /* duplicate address detection, reports of groups: over before anybody looks */
+#define UNTIL     WEIR_SEC(3600) /* where the scenario names no end */
+#define STEPS_MAX 20000000
+#define ARROWS    40
+
+bool wlb_fail(struct wlb_lab *lab, const char *form, ...)
+{
+    va_list args;
+    if (lab->error[0])
+        return false;
+    va_start(args, form);
+    vsnprintf(lab->error, sizeof lab->error, form, args);
+    va_end(args);
+    if (lab->world)
+        wsim_fail(lab->world, "%s", lab->error); /* ends the run */
+    return false;
+}
+
+/* ---- Names and texts ---- */
+
+#define ERRNO(name) {#name, WEIR_##name},
+static const struct {
+    const char *name;
+    int value;
+} errnos[] = {ERRNO(EAGAIN) ERRNO(ECONNABORTED) ERRNO(ECONNREFUSED) ERRNO(ECONNRESET) ERRNO(EHOSTUNREACH)
+                  ERRNO(ENETUNREACH) ERRNO(EMSGSIZE) ERRNO(ENOTCONN) ERRNO(EPIPE) ERRNO(ETIMEDOUT)};
+
+static bool find_name(void *ctx, const char *name, struct wlb_value *v)
+{
+    const struct wlb_lab *lab = ctx;
+    for (unsigned i = 0; i < lab->setting_n; i++) {
+        const struct wlb_setting *s = &lab->settings[i];
+        if (strcmp(s->name, name) != 0)
+            continue;
+        *v = (struct wlb_value){.type = s->is_number ? WLB_NUMBER : WLB_TEXT, .number = s->number, .text = s->text};
+        return true;
+    }
+    for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++) {
+        if (strcmp(errnos[i].name, name) == 0) {
+            *v = (struct wlb_value){.type = WLB_NUMBER, .number = errnos[i].value};
+            return true;
+        }
+    }
+    return false;
+}
+
+char *wlb_fill(struct wlb_lab *lab, const char *where, const char *text)
+{
+    char err[256];
+    char *filled = wlb_expr_fill(text, &lab->record, &lab->names, err, sizeof err);
+    if (!filled)
+        wlb_fail(lab, "%s: '%s': %s", where, text, err);
+    return filled;
+}
+
+static bool number_of(struct wlb_lab *lab, const char *where, const char *text, double *value)
+{
+    char err[256];
+    struct wlb_value v = {0};
+    struct wlb_expr *x = wlb_expr_parse(text, err, sizeof err);
+    bool ok = x && wlb_expr_eval(x, &lab->record, &lab->names, &v, err, sizeof err);
+    wlb_expr_free(x);
+    if (!ok)
+        return wlb_fail(lab, "%s: '%s': %s", where, text, err);
+    if (v.type == WLB_TEXT || !(v.number >= 0) || v.number > 1e18)
+        return wlb_fail(lab, "%s: '%s' is no number that can be used here", where, text);
+    *value = v.number;
+    return true;
+}
+
+bool wlb_time_of(struct wlb_lab *lab, const char *where, const char *text, weir_ns otherwise, weir_ns *value)
+{
+    double v = (double)otherwise;
+    bool ok = !text || number_of(lab, where, text, &v);
+    *value = (weir_ns)v;
+    return ok;
+}
+
+bool wlb_count_of(struct wlb_lab *lab, const char *where, const char *text, uint64_t otherwise, uint64_t *value)
+{
+    double v = (double)otherwise;
+    bool ok = !text || number_of(lab, where, text, &v);
+    *value = (uint64_t)v;
+    return ok;
+}
+
+struct wsim_host *wlb_host_of(const struct wlb_lab *lab, const char *name)
+{
+    for (unsigned i = 0; i < lab->host_n; i++) {
+        if (strcmp(lab->hosts[i]->name, name) == 0)
+            return lab->hosts[i];
+    }
+    return NULL;
+}
+
+bool wlb_address_of(const struct wlb_lab *lab, const struct wsim_host *from, const struct wsim_host *to,
+                    struct weir_addr *addr)
+{
+    const struct wlb_lab_link *any = NULL, *shared = NULL;
+    for (unsigned i = 0; i < lab->link_n; i++) {
+        const struct wlb_lab_link *l = &lab->links[i];
+        if (l->ends[0] != to && l->ends[1] != to)
+            continue;
+        any = any ? any : l;
+        if (!shared && (l->ends[0] == from || l->ends[1] == from))
+            shared = l;
+    }
+    const struct wlb_lab_link *l = shared ? shared : any;
+    if (l)
+        *addr = wsim_addr(l->index + 1, l->ends[0] == to ? WIO_NEAR : WIO_FAR, WEIR_AF_INET);
+    return l != NULL;
+}
+
+/* ---- Settings ---- */
+
+static void setting_read(struct wlb_setting *s)
+{
+    char err[128];
+    struct wlb_value v;
+    struct wlb_expr *x = wlb_expr_parse(s->text, err, sizeof err);
+    s->is_number = x && wlb_expr_eval(x, NULL, NULL, &v, err, sizeof err) && v.type == WLB_NUMBER;
+    if (s->is_number)
+        s->number = v.number;
+    wlb_expr_free(x);
+}
+
+static bool settings_init(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    const struct wlb_scenario *sc = lab->scenario;
+    lab->settings = calloc(sc->option_n + 1u, sizeof *lab->settings);
+    if (!lab->settings)
+        return wlb_fail(lab, "out of memory");
+    for (unsigned i = 0; i < sc->option_n; i++) {
+        struct wlb_setting *s = &lab->settings[lab->setting_n++];
+        const char *value = sc->options[i].value;
+        for (unsigned k = 0; k < o->setting_n; k++) {
+            if (strcmp(o->settings[2 * k], sc->options[i].name) == 0)
+                value = o->settings[2 * k + 1];
+        }
+        s->name = sc->options[i].name;
+        s->text = strdup(value);
+        if (!s->text)
+            return wlb_fail(lab, "out of memory");
+        setting_read(s);
+    }
+    return true;
+}
+
+/* ---- The world ---- */
+
+static bool set_sysctls(struct wlb_lab *lab, struct wsim_host *h, const struct wlb_host *sh)
+{
+    for (unsigned i = 0; i < sh->sysctl_n; i++) {
+        char *text = wlb_fill(lab, "sysctl", sh->sysctl[i]);
+        char *value = text ? strchr(text, '=') : NULL;
+        int err = -WEIR_EINVAL;
+        if (value) {
+            *value++ = '\0';
+            err = weir_sysctl_set(h->w, text, value);
+        }
+        free(text);
+        if (err)
+            return wlb_fail(lab, "host %s: sysctl '%s': %s; the form is NAME=VALUE", sh->name, sh->sysctl[i],
+                            weir_strerror(err));
+    }
+    return true;
+}
+
+static bool add_hosts(struct wlb_lab *lab)
+{
+    const struct wlb_scenario *sc = lab->scenario;
+    if (sc->host_n > WLB_HOSTS_MAX || sc->link_n > WLB_LINKS_MAX || sc->link_n == 0)
+        return wlb_fail(lab, "a scenario has at most %d hosts, and from 1 to %d links", WLB_HOSTS_MAX, WLB_LINKS_MAX);
+    for (unsigned i = 0; i < sc->host_n; i++) {
+        if (wlb_host_of(lab, sc->hosts[i].name))
+            return wlb_fail(lab, "there are two hosts '%s'", sc->hosts[i].name);
+        struct wsim_host *h = wsim_host_add(lab->world, sc->hosts[i].name);
+        if (!h)
+            return wlb_fail(lab, "out of memory");
+        lab->hosts[lab->host_n++] = h;
+        if (!set_sysctls(lab, h, &sc->hosts[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool read_link(struct wlb_lab *lab, const struct wlb_link *sl, struct wlb_lab_link *l, bool is_captured)
+{
+    char err[256];
+    uint64_t mtu;
+    if (sl->type && strcmp(sl->type, "ethernet") != 0 && strcmp(sl->type, "ip") != 0)
+        return wlb_fail(lab, "link: type '%s': it is ip or ethernet", sl->type);
+    if (!wlb_count_of(lab, "link: mtu", sl->mtu, 0, &mtu))
+        return false;
+    l->cfg = (struct wio_link_config){
+        .type = sl->type && sl->type[0] == 'e' ? WEIR_LINK_ETHERNET : WEIR_LINK_RAW_IP,
+        .mtu = (uint32_t)mtu,
+        .is_captured = is_captured,
+    };
+    char *spec = wlb_fill(lab, "link", sl->link ? sl->link : "clean");
+    int bad = !spec || wio_link_spec_parse(&l->cfg, spec, err, sizeof err);
+    if (spec && bad)
+        wlb_fail(lab, "link from %s to %s: %s", sl->from, sl->to, err);
+    free(spec);
+    return !bad;
+}
+
+static bool add_links(struct wlb_lab *lab)
+{
+    for (unsigned i = 0; i < lab->scenario->link_n; i++) {
+        const struct wlb_link *sl = &lab->scenario->links[i];
+        struct wlb_lab_link *l = &lab->links[i];
+        *l = (struct wlb_lab_link){
+            .lab = lab, .index = i, .ends = {wlb_host_of(lab, sl->from), wlb_host_of(lab, sl->to)}};
+        if (!l->ends[0] || !l->ends[1])
+            return wlb_fail(lab, "link: there is no host '%s'", l->ends[0] ? sl->to : sl->from);
+        /* Captured: segments as a wire has them, so that what is claimed of them is so. */
+        if (!read_link(lab, sl, l, true))
+            return false;
+        l->link = wsim_link_add(lab->world, l->ends[0], l->ends[1], &l->cfg);
+        if (!l->link)
+            return wlb_fail(lab, "out of memory");
+        wio_link_set_tap(l->link, wlb_on_note, l);
+        lab->link_n++;
+    }
+    return true;
+}
+
+static bool make_world(struct wlb_lab *lab)
+{
+    struct wsim_config c = {
+        .seed = lab->seed,
+        .event_mask = WEIR_EV_ALL,
+        .on_event = wlb_on_event,
+        .ctx = lab,
+        .steps_max = STEPS_MAX,
+    };
+    uint64_t arrows;
+    lab->world = wsim_world_new(&c);
+    if (!lab->world || !add_hosts(lab) || !add_links(lab))
+        return lab->world ? false : wlb_fail(lab, "out of memory");
+    if (!wlb_count_of(lab, "arrows", lab->scenario->arrows, ARROWS, &arrows))
+        return false;
+    lab->story = wtr_story_new(lab->links[0].cfg.type, 0);
+    if (!lab->story || !wtr_story_detail(lab->story, (unsigned)arrows))
+        return wlb_fail(lab, "out of memory");
+    wsim_run(lab->world, SETTLE, NULL, NULL);
+    lab->zero = wsim_now(lab->world);
+    return !wsim_error(lab->world) || wlb_fail(lab, "%s", wsim_error(lab->world));
+}
+
+/* ---- Files ---- */
+
+static bool open_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    if (o->pcap) {
+        lab->pcap = wio_pcapng_open(o->pcap, &(struct wio_pcapng_config){.application = "weir " WEIR_VERSION});
+        lab->capture = lab->pcap ? wtr_capture_new(lab->pcap, lab->links[0].cfg.type, lab->links[0].ends[0]->name,
+                                                   lab->links[0].ends[1]->name)
+                                 : NULL;
+        if (!lab->capture)
+            return wlb_fail(lab, "%s: %s", o->pcap, strerror(errno));
+    }
+    if (o->trace) {
+        FILE *out = fopen(o->trace, "w");
+        lab->json = out ? wtr_json_new(out, 0) : NULL;
+        if (!lab->json)
+            return wlb_fail(lab, "%s: %s", o->trace, strerror(errno));
+    }
+    return true;
+}
+
+static void close_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    wtr_capture_free(lab->capture);
+    int err = lab->pcap ? wio_pcapng_close(lab->pcap, NULL) : 0;
+    if (err)
+        wlb_fail(lab, "%s: %s: packets are missing from it", o->pcap, strerror(-err));
+    err = wtr_json_close(lab->json);
+    if (err)
+        wlb_fail(lab, "%s: %s: lines are missing from it", o->trace, strerror(-err));
+}
+
+/* ---- The verdict ---- */
+
+static void print_wrapped(FILE *out, const char *text)
+{
+    enum { WIDTH = 100 };
+    size_t column = 0;
+    while (*text) {
+        size_t word = strcspn(text, " \n");
+        if (column > 0 && column + 1 + word > WIDTH) {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (word > 0) {
+            fprintf(out, "%s%.*s", column ? " " : "", (int)word, text);
+            column += word + (column > 0);
+        }
+        text += word;
+        bool is_paragraph = text[0] == '\n' && text[1] == '\n';
+        if (is_paragraph) {
+            fputs("\n\n", out);
+            column = 0;
+        }
+        text += strspn(text, " \n");
+    }
+    if (column > 0)
+        fputc('\n', out);
+}
+
+static void print_head(const struct wlb_lab *lab, const char *name, const struct wlb_play_opts *o)
+{
+    const char *bold = o->is_tty ? "\033[1m" : "", *plain = o->is_tty ? "\033[0m" : "";
+    fprintf(o->out, "%s%s%s (%s)\n\n", bold, lab->scenario->title, plain, name);
+    print_wrapped(o->out, lab->scenario->about);
+    for (unsigned i = 0; i < lab->setting_n; i++)
+        fprintf(o->out, "%s--%s %s", i ? "  " : "\n", lab->settings[i].name, lab->settings[i].text);
+    fputs(lab->setting_n ? "\n\n" : "\n", o->out);
+}
+
+static void print_stories(const struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    enum { STORIES = 4 };
+    const char *near = lab->links[0].ends[0]->name, *far = lab->links[0].ends[1]->name;
+    for (unsigned i = 0; i < STORIES && wtr_story_print(lab->story, i, near, far, o->out, o->is_tty); i++)
+        fputc('\n', o->out);
+    if (wtr_story_count(lab->story) > STORIES)
+        fprintf(o->out, "and %u connections more\n\n", wtr_story_count(lab->story) - STORIES);
+}
+
+static void print_claim(const struct wlb_play_opts *o, bool is_true, const char *say, const char *detail)
+{
+    const char *good = o->is_tty ? "\033[32m" : "", *bad = o->is_tty ? "\033[31m" : "";
+    const char *plain = o->is_tty ? "\033[0m" : "";
+    fprintf(o->out, "%s%s%s %s\n", is_true ? good : bad, is_true ? "ok    " : "FAILED", plain, say);
+    if (!is_true && detail[0])
+        fprintf(o->out, "       %s\n", detail);
+}
+
+static void judge_claim(struct wlb_lab *lab, const struct wlb_claim *c, const struct wlb_play_opts *o,
+                        struct wlb_result *r)
+{
+    char err[256], say_err[256];
+    struct wlb_value v = {0};
+    struct wlb_expr *x = wlb_expr_parse(c->check, err, sizeof err);
+    bool has_value = x && wlb_expr_eval(x, &lab->record, &lab->names, &v, err, sizeof err);
+    bool is_true = has_value && v.type != WLB_TEXT && v.number != 0;
+    char *say = wlb_expr_fill(c->say, &lab->record, &lab->names, say_err, sizeof say_err);
+    char detail[512];
+    snprintf(detail, sizeof detail, "%s%s%s", c->check, has_value ? "" : ": ", has_value ? "" : err);
+    print_claim(o, is_true && say, say ? say : c->say, say ? detail : say_err);
+    if (is_true && say)
+        r->passed++;
+    else
+        r->failed++;
+    wlb_expr_free(x);
+    free(say);
+}
+
+/* ---- The whole ---- */
+
+static bool is_over(void *ctx)
+{
+    const struct wlb_lab *lab = ctx;
+    return lab->error[0] != '\0';
+}
+
+static bool run(struct wlb_lab *lab)
+{
+    weir_ns until;
+    if (!wlb_time_of(lab, "until", lab->scenario->until, UNTIL, &until))
+        return false;
+    lab->is_recording = true;
+    if (!wlb_procs_start(lab) || !wlb_timeline_start(lab))
+        return false;
+    const char *wrong = wsim_run(lab->world, lab->zero + until, is_over, lab);
+    lab->is_recording = false;
+    if (lab->record.is_full)
+        return wlb_fail(lab, "out of memory for what happened: a shorter run would fit");
+    return !wrong || wlb_fail(lab, "%s", wrong);
+}
+
+static void lab_free(struct wlb_lab *lab)
+{
+    wsim_world_free(lab->world);
+    wlb_procs_free(lab);
+    wlb_timeline_free(lab);
+    wtr_story_free(lab->story);
+    wlb_record_free(&lab->record);
+    for (unsigned i = 0; i < lab->setting_n; i++)
+        free(lab->settings[i].text);
+    free(lab->settings);
+    free(lab->flows);
+    free(lab);
+}
+
+bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_play_opts *o, struct wlb_result *r)
+{
+    struct wlb_lab *lab = calloc(1, sizeof *lab);
+    *r = (struct wlb_result){0};
+    if (!lab) {
+        snprintf(r->err, sizeof r->err, "%s: out of memory", name);
+        return false;
+    }
+    lab->scenario = sc;
+    lab->seed = o->seed;
+    lab->names = (struct wlb_names){find_name, lab};
+    bool has_run = settings_init(lab, o) && make_world(lab) && open_files(lab, o) && run(lab);
+    if (has_run && !o->is_brief) {
+        print_head(lab, name, o);
+        print_stories(lab, o);
+    }
+    for (unsigned i = 0; has_run && i < sc->claim_n; i++)
+        judge_claim(lab, &sc->claims[i], o, r);
+    close_files(lab, o);
+    if (lab->error[0])
+        snprintf(r->err, sizeof r->err, "%.64s: %.440s", name, lab->error);
+    lab_free(lab);
+    return !r->err[0] && r->failed == 0;
+}

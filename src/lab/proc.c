@@ -1,0 +1,495 @@
+/*
+ * Programs of the lab: each walks through its steps, and waits where a blocking program would.
+ */
+#include "lab/lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/weir.h>
+
+#define PIECE 65536u
+
+struct wlb_proc {
+    struct wsim_waiter listener, conn; /* fd 0: none */
+    struct wsim_alarm alarm;
+    struct wlb_lab *lab;
+    const char *where; /* for messages */
+    const struct wlb_step *steps;
+    unsigned step_n, pc;
+    uint64_t *left; /* of each repeat, turns to come */
+    weir_ns began;  /* the call under way */
+    bool is_begun;  /* there is one */
+    bool is_asleep, is_over;
+    uint64_t done; /* bytes of it */
+    uint64_t sent; /* of the connection's stream */
+    struct wlb_proc *next;
+};
+
+enum outcome { NEXT, WAIT, STOP };
+
+static void run(struct wlb_proc *p);
+
+static struct wlb_proc *proc_of(void *member, size_t offset)
+{
+    return (struct wlb_proc *)(void *)((char *)member - offset);
+}
+
+static void on_listener(struct wsim_waiter *w, uint32_t events)
+{
+    (void)events;
+    run(proc_of(w, offsetof(struct wlb_proc, listener)));
+}
+
+static void on_conn(struct wsim_waiter *w, uint32_t events)
+{
+    (void)events;
+    run(proc_of(w, offsetof(struct wlb_proc, conn)));
+}
+
+static void on_alarm(struct wsim_alarm *a)
+{
+    struct wlb_proc *p = proc_of(a, offsetof(struct wlb_proc, alarm));
+    p->is_asleep = false;
+    run(p);
+}
+
+/* ---- Birth and death ---- */
+
+static struct wlb_proc *proc_new(struct wlb_lab *lab, struct wsim_host *host, const struct wlb_step *steps, unsigned n,
+                                 const char *where)
+{
+    struct wlb_proc *p = calloc(1, sizeof *p);
+    if (!p || !(p->left = calloc(n + 1, sizeof *p->left))) {
+        free(p);
+        wlb_fail(lab, "out of memory");
+        return NULL;
+    }
+    p->lab = lab;
+    p->where = where;
+    p->steps = steps;
+    p->step_n = n;
+    p->listener = (struct wsim_waiter){.host = host, .on_ready = on_listener};
+    p->conn = (struct wsim_waiter){.host = host, .on_ready = on_conn};
+    p->alarm.on_alarm = on_alarm;
+    p->next = lab->procs;
+    lab->procs = p;
+    lab->proc_n++;
+    return p;
+}
+
+static void close_one(struct wsim_waiter *w)
+{
+    if (w->fd)
+        weir_close(w->host->w, w->fd);
+    w->fd = 0;
+}
+
+/* As when a process ends: what it has open is closed. */
+static void proc_end(struct wlb_proc *p)
+{
+    close_one(&p->conn);
+    close_one(&p->listener);
+    p->is_over = true;
+    p->lab->proc_n--;
+}
+
+void wlb_procs_free(struct wlb_lab *lab)
+{
+    for (struct wlb_proc *p; (p = lab->procs);) {
+        lab->procs = p->next;
+        free(p->left);
+        free(p);
+    }
+    for (unsigned i = 0; lab->steps && i < lab->scenario->program_n; i++)
+        free(lab->steps[i]);
+    free(lab->steps);
+}
+
+/* ---- Calls ---- */
+
+static void begin_call(struct wlb_proc *p)
+{
+    if (p->is_begun)
+        return;
+    p->is_begun = true;
+    p->began = wsim_now(p->lab->world);
+    p->done = 0;
+}
+
+/* The call under way returns; one that fails is the program's last. */
+static enum outcome end_call(struct wlb_proc *p, int64_t result)
+{
+    p->is_begun = false;
+    wlb_call_returned(p->lab, p->conn.host, wlb_step_name(p->steps[p->pc].kind), result, p->began);
+    return result < 0 ? STOP : NEXT;
+}
+
+static enum outcome wait_or_end(struct wlb_proc *p, int64_t result)
+{
+    return result == -WEIR_EAGAIN || result == -WEIR_EINPROGRESS ? WAIT : end_call(p, result);
+}
+
+/* A stream socket, if there is none yet. */
+static int64_t have_socket(struct wlb_proc *p, int type)
+{
+    if (p->conn.fd)
+        return 0;
+    p->conn.fd = weir_socket(p->conn.host->w, WEIR_AF_INET, type, 0);
+    if (p->conn.fd < 0) {
+        int64_t err = p->conn.fd;
+        p->conn.fd = 0;
+        return err;
+    }
+    p->sent = 0;
+    return 0;
+}
+
+static int watch(struct wsim_waiter *w)
+{
+    return wsim_wait(w, WEIR_POLLIN | WEIR_POLLOUT | WEIR_POLLRDHUP);
+}
+
+static struct weir_sockaddr any_at(uint16_t port)
+{
+    return (struct weir_sockaddr){.addr = weir_addr_any(WEIR_AF_INET), .family = WEIR_AF_INET, .port = port};
+}
+
+static enum outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
+{
+    struct weir *w = p->conn.host->w;
+    struct weir_sockaddr at = any_at(s->port);
+    int one = 1;
+    begin_call(p);
+    int64_t err = have_socket(p, WEIR_SOCK_STREAM);
+    if (!err)
+        err = weir_setsockopt(w, p->conn.fd, WEIR_SOL_SOCKET, WEIR_SO_REUSEADDR, &one, sizeof one);
+    if (!err)
+        err = weir_bind(w, p->conn.fd, &at);
+    if (!err)
+        err = weir_listen(w, p->conn.fd, (int)s->n);
+    if (!err) {
+        p->listener.fd = p->conn.fd;
+        p->conn.fd = 0;
+        err = watch(&p->listener);
+    }
+    return end_call(p, err);
+}
+
+static enum outcome do_accept(struct wlb_proc *p)
+{
+    begin_call(p);
+    weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
+    if (fd < 0)
+        return wait_or_end(p, fd);
+    close_one(&p->conn);
+    p->conn.fd = fd;
+    p->sent = 0;
+    return end_call(p, watch(&p->conn));
+}
+
+/* Each connection gets a program that goes on from here; this one stays. */
+static enum outcome do_accept_each(struct wlb_proc *p)
+{
+    for (;;) {
+        begin_call(p);
+        weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
+        if (fd < 0)
+            return wait_or_end(p, fd);
+        struct wlb_proc *child = proc_new(p->lab, p->conn.host, p->steps, p->step_n, p->where);
+        if (!child)
+            return STOP;
+        child->pc = p->pc + 1;
+        child->conn.fd = fd;
+        end_call(p, watch(&child->conn));
+        run(child);
+    }
+}
+
+static enum outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
+{
+    struct weir *w = p->conn.host->w;
+    if (!p->is_begun) {
+        begin_call(p);
+        struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
+        const struct wsim_host *peer = wlb_host_of(p->lab, s->host);
+        if (!peer || !wlb_address_of(p->lab, p->conn.host, peer, &to.addr)) {
+            wlb_fail(p->lab, "%s: connect: there is no way to a host '%s'", p->where, s->host);
+            return STOP;
+        }
+        int64_t err = have_socket(p, WEIR_SOCK_STREAM);
+        if (!err)
+            err = watch(&p->conn);
+        return wait_or_end(p, err ? err : weir_connect(w, p->conn.fd, &to));
+    }
+    struct weir_pollfd at = {.fd = p->conn.fd, .events = WEIR_POLLOUT};
+    weir_poll(w, &at, 1);
+    if (!at.revents)
+        return WAIT;
+    int err = 0;
+    uint32_t len = sizeof err;
+    weir_getsockopt(w, p->conn.fd, WEIR_SOL_SOCKET, WEIR_SO_ERROR, &err, &len);
+    return end_call(p, -err);
+}
+
+/* The stream's bytes know their place: byte n is n modulo a prime. */
+static void fill(uint8_t *buf, size_t len, uint64_t at)
+{
+    for (size_t i = 0; i < len; i++)
+        buf[i] = (uint8_t)((at + i) % 251);
+}
+
+static enum outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
+{
+    static uint8_t buf[PIECE];
+    begin_call(p);
+    while (p->done < s->n) {
+        uint64_t left = s->n - p->done, most = s->by && s->by < PIECE ? s->by : PIECE;
+        size_t n = (size_t)(left < most ? left : most);
+        if (s->text[0])
+            memcpy(buf, s->text + p->done, n);
+        else
+            fill(buf, n, p->sent);
+        int64_t got = weir_send(p->conn.host->w, p->conn.fd, buf, n, 0);
+        if (got < 0)
+            return wait_or_end(p, got);
+        p->done += (uint64_t)got;
+        p->sent += (uint64_t)got;
+    }
+    return end_call(p, (int64_t)p->done);
+}
+
+static enum outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
+{
+    static uint8_t buf[PIECE];
+    bool is_some = s->kind == WLB_READ && s->n == UINT64_MAX, to_end = s->kind == WLB_READ_END;
+    begin_call(p);
+    for (;;) {
+        uint64_t left = to_end || is_some ? PIECE : s->n - p->done;
+        int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, (size_t)(left < PIECE ? left : PIECE), 0);
+        if (got < 0)
+            return wait_or_end(p, got);
+        p->done += (uint64_t)got;
+        if (got == 0 || is_some || (!to_end && p->done == s->n))
+            return end_call(p, (int64_t)p->done);
+    }
+}
+
+static enum outcome do_send_to(struct wlb_proc *p, const struct wlb_step *s)
+{
+    static uint8_t buf[PIECE];
+    struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
+    const struct wsim_host *peer = wlb_host_of(p->lab, s->host);
+    begin_call(p);
+    if (!peer || !wlb_address_of(p->lab, p->conn.host, peer, &to.addr)) {
+        wlb_fail(p->lab, "%s: send: there is no way to a host '%s'", p->where, s->host);
+        return STOP;
+    }
+    int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
+    size_t len = (size_t)(s->n < PIECE ? s->n : PIECE - 1);
+    return end_call(p, err ? err : weir_sendto(p->conn.host->w, p->conn.fd, buf, len, 0, &to));
+}
+
+static enum outcome do_bind(struct wlb_proc *p, const struct wlb_step *s)
+{
+    struct weir_sockaddr at = any_at(s->port);
+    begin_call(p);
+    int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
+    if (!err)
+        err = weir_bind(p->conn.host->w, p->conn.fd, &at);
+    return end_call(p, err ? err : watch(&p->conn));
+}
+
+static enum outcome do_receive(struct wlb_proc *p)
+{
+    static uint8_t buf[PIECE];
+    begin_call(p);
+    return wait_or_end(p, weir_recv(p->conn.host->w, p->conn.fd, buf, sizeof buf, 0));
+}
+
+static const struct {
+    const char *name;
+    int level, option;
+} options[] = {
+    {"cork", WEIR_SOL_TCP, WEIR_TCP_CORK},
+    {"defer_accept", WEIR_SOL_TCP, WEIR_TCP_DEFER_ACCEPT},
+    {"keepalive", WEIR_SOL_SOCKET, WEIR_SO_KEEPALIVE},
+    {"keepcnt", WEIR_SOL_TCP, WEIR_TCP_KEEPCNT},
+    {"keepidle", WEIR_SOL_TCP, WEIR_TCP_KEEPIDLE},
+    {"keepintvl", WEIR_SOL_TCP, WEIR_TCP_KEEPINTVL},
+    {"linger", WEIR_SOL_SOCKET, WEIR_SO_LINGER},
+    {"maxseg", WEIR_SOL_TCP, WEIR_TCP_MAXSEG},
+    {"nodelay", WEIR_SOL_TCP, WEIR_TCP_NODELAY},
+    {"quickack", WEIR_SOL_TCP, WEIR_TCP_QUICKACK},
+    {"rcvbuf", WEIR_SOL_SOCKET, WEIR_SO_RCVBUF},
+    {"sndbuf", WEIR_SOL_SOCKET, WEIR_SO_SNDBUF},
+    {"user_timeout", WEIR_SOL_TCP, WEIR_TCP_USER_TIMEOUT},
+};
+
+static enum outcome do_set(struct wlb_proc *p, const struct wlb_step *s)
+{
+    begin_call(p);
+    int64_t err = have_socket(p, WEIR_SOCK_STREAM);
+    for (size_t i = 0; !err && i < sizeof options / sizeof options[0]; i++) {
+        if (strcmp(options[i].name, s->text) != 0)
+            continue;
+        int value = (int)s->n;
+        struct weir_linger linger = {1, value};
+        bool is_linger = options[i].option == WEIR_SO_LINGER && options[i].level == WEIR_SOL_SOCKET;
+        return end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
+                                           is_linger ? (const void *)&linger : &value,
+                                           is_linger ? sizeof linger : sizeof value));
+    }
+    wlb_fail(p->lab, "%s: there is no option '%s'", p->where, s->text);
+    return STOP;
+}
+
+static enum outcome do_close(struct wlb_proc *p, enum wlb_step_kind how)
+{
+    struct wsim_waiter *w = p->conn.fd ? &p->conn : &p->listener;
+    begin_call(p);
+    int64_t err = -WEIR_EBADF;
+    if (how == WLB_SHUTDOWN) {
+        err = weir_shutdown(w->host->w, w->fd, WEIR_SHUT_WR);
+    } else if (w->fd) {
+        err = how == WLB_ABORT ? weir_abort(w->host->w, w->fd) : weir_close(w->host->w, w->fd);
+        w->fd = 0;
+    }
+    return end_call(p, err);
+}
+
+static enum outcome do_sleep(struct wlb_proc *p, const struct wlb_step *s)
+{
+    if (p->is_begun) {
+        p->is_begun = false;
+        return NEXT;
+    }
+    begin_call(p);
+    p->is_asleep = true;
+    wsim_alarm_set(p->lab->world, &p->alarm, wsim_now(p->lab->world) + s->n);
+    return WAIT;
+}
+
+/* ---- Walking ---- */
+
+static enum outcome do_repeat(struct wlb_proc *p, const struct wlb_step *s)
+{
+    p->left[p->pc] = s->n;
+    if (s->n == 0)
+        p->pc = s->other;
+    return NEXT;
+}
+
+static enum outcome do_repeat_end(struct wlb_proc *p, const struct wlb_step *s)
+{
+    uint64_t *left = &p->left[s->other];
+    if (*left != UINT64_MAX)
+        --*left;
+    if (*left > 0)
+        p->pc = s->other;
+    return NEXT;
+}
+
+static enum outcome take_step(struct wlb_proc *p)
+{
+    const struct wlb_step *s = &p->steps[p->pc];
+    switch (s->kind) {
+    case WLB_LISTEN: return do_listen(p, s);
+    case WLB_ACCEPT: return do_accept(p);
+    case WLB_ACCEPT_EACH: return do_accept_each(p);
+    case WLB_CONNECT: return do_connect(p, s);
+    case WLB_WRITE: return do_write(p, s);
+    case WLB_READ:
+    case WLB_READ_END: return do_read(p, s);
+    case WLB_SET: return do_set(p, s);
+    case WLB_SLEEP: return do_sleep(p, s);
+    case WLB_REPEAT: return do_repeat(p, s);
+    case WLB_END: return do_repeat_end(p, s);
+    case WLB_BIND: return do_bind(p, s);
+    case WLB_SEND_TO: return do_send_to(p, s);
+    case WLB_RECEIVE: return do_receive(p);
+    case WLB_SHUTDOWN:
+    case WLB_CLOSE:
+    case WLB_ABORT: return do_close(p, s->kind);
+    case WLB_STEP_N: break;
+    }
+    return STOP;
+}
+
+static void run(struct wlb_proc *p)
+{
+    enum outcome o = NEXT;
+    while (!p->is_over && !p->is_asleep && !p->lab->error[0]) {
+        o = p->pc < p->step_n ? take_step(p) : STOP;
+        if (o == WAIT)
+            return;
+        if (o == STOP) {
+            proc_end(p);
+            return;
+        }
+        p->pc++;
+    }
+}
+
+/* ---- Starting ---- */
+
+static struct wlb_step *steps_of(struct wlb_lab *lab, const struct wlb_program *pr, const char *where)
+{
+    char err[256];
+    struct wlb_step *steps = calloc(pr->step_n + 1u, sizeof *steps);
+    if (!steps)
+        wlb_fail(lab, "out of memory");
+    for (unsigned i = 0; steps && i < pr->step_n; i++) {
+        char *text = wlb_fill(lab, where, pr->steps[i]);
+        bool ok = text && wlb_step_parse(&steps[i], text, err, sizeof err);
+        if (text && !ok)
+            wlb_fail(lab, "%s: step %u: %s", where, i + 1, err);
+        free(text);
+        if (!ok) {
+            free(steps);
+            return NULL;
+        }
+    }
+    if (steps && !wlb_steps_join(steps, pr->step_n, err, sizeof err)) {
+        wlb_fail(lab, "%s: %s", where, err);
+        free(steps);
+        return NULL;
+    }
+    return steps;
+}
+
+/* The program's instances: each begins by a sleep that is none of its steps. */
+static bool start_program(struct wlb_lab *lab, const struct wlb_program *pr, const struct wlb_step *steps)
+{
+    weir_ns start, every;
+    uint64_t count;
+    struct wsim_host *host = wlb_host_of(lab, pr->host);
+    const char *where = pr->name ? pr->name : pr->host;
+    if (!host)
+        return wlb_fail(lab, "program %s: there is no host '%s'", where, pr->host);
+    if (!wlb_time_of(lab, where, pr->start, 0, &start) || !wlb_time_of(lab, where, pr->every, 0, &every) ||
+        !wlb_count_of(lab, where, pr->count, 1, &count))
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        struct wlb_proc *p = proc_new(lab, host, steps, pr->step_n, where);
+        if (!p)
+            return false;
+        p->is_asleep = true;
+        wsim_alarm_set(lab->world, &p->alarm, lab->zero + start + i * every);
+    }
+    return true;
+}
+
+bool wlb_procs_start(struct wlb_lab *lab)
+{
+    const struct wlb_scenario *sc = lab->scenario;
+    lab->steps = calloc(sc->program_n + 1u, sizeof(struct wlb_step *));
+    if (!lab->steps)
+        return wlb_fail(lab, "out of memory");
+    for (unsigned i = 0; i < sc->program_n; i++) {
+        const struct wlb_program *pr = &sc->programs[i];
+        lab->steps[i] = steps_of(lab, pr, pr->name ? pr->name : pr->host);
+        if (!lab->steps[i] || !start_program(lab, pr, lab->steps[i]))
+            return false;
+    }
+    return true;
+}

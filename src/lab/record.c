@@ -1,0 +1,95 @@
+/*
+ * Entries of a run, and their fields by name (record.h).
+ */
+#include "lab/record.h"
+
+#include "io/frame.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void wlb_record_free(struct wlb_record *r)
+{
+    free(r->entries);
+    *r = (struct wlb_record){0};
+}
+
+struct wlb_entry *wlb_record_add(struct wlb_record *r)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 1024;
+        struct wlb_entry *grown = realloc(r->entries, cap * sizeof *grown);
+        if (!grown) {
+            r->is_full = true;
+            return NULL;
+        }
+        r->entries = grown;
+        r->cap = cap;
+    }
+    r->entries[r->n] = (struct wlb_entry){0};
+    return &r->entries[r->n++];
+}
+
+/* ---- Fields ---- */
+
+static struct wlb_value number(double v)
+{
+    return (struct wlb_value){.type = WLB_NUMBER, .number = v};
+}
+
+static struct wlb_value text(const char *t)
+{
+    return (struct wlb_value){.type = WLB_TEXT, .text = t ? t : ""};
+}
+
+static struct wlb_value truth(bool is)
+{
+    return (struct wlb_value){.type = WLB_TRUTH, .number = is};
+}
+
+static bool is_event(const struct wlb_entry *e, enum weir_event_kind kind)
+{
+    return e->kind == WLB_EVENT && e->event == kind;
+}
+
+static bool has_flag(const struct wlb_entry *e, uint16_t flag)
+{
+    return e->flags & flag;
+}
+
+#define FIELD(word, about, expression)                                                                                 \
+    static struct wlb_value field_##word(const struct wlb_entry *e)                                                    \
+    {                                                                                                                  \
+        return expression;                                                                                             \
+    }
+#include "lab/fields.h"
+#undef FIELD
+
+static const struct {
+    const char *name, *about;
+    struct wlb_value (*get)(const struct wlb_entry *);
+} fields[] = {
+#define FIELD(word, about, expression) {#word, about, field_##word},
+#include "lab/fields.h"
+#undef FIELD
+};
+
+bool wlb_record_field(const struct wlb_entry *e, const char *name, struct wlb_value *v)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            *v = fields[i].get(e);
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *wlb_record_field_name(unsigned i, const char **about)
+{
+    if (i >= sizeof fields / sizeof fields[0])
+        return NULL;
+    *about = fields[i].about;
+    return fields[i].name;
+}

@@ -1,0 +1,53 @@
+/*
+ * What happened in a run: the events of all hosts, what the links did and what the programs called, in one order.
+ */
+#ifndef WLB_RECORD_H
+#define WLB_RECORD_H
+
+#include "io/link.h"
+#include "lab/expr.h"
+
+struct wlb_entry {
+    enum wlb_kind {
+        WLB_EVENT, /* of a stack: `event` says which */
+        WLB_WIRE,  /* a packet was given to a link; `drop`, `is_corrupted`, `is_duplicated` say its fate */
+        WLB_CALL,  /* a program's call has returned */
+        WLB_NOTE,  /* the timeline did something */
+    } kind;
+    enum weir_event_kind event;
+    weir_ns at;
+    const char *host;          /* lives as long as the run; of a WIRE the sender */
+    unsigned conn;             /* of a host's connections the n-th, from 1; 0: none */
+    const char *text;          /* EVENT: why, cause, timer, drop; CALL: its name; static or the run's */
+    const char *from, *to;     /* states */
+    double seq, ack, len, win; /* numbers relative where they are known */
+    double value;              /* RTT sample, cwnd before, ledger's life, result of a CALL; by kind */
+    double cwnd, ssthresh, flight, srtt, rto;
+    weir_ns took; /* a CALL: how long it lasted */
+    uint32_t src_port, dst_port;
+    uint16_t flags;
+    bool is_again; /* carries what was sent before */
+    bool is_tcp, is_ect, is_ce;
+    uint8_t sack_n;
+    enum weir_drop drop;
+    bool is_corrupted, is_duplicated, is_reordered;
+};
+
+struct wlb_record {
+    struct wlb_entry *entries;
+    size_t n, cap;
+    bool is_full; /* memory ran short: later entries are missing */
+};
+
+void wlb_record_free(struct wlb_record *);
+
+/* Room for one entry more, zeroed; NULL when there is no memory. */
+struct wlb_entry *wlb_record_add(struct wlb_record *);
+
+/* A field of an entry by its name; false: there is no such field. */
+bool wlb_record_field(const struct wlb_entry *, const char *name, struct wlb_value *);
+
+/* The i-th field's name and what it is, for --help and docs; NULL past the last. */
+const char *wlb_record_field_name(unsigned i, const char **about);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * A scenario of the lab: a YAML file of hosts, links, programs, a timeline and claims (docs/lab.md has the language).
+ */
+#ifndef WLB_SCENARIO_H
+#define WLB_SCENARIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a person may change: an option of the command line, and a name in every expression of the file. */
+struct wlb_option {
+    char *name, *value, *about;
+};
+
+struct wlb_host {
+    char *name;
+    char **sysctl; /* "tcp_sack=0" */
+    unsigned sysctl_n;
+};
+
+struct wlb_link {
+    char *from, *to; /* hosts */
+    char *link;      /* docs/link.md; may be NULL: a clean one */
+    char *type;      /* "ip" or "ethernet"; NULL: ip */
+    char *mtu;
+};
+
+struct wlb_program {
+    char *host, *name;
+    char *start;         /* when; NULL: at once */
+    char *count, *every; /* so many of it, one after the other so far apart */
+    char **steps;
+    unsigned step_n;
+};
+
+struct wlb_action {
+    char *at, *act;
+};
+
+struct wlb_claim {
+    char *say, *check;
+};
+
+struct wlb_scenario {
+    char *title, *chapter, *about;
+    struct wlb_option *options;
+    unsigned option_n;
+    struct wlb_host *hosts;
+    unsigned host_n;
+    struct wlb_link *links;
+    unsigned link_n;
+    struct wlb_program *programs;
+    unsigned program_n;
+    struct wlb_action *timeline;
+    unsigned action_n;
+    struct wlb_claim *claims;
+    unsigned claim_n;
+    char *until;  /* when the run ends at the latest */
+    char *arrows; /* how many segments are drawn one by one */
+};
+
+/*
+ * Read one. `name` is for messages: "FILE: line 3: ...". NULL: err says what is wrong, where, and what was expected.
+ * The result is wlb_scenario_free's.
+ */
+struct wlb_scenario *wlb_scenario_read(const char *name, const char *text, size_t len, char *err, size_t err_cap);
+void wlb_scenario_free(struct wlb_scenario *);
+
+/* The scenarios that are built in: the i-th, NULL past the last. */
+struct wlb_builtin {
+    const char *name; /* "handshake" */
+    const char *text;
+    size_t len;
+};
+const struct wlb_builtin *wlb_builtin_at(unsigned i);
+const struct wlb_builtin *wlb_builtin_find(const char *name);
+
+#endif

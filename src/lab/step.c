@@ -1,0 +1,199 @@
+/*
+ * Reading steps (step.h): words separated by blanks.
+ */
+#include "lab/step.h"
+
+#include "io/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 6
+
+static const struct {
+    const char *name, *form;
+} kinds[WLB_STEP_N] = {
+    [WLB_LISTEN] = {"listen", "listen PORT [backlog N]"},
+    [WLB_ACCEPT] = {"accept", "accept [each]"},
+    [WLB_ACCEPT_EACH] = {"accept", "accept [each]"},
+    [WLB_CONNECT] = {"connect", "connect HOST PORT"},
+    [WLB_WRITE] = {"write", "write BYTES [by BYTES], or write 'text'"},
+    [WLB_READ] = {"read", "read BYTES, read some, or read to end"},
+    [WLB_READ_END] = {"read", "read BYTES, read some, or read to end"},
+    [WLB_SHUTDOWN] = {"shutdown", "shutdown"},
+    [WLB_CLOSE] = {"close", "close"},
+    [WLB_ABORT] = {"abort", "abort"},
+    [WLB_SET] = {"set", "set OPTION VALUE"},
+    [WLB_SLEEP] = {"sleep", "sleep TIME"},
+    [WLB_REPEAT] = {"repeat", "repeat N, or repeat forever"},
+    [WLB_END] = {"end", "end"},
+    [WLB_BIND] = {"udp", "udp [PORT]"},
+    [WLB_SEND_TO] = {"send", "send BYTES to HOST PORT"},
+    [WLB_RECEIVE] = {"receive", "receive"},
+};
+
+const char *wlb_step_name(enum wlb_step_kind kind)
+{
+    return kinds[kind].name;
+}
+
+/* Words of a line; a text in quotes is one word, quotes kept. */
+struct words {
+    char *w[WORDS_MAX];
+    unsigned n;
+    char buf[256];
+};
+
+static bool split(struct words *ws, const char *text)
+{
+    snprintf(ws->buf, sizeof ws->buf, "%s", text);
+    ws->n = 0;
+    for (char *p = ws->buf + strspn(ws->buf, " "); *p; p += strspn(p, " ")) {
+        if (ws->n == WORDS_MAX)
+            return false;
+        ws->w[ws->n++] = p;
+        char *close = *p == '\'' ? strchr(p + 1, '\'') : NULL;
+        p = close ? close + 1 : p + strcspn(p, " ");
+        if (*p)
+            *p++ = '\0';
+    }
+    return ws->n > 0;
+}
+
+static bool is_word(const struct words *ws, unsigned i, const char *word)
+{
+    return i < ws->n && strcmp(ws->w[i], word) == 0;
+}
+
+static bool number(const struct words *ws, unsigned i, enum wio_unit unit, uint64_t *v)
+{
+    return i < ws->n && wio_unit_parse(unit, ws->w[i], strlen(ws->w[i]), v);
+}
+
+static bool port(const struct words *ws, unsigned i, uint16_t *v)
+{
+    uint64_t n;
+    if (!number(ws, i, WIO_UNIT_COUNT, &n) || n == 0 || n > UINT16_MAX)
+        return false;
+    *v = (uint16_t)n;
+    return true;
+}
+
+static bool host(const struct words *ws, unsigned i, struct wlb_step *s)
+{
+    return i < ws->n && snprintf(s->host, sizeof s->host, "%s", ws->w[i]) < (int)sizeof s->host;
+}
+
+static bool read_write(struct wlb_step *s, const struct words *ws)
+{
+    if (ws->n == 2 && ws->w[1][0] == '\'') {
+        size_t len = strlen(ws->w[1]);
+        snprintf(s->text, sizeof s->text, "%.*s", len > 2 ? (int)len - 2 : 0, ws->w[1] + 1);
+        s->n = strlen(s->text);
+        return len > 2 && len - 2 < sizeof s->text;
+    }
+    if (!number(ws, 1, WIO_UNIT_SIZE, &s->n))
+        return false;
+    return ws->n == 2 || (ws->n == 4 && is_word(ws, 2, "by") && number(ws, 3, WIO_UNIT_SIZE, &s->by));
+}
+
+static bool read_read(struct wlb_step *s, const struct words *ws)
+{
+    if (ws->n == 3 && is_word(ws, 1, "to") && is_word(ws, 2, "end")) {
+        s->kind = WLB_READ_END;
+        return true;
+    }
+    s->n = UINT64_MAX;
+    return ws->n == 2 && (is_word(ws, 1, "some") || number(ws, 1, WIO_UNIT_SIZE, &s->n));
+}
+
+static bool read_listen(struct wlb_step *s, const struct words *ws)
+{
+    s->n = 4096;
+    return port(ws, 1, &s->port) &&
+           (ws->n == 2 || (ws->n == 4 && is_word(ws, 2, "backlog") && number(ws, 3, WIO_UNIT_COUNT, &s->n)));
+}
+
+static bool read_words(struct wlb_step *s, const struct words *ws)
+{
+    switch (s->kind) {
+    case WLB_LISTEN: return read_listen(s, ws);
+    case WLB_ACCEPT:
+    case WLB_ACCEPT_EACH:
+        s->kind = is_word(ws, 1, "each") ? WLB_ACCEPT_EACH : WLB_ACCEPT;
+        return ws->n == 1 || (ws->n == 2 && s->kind == WLB_ACCEPT_EACH);
+    case WLB_CONNECT: return ws->n == 3 && host(ws, 1, s) && port(ws, 2, &s->port);
+    case WLB_WRITE: return read_write(s, ws);
+    case WLB_READ:
+    case WLB_READ_END: return read_read(s, ws);
+    case WLB_SET:
+        return ws->n == 3 && snprintf(s->text, sizeof s->text, "%s", ws->w[1]) < (int)sizeof s->text &&
+               number(ws, 2, WIO_UNIT_SIZE, &s->n);
+    case WLB_SLEEP: return ws->n == 2 && number(ws, 1, WIO_UNIT_TIME, &s->n);
+    case WLB_REPEAT:
+        s->n = UINT64_MAX;
+        return ws->n == 2 && (is_word(ws, 1, "forever") || number(ws, 1, WIO_UNIT_COUNT, &s->n));
+    case WLB_BIND: return ws->n == 1 || (ws->n == 2 && port(ws, 1, &s->port));
+    case WLB_SEND_TO:
+        return ws->n == 5 && number(ws, 1, WIO_UNIT_SIZE, &s->n) && is_word(ws, 2, "to") && host(ws, 3, s) &&
+               port(ws, 4, &s->port);
+    case WLB_SHUTDOWN:
+    case WLB_CLOSE:
+    case WLB_ABORT:
+    case WLB_END:
+    case WLB_RECEIVE: return ws->n == 1;
+    case WLB_STEP_N: break;
+    }
+    return false;
+}
+
+bool wlb_step_parse(struct wlb_step *s, const char *text, char *err, size_t err_cap)
+{
+    struct words ws;
+    const char *names[WLB_STEP_N];
+    *s = (struct wlb_step){.kind = WLB_STEP_N};
+    if (!split(&ws, text)) {
+        snprintf(err, err_cap, "'%s' is no step: empty, or too many words", text);
+        return false;
+    }
+    for (unsigned k = WLB_STEP_N; k-- > 0;) {
+        names[k] = kinds[k].name;
+        if (strcmp(kinds[k].name, ws.w[0]) == 0)
+            s->kind = (enum wlb_step_kind)k;
+    }
+    if (s->kind == WLB_STEP_N) {
+        const char *near = wio_nearest(names, WLB_STEP_N, ws.w[0], strlen(ws.w[0]));
+        snprintf(err, err_cap, "'%s' is no step%s%s%s", ws.w[0], near ? ": did you mean '" : "", near ? near : "",
+                 near ? "'?" : "");
+        return false;
+    }
+    if (read_words(s, &ws))
+        return true;
+    snprintf(err, err_cap, "'%s': the form is \"%s\"", text, kinds[s->kind].form);
+    return false;
+}
+
+bool wlb_steps_join(struct wlb_step *steps, unsigned n, char *err, size_t err_cap)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (steps[i].kind != WLB_END)
+            continue;
+        unsigned k = i;
+        while (k > 0 && (steps[k - 1].kind != WLB_REPEAT || steps[k - 1].other))
+            k--;
+        if (k == 0) {
+            snprintf(err, err_cap, "step %u: an end without its repeat", i + 1);
+            return false;
+        }
+        steps[k - 1].other = i;
+        steps[i].other = k - 1;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (steps[i].kind == WLB_REPEAT && !steps[i].other) {
+            snprintf(err, err_cap, "step %u: a repeat without its end", i + 1);
+            return false;
+        }
+    }
+    return true;
+}

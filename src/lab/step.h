@@ -1,0 +1,50 @@
+/*
+ * What a program of the lab does, a line a step: "connect server 80", "write 100k", "read to end", "sleep 2s", "close".
+ */
+#ifndef WLB_STEP_H
+#define WLB_STEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wlb_step_kind {
+    WLB_LISTEN,      /* listen PORT [backlog N] */
+    WLB_ACCEPT,      /* accept: what follows is done on the connection */
+    WLB_ACCEPT_EACH, /* accept each: what follows is done on each connection, by a program of its own */
+    WLB_CONNECT,     /* connect HOST PORT */
+    WLB_WRITE,       /* write N [by N] | write 'text' */
+    WLB_READ,        /* read N | read some */
+    WLB_READ_END,    /* read to end */
+    WLB_SHUTDOWN,    /* shutdown: no more will be sent */
+    WLB_CLOSE,
+    WLB_ABORT,
+    WLB_SET,    /* set NAME VALUE: a socket option, also before connect and listen */
+    WLB_SLEEP,  /* sleep TIME */
+    WLB_REPEAT, /* repeat N | repeat forever, up to its end */
+    WLB_END,
+    WLB_BIND,    /* udp [PORT]: a datagram socket */
+    WLB_SEND_TO, /* send N to HOST PORT */
+    WLB_RECEIVE, /* receive: a datagram */
+    WLB_STEP_N,
+};
+
+struct wlb_step {
+    enum wlb_step_kind kind;
+    char host[16];
+    char text[64]; /* to write; or an option's name */
+    uint64_t n;    /* bytes, times, backlog, value or nanoseconds; UINT64_MAX: for ever, or some */
+    uint64_t by;   /* bytes in a call, 0: as many as go */
+    uint16_t port;
+    unsigned other; /* of REPEAT and END: the index of the other one */
+};
+
+/* Read a step. false: err says what is wrong and what the right form is. */
+bool wlb_step_parse(struct wlb_step *, const char *text, char *err, size_t err_cap);
+
+/* Join each repeat with its end. false: err names the one that is alone. */
+bool wlb_steps_join(struct wlb_step *, unsigned n, char *err, size_t err_cap);
+
+const char *wlb_step_name(enum wlb_step_kind); /* "connect" */
+
+#endif
