@@ -35,6 +35,8 @@ struct wlb_expr {
     struct wlb_value value;
     char *word; /* a name, or the text of a value */
     struct wlb_expr *args[ARGS_MAX];
+    struct wlb_value memo; /* of a CALL inside of another's argument: it is the same for each event */
+    bool has_memo;
 };
 
 void wlb_expr_free(struct wlb_expr *x)
@@ -317,7 +319,7 @@ static bool fail(struct scope *s, const char *form, ...)
     return false;
 }
 
-static bool eval(struct scope *s, const struct wlb_expr *x, struct wlb_value *v);
+static bool eval(struct scope *s, struct wlb_expr *x, struct wlb_value *v);
 
 static bool eval_name(const struct scope *s, const char *name, struct wlb_value *v)
 {
@@ -344,7 +346,7 @@ static bool unknown(struct scope *s, const char *name)
     return fail(s, "'%s' is neither an option nor a field of an event", name);
 }
 
-static bool as_truth(struct scope *s, const struct wlb_expr *x, bool *is)
+static bool as_truth(struct scope *s, struct wlb_expr *x, bool *is)
 {
     struct wlb_value v;
     if (!eval(s, x, &v))
@@ -384,7 +386,7 @@ static bool calculate(struct scope *s, enum binary b, double l, double r, struct
     return fail(s, "no such operation");
 }
 
-static bool eval_binary(struct scope *s, const struct wlb_expr *x, struct wlb_value *v)
+static bool eval_binary(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 {
     if (x->binary == B_OR || x->binary == B_AND) {
         bool is = false;
@@ -427,7 +429,7 @@ static bool is_undecided(const struct scope *s, const struct wlb_expr *x)
 }
 
 /* One more event is selected; `of` is what is asked of it, NULL: nothing. */
-static bool fold_in(struct scope *s, struct fold *f, const struct wlb_expr *of)
+static bool fold_in(struct scope *s, struct fold *f, struct wlb_expr *of)
 {
     struct wlb_value v = {.type = WLB_NUMBER, .number = 1};
     f->n++;
@@ -456,7 +458,7 @@ static bool fold_in(struct scope *s, struct fold *f, const struct wlb_expr *of)
     return true;
 }
 
-static bool select_events(struct scope *outer, struct fold *f, const struct wlb_expr *of, const struct wlb_expr *filter)
+static bool select_events(struct scope *outer, struct fold *f, struct wlb_expr *of, struct wlb_expr *filter)
 {
     struct scope s = *outer;
     double last = NAN;
@@ -482,17 +484,10 @@ static bool select_events(struct scope *outer, struct fold *f, const struct wlb_
     return true;
 }
 
-static bool eval_call(struct scope *s, const struct wlb_expr *x, struct wlb_value *v)
+static bool fold_events(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 {
     unsigned n = functions[x->function].arg_n;
     struct fold f = {.function = x->function, .result = {.type = WLB_NUMBER}};
-    if (x->function == F_ABS) {
-        bool ok = eval(s, x->args[0], v);
-        v->number = fabs(v->number);
-        return ok;
-    }
-    if (s->entry)
-        return fail(s, "%s inside of another function's argument", functions[x->function].name);
     if (x->function == F_EVERY || x->function == F_ANY)
         f.result = (struct wlb_value){.type = WLB_TRUTH, .number = x->function == F_EVERY};
     if (x->function == F_NTH) {
@@ -513,7 +508,23 @@ static bool eval_call(struct scope *s, const struct wlb_expr *x, struct wlb_valu
     return true;
 }
 
-static bool eval(struct scope *s, const struct wlb_expr *x, struct wlb_value *v)
+static bool eval_call(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
+{
+    if (x->function == F_ABS) {
+        bool ok = eval(s, x->args[0], v);
+        v->number = fabs(v->number);
+        return ok;
+    }
+    struct scope whole = *s; /* what it asks does not depend on the event that is looked at */
+    whole.entry = NULL;
+    if (!x->has_memo && !fold_events(&whole, x, &x->memo))
+        return false;
+    x->has_memo = true;
+    *v = x->memo;
+    return true;
+}
+
+static bool eval(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 {
     bool is = false;
     switch (x->op) {
@@ -535,11 +546,21 @@ static bool eval(struct scope *s, const struct wlb_expr *x, struct wlb_value *v)
     return false;
 }
 
-bool wlb_expr_eval(const struct wlb_expr *x, const struct wlb_record *record, const struct wlb_names *names,
+static void forget(struct wlb_expr *x)
+{
+    x->has_memo = false;
+    for (unsigned i = 0; i < ARGS_MAX; i++) {
+        if (x->args[i])
+            forget(x->args[i]);
+    }
+}
+
+bool wlb_expr_eval(struct wlb_expr *x, const struct wlb_record *record, const struct wlb_names *names,
                    struct wlb_value *v, char *err, size_t err_cap)
 {
     struct scope s = {.record = record, .names = names, .err = err, .err_cap = err_cap};
     err[0] = '\0';
+    forget(x);
     return eval(&s, x, v);
 }
 

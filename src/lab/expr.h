@@ -39,7 +39,7 @@ struct wlb_expr *wlb_expr_parse(const char *text, char *err, size_t err_cap);
 void wlb_expr_free(struct wlb_expr *);
 
 /* Its value over a record (NULL: there are no events). false: err says why it has none. */
-bool wlb_expr_eval(const struct wlb_expr *, const struct wlb_record *, const struct wlb_names *, struct wlb_value *,
+bool wlb_expr_eval(struct wlb_expr *, const struct wlb_record *, const struct wlb_names *, struct wlb_value *,
                    char *err, size_t err_cap);
 
 /* `text` with each ${expression} in it replaced by its value: times as people write them, other numbers with at most

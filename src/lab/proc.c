@@ -175,6 +175,14 @@ static enum outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
     return end_call(p, err);
 }
 
+static enum outcome do_port(struct wlb_proc *p, const struct wlb_step *s)
+{
+    struct weir_sockaddr at = any_at(s->port);
+    begin_call(p);
+    int64_t err = have_socket(p, WEIR_SOCK_STREAM);
+    return end_call(p, err ? err : weir_bind(p->conn.host->w, p->conn.fd, &at));
+}
+
 static enum outcome do_accept(struct wlb_proc *p)
 {
     begin_call(p);
@@ -394,6 +402,7 @@ static enum outcome take_step(struct wlb_proc *p)
     const struct wlb_step *s = &p->steps[p->pc];
     switch (s->kind) {
     case WLB_LISTEN: return do_listen(p, s);
+    case WLB_PORT: return do_port(p, s);
     case WLB_ACCEPT: return do_accept(p);
     case WLB_ACCEPT_EACH: return do_accept_each(p);
     case WLB_CONNECT: return do_connect(p, s);

@@ -15,6 +15,7 @@ static const struct {
     const char *name, *form;
 } kinds[WLB_STEP_N] = {
     [WLB_LISTEN] = {"listen", "listen PORT [backlog N]"},
+    [WLB_PORT] = {"port", "port N"},
     [WLB_ACCEPT] = {"accept", "accept [each]"},
     [WLB_ACCEPT_EACH] = {"accept", "accept [each]"},
     [WLB_CONNECT] = {"connect", "connect HOST PORT"},
@@ -123,6 +124,7 @@ static bool read_words(struct wlb_step *s, const struct words *ws)
     case WLB_ACCEPT_EACH:
         s->kind = is_word(ws, 1, "each") ? WLB_ACCEPT_EACH : WLB_ACCEPT;
         return ws->n == 1 || (ws->n == 2 && s->kind == WLB_ACCEPT_EACH);
+    case WLB_PORT: return ws->n == 2 && port(ws, 1, &s->port);
     case WLB_CONNECT: return ws->n == 3 && host(ws, 1, s) && port(ws, 2, &s->port);
     case WLB_WRITE: return read_write(s, ws);
     case WLB_READ:

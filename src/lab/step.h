@@ -10,6 +10,7 @@
 
 enum wlb_step_kind {
     WLB_LISTEN,      /* listen PORT [backlog N] */
+    WLB_PORT,        /* port N: bind a stream to it, before connect */
     WLB_ACCEPT,      /* accept: what follows is done on the connection */
     WLB_ACCEPT_EACH, /* accept each: what follows is done on each connection, by a program of its own */
     WLB_CONNECT,     /* connect HOST PORT */
