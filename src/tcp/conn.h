@@ -281,7 +281,8 @@ struct wi_tcp_conn {
     struct wi_tcp *tcp;
     enum weir_tcp_state state; /* written by state.c alone */
     uint8_t owed;              /* enum wi_tcp_owed */
-    uint8_t dup_acks_owed;     /* out-of-order segments since rcv_nxt moved: each deserves its ACK (RFC 5681 4.2) */
+    uint8_t dup_acks_owed;     /* out-of-order segments since rcv_nxt moved: each deserves its ACK (RFC 5681 4.2), and
+                                  so does what came in order before them */
     enum weir_why ack_why;     /* why the owed ACK is sent; the first reason stays */
     enum weir_why rst_why;
     struct wi_list all_link;  /* wi_tcp.all */

@@ -114,8 +114,10 @@ void wi_tcp_owe_ack(struct wi_tcp_conn *c, enum weir_why why)
 {
     if (c->ack_why == WEIR_WHY_NONE)
         c->ack_why = why;
-    if (why == WEIR_WHY_ACK_DUP && c->dup_acks_owed < UINT8_MAX)
-        c->dup_acks_owed++;
+    /* One that is owed for what came in order is no dupack to the peer: it goes as well. */
+    bool is_beside = c->dup_acks_owed == 0 && c->owed & WI_TCP_OWE_ACK;
+    if (why == WEIR_WHY_ACK_DUP && c->dup_acks_owed < UINT8_MAX - 1)
+        c->dup_acks_owed = (uint8_t)(c->dup_acks_owed + 1 + is_beside);
     c->is_ack_sched = true;
     wi_tcp_owe(c, WI_TCP_OWE_ACK);
 }

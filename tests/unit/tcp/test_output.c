@@ -42,6 +42,26 @@ static void test_output_psh_marks_the_end_of_each_write(void **state)
     rig_end(r);
 }
 
+/* Two segments in order and three beyond a hole, in one batch: the first ACK moves snd_una, and is no dupack to a peer
+ * that counts them. RFC 5681 4.2. */
+static void test_output_dupacks_without_sack_come_beside_the_ack_for_data_in_order(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct wi_tcp_conn *c = conn_in(r, WEIR_TCP_ESTABLISHED, ISS, IRS);
+    c->sack_ok = false;
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+    for (int i = 0; i < 3; i++)
+        wi_tcp_ack_ahead(c);
+    rig_flush(r);
+    assert_int_equal(r->pkt_n, 4);
+    wi_tcp_ack_ahead(c);
+    wi_tcp_owe_ack(c, WEIR_WHY_ACK);
+    rig_flush(r);
+    assert_int_equal(r->pkt_n, 5);
+    rig_end(r);
+}
+
 /* RFC 9293 3.7.4 in Minshall's form. Rows: SHLD-7 */
 static void test_output_nagle_holds_a_small_segment_while_another_is_out(void **state)
 {
@@ -276,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output_initial_window_is_ten_segments),
         cmocka_unit_test(test_output_psh_marks_the_end_of_each_write),
+        cmocka_unit_test(test_output_dupacks_without_sack_come_beside_the_ack_for_data_in_order),
         cmocka_unit_test(test_output_nagle_holds_a_small_segment_while_another_is_out),
         cmocka_unit_test(test_output_cork_and_more_hold_partial_segments),
         cmocka_unit_test(test_output_never_exceeds_the_peers_window),
