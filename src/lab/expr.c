@@ -215,21 +215,26 @@ static struct wlb_expr *read_primary(struct reader *r)
     return *r->at ? wrong(r, "'%c' was not expected here", *r->at) : wrong(r, "the expression ends too soon");
 }
 
-static struct wlb_expr *read_unary(struct reader *r)
+/* What an operator with one argument makes of it; NULL where there is none. */
+static struct wlb_expr *applied(struct reader *r, enum op op, struct wlb_expr *arg)
 {
-    bool is_not = take(r, "not"), is_minus = !is_not && take(r, "-");
-    if (!is_not && !is_minus)
-        return read_primary(r);
-    if (++r->depth > DEPTH_MAX)
-        return wrong(r, "nested too deep");
-    struct wlb_expr *arg = read_unary(r);
-    r->depth--;
-    struct wlb_expr *x = arg ? node_new(r, is_not ? OP_NOT : OP_MINUS) : NULL;
+    struct wlb_expr *x = arg ? node_new(r, op) : NULL;
     if (x)
         x->args[0] = arg;
     else
         wlb_expr_free(arg);
     return x;
+}
+
+static struct wlb_expr *read_unary(struct reader *r)
+{
+    if (!take(r, "-"))
+        return read_primary(r);
+    if (++r->depth > DEPTH_MAX)
+        return wrong(r, "nested too deep");
+    struct wlb_expr *arg = read_unary(r);
+    r->depth--;
+    return applied(r, OP_MINUS, arg);
 }
 
 static const struct {
@@ -241,7 +246,8 @@ static const struct {
     {">=", B_GE, 2}, {"<", B_LT, 2},    {">", B_GT, 2},  {"+", B_ADD, 3}, {"-", B_SUB, 3},
     {"*", B_MUL, 4}, {"/", B_DIV, 4},   {"%", B_MOD, 4},
 };
-#define LEVELS 5
+#define LEVELS    5
+#define NOT_LEVEL 2 /* "not a == b" is "not (a == b)" */
 
 static bool take_binary(struct reader *r, unsigned level, enum binary *binary)
 {
@@ -254,8 +260,21 @@ static bool take_binary(struct reader *r, unsigned level, enum binary *binary)
     return false;
 }
 
+static struct wlb_expr *read_level(struct reader *r, unsigned level);
+
+static struct wlb_expr *read_not(struct reader *r)
+{
+    if (++r->depth > DEPTH_MAX)
+        return wrong(r, "nested too deep");
+    struct wlb_expr *arg = read_level(r, NOT_LEVEL);
+    r->depth--;
+    return applied(r, OP_NOT, arg);
+}
+
 static struct wlb_expr *read_level(struct reader *r, unsigned level)
 {
+    if (level == NOT_LEVEL && take(r, "not"))
+        return read_not(r);
     struct wlb_expr *left = level < LEVELS ? read_level(r, level + 1) : read_unary(r);
     enum binary binary;
     while (left && level < LEVELS && take_binary(r, level, &binary)) {

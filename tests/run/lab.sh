@@ -1,0 +1,27 @@
+# The lab: every scenario holds, and what a person may get wrong is said in a line.
+. "$TESTS/lib.sh"
+"$WEIR" lab all >out || fail "$(grep -A1 FAILED out)"
+grep -qE '^[1-9][0-9]* passed, 0 failed$' out || fail "$(tail -n 1 out)"
+"$WEIR" lab handshake --rtt 100ms >out || fail "another round trip"
+grep -q 'after 100 ms, one round trip' out || fail "the option does not count: $(cat out)"
+"$WEIR" lab handshake --pcap h.pcapng --trace h.jsonl >/dev/null
+equal 'segments in the capture' "$(tshark -r h.pcapng -Y 'tcp.flags.syn == 1' 2>/dev/null | wc -l)" 4
+grep -q '"event":"state"' h.jsonl || fail "no states in the trace: $(head -n 3 h.jsonl)"
+"$WEIR" lab show handshake >mine.yaml
+"$WEIR" lab mine.yaml >/dev/null || fail "a scenario shown can't be played"
+sed 's/== 3/== 4/' mine.yaml >wrong.yaml
+"$WEIR" lab wrong.yaml >out
+equal 'a claim that fails' $? 1
+grep -q '^FAILED three segments' out || fail "it is not named"
+"$WEIR" lab handshak 2>err
+equal 'no such scenario' $? 2
+grep -q "'handshake'" err || fail "no suggestion: $(cat err)"
+"$WEIR" lab handshake --rtd 1 2>err
+equal 'no such option' $? 2
+"$WEIR" lab nonesuch.yaml 2>err
+equal 'no such file' $? 2
+"$WEIR" lab handshake --pcap /nonexistent/x 2>err
+equal 'a capture that cannot be made' $? 2
+"$WEIR" lab handshake --trace /dev/full >/dev/null 2>err
+equal 'a full disk' $? 2
+grep -q 'lines are missing' err || fail "$(cat err)"
