@@ -13,20 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 64
-#define ARGS_MAX  3
-#define WORD_CAP  64
+#define DEPTH_MAX    64
+#define ARGS_MAX     3
+#define DISTINCT_MAX 256
+#define WORD_CAP     64
 
 enum op { OP_VALUE, OP_NAME, OP_NOT, OP_MINUS, OP_BINARY, OP_CALL };
 enum binary { B_OR, B_AND, B_EQ, B_NE, B_LE, B_GE, B_LT, B_GT, B_ADD, B_SUB, B_MUL, B_DIV, B_MOD };
-enum function { F_COUNT, F_SUM, F_MIN, F_MAX, F_FIRST, F_LAST, F_NTH, F_ANY, F_EVERY, F_ABS, F_N };
+enum function { F_COUNT, F_SUM, F_MIN, F_MAX, F_FIRST, F_LAST, F_NTH, F_ANY, F_EVERY, F_DISTINCT, F_ABS, F_N };
 
 /* In every one but abs the last argument is a filter. */
 static const struct {
     const char *name;
     unsigned arg_n;
-} functions[F_N] = {{"count", 1}, {"sum", 2}, {"min", 2}, {"max", 2},   {"first", 2},
-                    {"last", 2},  {"nth", 3}, {"any", 1}, {"every", 2}, {"abs", 1}};
+} functions[F_N] = {{"count", 1}, {"sum", 2}, {"min", 2},   {"max", 2},      {"first", 2}, {"last", 2},
+                    {"nth", 3},   {"any", 1}, {"every", 2}, {"distinct", 2}, {"abs", 1}};
 
 struct wlb_expr {
     enum op op;
@@ -151,7 +152,7 @@ static struct wlb_expr *read_call(struct reader *r, const char *name)
     while (f < F_N && strcmp(functions[f].name, name) != 0)
         f++;
     if (f == F_N)
-        return wrong(r, "'%s' is no function: count, sum, min, max, first, last, nth, any, every, abs", name);
+        return wrong(r, "'%s' is no function: count, sum, min, max, first, last, nth, any, every, distinct, abs", name);
     struct wlb_expr *x = node_new(r, OP_CALL);
     if (!x)
         return NULL;
@@ -432,7 +433,24 @@ struct fold {
     double n, number; /* selected; wanted of nth */
     struct wlb_value result;
     bool has_result, is_done;
+    struct wlb_value seen[DISTINCT_MAX]; /* of distinct */
+    unsigned seen_n;
 };
+
+/* A value that distinct has not met yet; an empty text is none. More than DISTINCT_MAX of them are not told apart. */
+static void note_value(struct fold *f, const struct wlb_value *v)
+{
+    if (v->type == WLB_TEXT && !v->text[0])
+        return;
+    for (unsigned i = 0; i < f->seen_n; i++) {
+        const struct wlb_value *s = &f->seen[i];
+        if (s->type == v->type && (v->type == WLB_TEXT ? strcmp(s->text, v->text) == 0 : s->number == v->number))
+            return;
+    }
+    if (f->seen_n < DISTINCT_MAX)
+        f->seen[f->seen_n++] = *v;
+    f->result.number = f->seen_n;
+}
 
 /* Does the condition mention what is not a number here: the first's gap? */
 static bool is_undecided(const struct scope *s, const struct wlb_expr *x)
@@ -468,6 +486,7 @@ static bool fold_in(struct scope *s, struct fold *f, struct wlb_expr *of)
     case F_LAST: f->result = v; break;
     case F_EVERY: f->result.number = v.number != 0; break;
     case F_ANY: f->result.number = 1; break;
+    case F_DISTINCT: note_value(f, &v); break;
     case F_COUNT: f->result.number = f->n; break;
     case F_ABS:
     case F_N: break;
@@ -580,6 +599,15 @@ bool wlb_expr_eval(struct wlb_expr *x, const struct wlb_record *record, const st
     struct scope s = {.record = record, .names = names, .err = err, .err_cap = err_cap};
     err[0] = '\0';
     forget(x);
+    return eval(&s, x, v);
+}
+
+bool wlb_expr_select(struct wlb_expr *x, const struct wlb_record *record, const struct wlb_names *names,
+                     const struct wlb_entry *entry, struct wlb_value *v, char *err, size_t err_cap)
+{
+    struct scope s = {
+        .record = record, .names = names, .entry = entry, .gap = NAN, .prev_gap = NAN, .err = err, .err_cap = err_cap};
+    err[0] = '\0';
     return eval(&s, x, v);
 }
 

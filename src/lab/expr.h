@@ -6,10 +6,10 @@
  *   every(gap >= 1.9 * prev_gap, sent and again, 2)
  *
  * Values are numbers (times in nanoseconds: 40ms, 1.5s; sizes: 64k, 1m), texts in single quotes, and truth. Names are
- * the scenario's options, and inside of count, sum, min, max, first, last, nth, any and every the fields of the event
- * that is looked at (record.h). A filter selects events in the order of their happening; while it is applied, `n`
- * counts what it has selected (from 1), `gap` is the time since the one before, `prev_gap` the gap before that, both
- * NaN where there is none; every() passes over what a NaN decides.
+ * the scenario's options, and inside of count, sum, min, max, first, last, nth, any, every and distinct the fields of
+ * the event that is looked at (record.h). A filter selects events in the order of their happening; while it is applied,
+ * `n` counts what it has selected (from 1), `gap` is the time since the one before, `prev_gap` the gap before that,
+ * both NaN where there is none; every() passes over what a NaN decides.
  */
 #ifndef WLB_EXPR_H
 #define WLB_EXPR_H
@@ -19,6 +19,7 @@
 
 struct wlb_expr;
 struct wlb_record;
+struct wlb_entry;
 
 enum wlb_type { WLB_NUMBER, WLB_TEXT, WLB_TRUTH };
 
@@ -41,6 +42,10 @@ void wlb_expr_free(struct wlb_expr *);
 /* Its value over a record (NULL: there are no events). false: err says why it has none. */
 bool wlb_expr_eval(struct wlb_expr *, const struct wlb_record *, const struct wlb_names *, struct wlb_value *,
                    char *err, size_t err_cap);
+
+/* The same of a filter, for one event. */
+bool wlb_expr_select(struct wlb_expr *, const struct wlb_record *, const struct wlb_names *, const struct wlb_entry *,
+                     struct wlb_value *, char *err, size_t err_cap);
 
 /* `text` with each ${expression} in it replaced by its value: times as people write them, other numbers with at most
  * three decimals. NULL: err says why. The result is the caller's to free. */

@@ -9,6 +9,8 @@
 #include "lab/step.h"
 #include "sim/world.h"
 
+#include <stdio.h>
+
 struct wtr_story;
 struct wtr_json;
 struct wtr_capture;
@@ -102,6 +104,19 @@ void wlb_procs_free(struct wlb_lab *);
 
 bool wlb_timeline_start(struct wlb_lab *);
 void wlb_timeline_free(struct wlb_lab *);
+
+/* ---- states.c ---- */
+
+/* An edge of the state diagram, NULL: the figure has no such. The same text each time. */
+const char *wlb_edge_name(const char *from, const char *to);
+
+/* The diagram, with what the run visited in brackets, and how often it went along each edge. */
+void wlb_states_print(const struct wlb_record *, FILE *out);
+
+/* ---- dissect.c ---- */
+
+/* A packet that was put on a link, field by field. */
+void wlb_dissect_print(const struct wlb_entry *, FILE *out);
 
 /* ---- forge.c ---- */
 

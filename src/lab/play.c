@@ -349,6 +349,34 @@ static void print_stories(const struct wlb_lab *lab, const struct wlb_play_opts 
         fprintf(o->out, "and %u connections more\n\n", wtr_story_count(lab->story) - STORIES);
 }
 
+/* What the scenario wants to be shown byte by byte. */
+static void print_dissections(struct wlb_lab *lab, FILE *out)
+{
+    char err[256];
+    struct wlb_expr *x = wlb_expr_parse(lab->scenario->dissect, err, sizeof err);
+    for (size_t i = 0; x && i < lab->record.n; i++) {
+        struct wlb_value v;
+        const struct wlb_entry *e = &lab->record.entries[i];
+        if (!wlb_expr_select(x, &lab->record, &lab->names, e, &v, err, sizeof err))
+            break;
+        if (e->kind == WLB_WIRE && v.number != 0)
+            wlb_dissect_print(e, out);
+    }
+    if (err[0])
+        wlb_fail(lab, "dissect: %s", err);
+    wlb_expr_free(x);
+}
+
+static void print_pictures(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    const struct wlb_scenario *sc = lab->scenario;
+    print_stories(lab, o);
+    if (sc->states && strcmp(sc->states, "yes") == 0)
+        wlb_states_print(&lab->record, o->out);
+    if (sc->dissect)
+        print_dissections(lab, o->out);
+}
+
 static void print_claim(const struct wlb_play_opts *o, bool is_true, const char *say, const char *detail)
 {
     const char *good = o->is_tty ? "\033[32m" : "", *bad = o->is_tty ? "\033[31m" : "";
@@ -429,7 +457,7 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     bool has_run = settings_init(lab, o) && make_world(lab) && open_files(lab, o) && run(lab);
     if (has_run && !o->is_brief) {
         print_head(lab, name, o);
-        print_stories(lab, o);
+        print_pictures(lab, o);
     }
     for (unsigned i = 0; has_run && i < sc->claim_n; i++)
         judge_claim(lab, &sc->claims[i], o, r);

@@ -227,7 +227,9 @@ static enum outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
         int64_t err = have_socket(p, WEIR_SOCK_STREAM);
         if (!err)
             err = watch(&p->conn);
-        return wait_or_end(p, err ? err : weir_connect(w, p->conn.fd, &to));
+        if (!err)
+            err = weir_connect(w, p->conn.fd, &to);
+        return s->kind == WLB_DIAL && err == -WEIR_EINPROGRESS ? end_call(p, 0) : wait_or_end(p, err);
     }
     struct weir_pollfd at = {.fd = p->conn.fd, .events = WEIR_POLLOUT};
     weir_poll(w, &at, 1);
@@ -405,7 +407,8 @@ static enum outcome take_step(struct wlb_proc *p)
     case WLB_PORT: return do_port(p, s);
     case WLB_ACCEPT: return do_accept(p);
     case WLB_ACCEPT_EACH: return do_accept_each(p);
-    case WLB_CONNECT: return do_connect(p, s);
+    case WLB_CONNECT:
+    case WLB_DIAL: return do_connect(p, s);
     case WLB_WRITE: return do_write(p, s);
     case WLB_READ:
     case WLB_READ_END: return do_read(p, s);

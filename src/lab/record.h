@@ -7,6 +7,8 @@
 #include "io/link.h"
 #include "lab/expr.h"
 
+#define WLB_HEAD_CAP 100 /* the longest headers of IPv4 and TCP are 120; nobody uses IP options */
+
 struct wlb_entry {
     enum wlb_kind {
         WLB_EVENT, /* of a stack: `event` says which */
@@ -20,6 +22,7 @@ struct wlb_entry {
     unsigned conn;             /* of a host's connections the n-th, from 1; 0: none */
     const char *text;          /* EVENT: why, cause, timer, drop; CALL: its name; static or the run's */
     const char *from, *to;     /* states */
+    const char *edge;          /* STATE: both, "LISTEN > SYN-RECEIVED" where figure 5 of RFC 9293 has it, else NULL */
     double seq, ack, len, win; /* numbers relative where they are known */
     double value;              /* RTT sample, cwnd before, ledger's life, result of a CALL; by kind */
     double cwnd, ssthresh, flight, srtt, rto;
@@ -31,6 +34,8 @@ struct wlb_entry {
     uint8_t sack_n;
     enum weir_drop drop;
     bool is_corrupted, is_duplicated, is_reordered;
+    uint8_t head[WLB_HEAD_CAP]; /* WIRE: the packet's first bytes, from its IP header on */
+    uint8_t head_len;
 };
 
 struct wlb_record {

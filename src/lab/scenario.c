@@ -83,6 +83,8 @@ static const cyaml_schema_field_t scenario_fields[] = {
     LIST_OF("claims", CYAML_FLAG_DEFAULT, struct wlb_scenario, claims, claim_n, &claim_schema),
     MAYBE_TEXT("until", struct wlb_scenario, until),
     MAYBE_TEXT("arrows", struct wlb_scenario, arrows),
+    MAYBE_TEXT("dissect", struct wlb_scenario, dissect),
+    MAYBE_TEXT("states", struct wlb_scenario, states),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t scenario_schema = {

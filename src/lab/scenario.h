@@ -56,8 +56,10 @@ struct wlb_scenario {
     unsigned action_n;
     struct wlb_claim *claims;
     unsigned claim_n;
-    char *until;  /* when the run ends at the latest */
-    char *arrows; /* how many segments are drawn one by one */
+    char *until;   /* when the run ends at the latest */
+    char *arrows;  /* how many segments are drawn one by one */
+    char *dissect; /* which packets on the links are shown byte by byte: an expression over events; NULL: none */
+    char *states;  /* "yes": the state diagram, with what was visited */
 };
 
 /*

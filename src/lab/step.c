@@ -19,6 +19,7 @@ static const struct {
     [WLB_ACCEPT] = {"accept", "accept [each]"},
     [WLB_ACCEPT_EACH] = {"accept", "accept [each]"},
     [WLB_CONNECT] = {"connect", "connect HOST PORT"},
+    [WLB_DIAL] = {"dial", "dial HOST PORT"},
     [WLB_WRITE] = {"write", "write BYTES [by BYTES], or write 'text'"},
     [WLB_READ] = {"read", "read BYTES, read some, or read to end"},
     [WLB_READ_END] = {"read", "read BYTES, read some, or read to end"},
@@ -125,7 +126,8 @@ static bool read_words(struct wlb_step *s, const struct words *ws)
         s->kind = is_word(ws, 1, "each") ? WLB_ACCEPT_EACH : WLB_ACCEPT;
         return ws->n == 1 || (ws->n == 2 && s->kind == WLB_ACCEPT_EACH);
     case WLB_PORT: return ws->n == 2 && port(ws, 1, &s->port);
-    case WLB_CONNECT: return ws->n == 3 && host(ws, 1, s) && port(ws, 2, &s->port);
+    case WLB_CONNECT:
+    case WLB_DIAL: return ws->n == 3 && host(ws, 1, s) && port(ws, 2, &s->port);
     case WLB_WRITE: return read_write(s, ws);
     case WLB_READ:
     case WLB_READ_END: return read_read(s, ws);

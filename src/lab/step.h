@@ -14,6 +14,7 @@ enum wlb_step_kind {
     WLB_ACCEPT,      /* accept: what follows is done on the connection */
     WLB_ACCEPT_EACH, /* accept each: what follows is done on each connection, by a program of its own */
     WLB_CONNECT,     /* connect HOST PORT */
+    WLB_DIAL,        /* dial HOST PORT: connect without waiting */
     WLB_WRITE,       /* write N [by N] | write 'text' */
     WLB_READ,        /* read N | read some */
     WLB_READ_END,    /* read to end */

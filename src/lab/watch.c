@@ -50,6 +50,7 @@ static void take_by_kind(struct wlb_entry *e, const struct weir_event *ev)
     case WEIR_EV_STATE:
         e->from = weir_tcp_state_name(ev->u.state.from);
         e->to = weir_tcp_state_name(ev->u.state.to);
+        e->edge = wlb_edge_name(e->from, e->to);
         e->text = ev->u.state.cause;
         return;
     case WEIR_EV_REXMIT:
@@ -249,6 +250,8 @@ static void record_wire(struct wlb_lab_link *l, const struct wio_link_note *note
     e->is_duplicated = note->is_duplicated;
     e->is_reordered = note->is_reordered;
     take_ecn(e, note->pkt, l->cfg.type);
+    e->head_len =
+        (uint8_t)weir_pkt_copy(note->pkt, l->cfg.type == WEIR_LINK_ETHERNET ? 14 : 0, e->head, sizeof e->head);
     if (f.proto == 6)
         take_tcp(l->lab, e, &f);
 }

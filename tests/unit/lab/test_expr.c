@@ -93,6 +93,9 @@ static void test_expr_questions_select_in_the_order_of_events(void **state)
     assert_true(value_of("sum(len, wire)", &r).number == 700);
     assert_true(value_of("min(len, wire)", &r).number == 100);
     assert_true(value_of("max(len, wire)", &r).number == 400);
+    assert_true(value_of("distinct(host, wire)", &r).number == 1);
+    assert_true(value_of("distinct(len, wire)", &r).number == 3);
+    assert_true(value_of("distinct(edge, wire)", &r).number == 0); /* empty texts */
     assert_true(value_of("any(call and text == 'connect' and value == -111)", &r).number == 1);
     assert_true(value_of("any(call and text == 'accept')", &r).number == 0);
     wlb_record_free(&r);
