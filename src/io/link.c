@@ -23,6 +23,8 @@ struct end {
     enum wio_dir dir; /* in which it sends */
     struct weir *w;
     int netif;
+    void (*sink)(void *ctx, struct weir_pkt **, unsigned n, weir_ns now); /* NULL: to the stack */
+    void *sink_ctx;
 };
 
 struct direction {
@@ -275,17 +277,22 @@ static void send_cut(struct wio_link *l, enum wio_dir dir, struct weir_pkt *p, w
     weir_pkt_unref(p);
 }
 
+void wio_link_send(struct wio_link *l, enum wio_side side, struct weir_pkt **pkts, unsigned n, weir_ns now)
+{
+    enum wio_dir dir = l->ends[side].dir;
+    bool is_clean = l->dirs[dir].is_clean;
+    for (unsigned i = 0; i < n; i++) {
+        if (!is_clean && (pkts[i]->gso_size > 0 || pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL))
+            send_cut(l, dir, pkts[i], now);
+        else
+            send_packet(l, dir, pkts[i], now);
+    }
+}
+
 static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct end *e = driver;
-    weir_ns now = weir_now(e->w);
-    bool is_clean = e->link->dirs[e->dir].is_clean;
-    for (unsigned i = 0; i < n; i++) {
-        if (!is_clean && (pkts[i]->gso_size > 0 || pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL))
-            send_cut(e->link, e->dir, pkts[i], now);
-        else
-            send_packet(e->link, e->dir, pkts[i], now);
-    }
+    wio_link_send(e->link, e == &e->link->ends[WIO_NEAR] ? WIO_NEAR : WIO_FAR, pkts, n, weir_now(e->w));
     return n;
 }
 
@@ -311,6 +318,13 @@ void wio_link_bind(struct wio_link *l, enum wio_side side, struct weir *w, int n
 {
     l->ends[side].w = w;
     l->ends[side].netif = netif;
+}
+
+void wio_link_set_sink(struct wio_link *l, enum wio_side side,
+                       void (*sink)(void *ctx, struct weir_pkt **, unsigned n, weir_ns now), void *ctx)
+{
+    l->ends[side].sink = sink;
+    l->ends[side].sink_ctx = ctx;
 }
 
 int wio_link_attach(struct wio_link *l, enum wio_side side, struct weir *w, const char *name, const uint8_t mac[6])
@@ -362,7 +376,9 @@ static void deliver(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts
             l->tap(l->tap_ctx, &note);
         }
     }
-    if (to->w)
+    if (to->sink)
+        to->sink(to->sink_ctx, pkts, n, now);
+    else if (to->w)
         weir_input(to->w, to->netif, pkts, n, now);
     for (unsigned i = 0; i < n; i++)
         weir_pkt_unref(pkts[i]);

@@ -192,6 +192,7 @@ static void on_read_alarm(struct wsim_alarm *a)
 {
     struct wsim_end *e = END_OF(a, read_alarm);
     e->is_read_paused = false;
+    wsim_stack(e->waiter.host);
     work(e);
 }
 
@@ -199,6 +200,7 @@ static void on_write_alarm(struct wsim_alarm *a)
 {
     struct wsim_end *e = END_OF(a, write_alarm);
     e->is_write_paused = false;
+    wsim_stack(e->waiter.host);
     work(e);
 }
 
@@ -293,6 +295,8 @@ void wsim_flow_begin(struct wsim_flow *f, struct wsim_host *client, struct wsim_
     f->client.out_key = f->server.in_key = word_at(key, 1);
     f->server.out_key = f->client.in_key = word_at(key, 2);
 
+    wsim_stack(client);
+    wsim_stack(server);
     f->listener = (struct wsim_waiter){.host = server, .on_ready = on_listener_ready};
     will_call(&f->server, WSIM_CALL_LISTEN, f->server.plan.rcvbuf);
     f->listener.fd = weir_socket(server->w, to->family, WEIR_SOCK_STREAM, 0);
@@ -319,5 +323,4 @@ void wsim_flow_begin(struct wsim_flow *f, struct wsim_host *client, struct wsim_
     err = (int)has_called(&f->client, weir_connect(client->w, f->client.waiter.fd, to));
     if (err && err != -WEIR_EINPROGRESS)
         fail(&f->client, "connect", err);
-    client->is_touched = true;
 }

@@ -3,34 +3,52 @@
  */
 #include "sim/world.h"
 
+#include "sim/router.h"
+#include "sim/sched.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
 
-#define HOSTS_MAX   64
-#define LINKS_MAX   64
+#define SEEDS       64 /* of a world, each for hosts and links: what they have drawn so far stays */
+#define LINKS_MAX   65535
 #define READY_BATCH 64
 #define STANDS_MAX  1000000 /* steps without the clock moving: somebody answers for ever */
 #define ERROR_CAP   512
 
+/* One end of a link. */
+struct port {
+    struct joint *joint;
+    enum wio_side side;
+    struct wsim_host *host;
+    int netif; /* of a host */
+};
+
 struct joint {
     struct wio_link *link;
-    struct wsim_host *ends[2];
+    struct wsim_world *world;
+    uint32_t index;
+    struct port ports[2]; /* by enum wio_side */
 };
 
 struct wsim_world {
     struct wsim_config cfg;
     struct wio_rng rng;
     weir_ns now;
-    struct wsim_host *hosts[HOSTS_MAX];
-    unsigned host_n;
-    struct joint joints[LINKS_MAX];
-    unsigned joint_n;
-    struct wsim_alarm *alarms; /* by time, then by turn */
-    uint64_t turns, steps;
+    struct wsim_host **hosts;
+    struct joint **joints;
+    uint32_t host_n, joint_n;
+    struct wsim_sched due_links;  /* joints, by what arrives */
+    struct wsim_sched due_hosts;  /* hosts, by their timers */
+    struct wsim_sched touched;    /* hosts whose sockets are to be looked at: time 0 */
+    struct wsim_host **stale;     /* hosts whose place in due_hosts is to be looked at */
+    uint32_t stale_n;
+    struct wsim_alarms alarms;
+    uint64_t steps;
     unsigned stands; /* steps since the clock moved */
+    bool is_routed;  /* the routers know the links as they are now */
     char error[ERROR_CAP];
 };
 
@@ -55,6 +73,92 @@ static void host_free(void *ctx, void *p, size_t size)
     free(p);
 }
 
+/* ---- What is to be looked at ---- */
+
+static void touch(struct wsim_host *h)
+{
+    wsim_sched_set(&h->world->touched, h->index, 0);
+}
+
+static void make_stale(struct wsim_host *h)
+{
+    if (!h->is_stale)
+        h->world->stale[h->world->stale_n++] = h;
+    h->is_stale = true;
+}
+
+static void tell_time(struct wsim_host *h)
+{
+    if (weir_now(h->w) < h->world->now)
+        weir_advance(h->w, h->world->now);
+}
+
+struct weir *wsim_stack(struct wsim_host *h)
+{
+    tell_time(h);
+    touch(h);
+    make_stale(h);
+    return h->w;
+}
+
+/* ---- Links ---- */
+
+static void look_at_link(struct joint *j)
+{
+    wsim_sched_set(&j->world->due_links, j->index, wio_link_deadline(j->link));
+}
+
+static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
+{
+    struct port *p = driver;
+    wio_link_send(p->joint->link, p->side, pkts, n, weir_now(p->host->w));
+    look_at_link(p->joint);
+    return n;
+}
+
+static void arrive_at_host(void *ctx, struct weir_pkt **pkts, unsigned n, weir_ns now)
+{
+    struct port *p = ctx;
+    weir_input(p->host->w, p->netif, pkts, n, now);
+    touch(p->host);
+    make_stale(p->host);
+}
+
+static void find_ways(struct wsim_world *wd)
+{
+    for (uint32_t i = 0; i < wd->host_n; i++)
+        if (wd->hosts[i]->router && !wsim_router_find_ways(wd, wd->hosts[i]))
+            wsim_fail(wd, "%s: no memory for its routes", wd->hosts[i]->name);
+    wd->is_routed = true;
+}
+
+static void arrive_at_router(void *ctx, struct weir_pkt **pkts, unsigned n, weir_ns now)
+{
+    struct port *p = ctx;
+    struct wsim_world *wd = p->host->world;
+    if (!wd->is_routed)
+        find_ways(wd);
+    for (unsigned i = 0; i < n; i++) {
+        struct weir_pkt *pkt = pkts[i];
+        uint32_t way = wsim_router_forward(p->host->router, &pkt);
+        if (way == WSIM_NO_WAY)
+            continue;
+        struct joint *j = wd->joints[way];
+        wio_link_send(j->link, j->ports[WIO_NEAR].host == p->host ? WIO_NEAR : WIO_FAR, &pkt, 1, now);
+        look_at_link(j);
+    }
+}
+
+struct wsim_host *wsim_link_end(const struct wsim_world *wd, uint32_t link, enum wio_side side)
+{
+    return wd->joints[link]->ports[side].host;
+}
+
+uint32_t wsim_link_count(const struct wsim_world *wd)
+{
+    return wd->joint_n;
+}
+
 /* ---- Making ---- */
 
 struct wsim_world *wsim_world_new(const struct wsim_config *c)
@@ -67,16 +171,32 @@ struct wsim_world *wsim_world_new(const struct wsim_config *c)
     return wd;
 }
 
+static void free_host(struct wsim_host *h)
+{
+    wsim_router_free(h->router);
+    free(h->joints);
+    free(h);
+}
+
 void wsim_world_free(struct wsim_world *wd)
 {
     if (!wd)
         return;
-    for (unsigned i = 0; i < wd->joint_n; i++)
-        wio_link_free(wd->joints[i].link); /* with the packets that its hosts' pools lent it */
-    for (unsigned i = 0; i < wd->host_n; i++)
+    for (uint32_t i = 0; i < wd->joint_n; i++)
+        wio_link_free(wd->joints[i]->link); /* with the packets that its hosts' pools lent it */
+    for (uint32_t i = 0; i < wd->host_n; i++)
         weir_free(wd->hosts[i]->w);
-    for (unsigned i = 0; i < wd->host_n; i++) /* one host's queue may have held another's packets until now */
-        free(wd->hosts[i]);
+    for (uint32_t i = 0; i < wd->host_n; i++) /* one host's queue may have held another's packets until now */
+        free_host(wd->hosts[i]);
+    for (uint32_t i = 0; i < wd->joint_n; i++)
+        free(wd->joints[i]);
+    wsim_sched_free(&wd->due_links);
+    wsim_sched_free(&wd->due_hosts);
+    wsim_sched_free(&wd->touched);
+    wsim_alarms_free(&wd->alarms);
+    free(wd->stale);
+    free(wd->hosts);
+    free(wd->joints);
     free(wd);
 }
 
@@ -86,27 +206,29 @@ static void pass_event(void *ctx, const struct weir_event *ev)
     h->world->cfg.on_event(h->world->cfg.ctx, h, ev);
 }
 
-struct wsim_host *wsim_host_add(struct wsim_world *wd, const char *name)
+/* Room for one pointer more than the `n` that there are. */
+static bool grow(void *array, uint32_t n)
 {
-    struct wsim_host *h = wd->host_n < HOSTS_MAX ? calloc(1, sizeof *h) : NULL;
+    void **was;
+    memcpy(&was, array, sizeof was);
+    if (n & (n - 1)) /* it doubles at powers of two */
+        return true;
+    void **now = realloc(was, (n ? 2 * (size_t)n : 1) * sizeof *now);
+    if (now)
+        memcpy(array, &now, sizeof now);
+    return now;
+}
+
+static struct wsim_host *node_add(struct wsim_world *wd, const char *name)
+{
+    struct wsim_host *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
     h->world = wd;
+    h->index = wd->host_n;
     snprintf(h->name, sizeof h->name, "%s", name);
-    struct weir_config c = {
-        .alloc = {host_alloc, host_free, h},
-        .mem_limit = wd->cfg.mem_limit,
-        .now = wd->now,
-        .seed = wd->cfg.seed * HOSTS_MAX + wd->host_n,
-        .on_event = wd->cfg.on_event ? pass_event : NULL,
-        .event_ctx = h,
-        .event_mask = wd->cfg.on_event ? wd->cfg.event_mask : 0,
-        .hostname = name,
-    };
-    h->w = weir_new(&c);
-    h->epoll = h->w ? weir_epoll_create(h->w) : -1;
-    if (h->epoll < 0) {
-        weir_free(h->w);
+    if (!grow(&wd->hosts, wd->host_n) || !grow(&wd->stale, wd->host_n) || !wsim_sched_add(&wd->due_hosts) ||
+        !wsim_sched_add(&wd->touched)) {
         free(h);
         return NULL;
     }
@@ -114,39 +236,91 @@ struct wsim_host *wsim_host_add(struct wsim_world *wd, const char *name)
     return h;
 }
 
+struct wsim_host *wsim_host_add(struct wsim_world *wd, const char *name)
+{
+    struct wsim_host *h = node_add(wd, name);
+    if (!h)
+        return NULL;
+    struct weir_config c = {
+        .alloc = {host_alloc, host_free, h},
+        .mem_limit = wd->cfg.mem_limit,
+        .now = wd->now,
+        .seed = wd->cfg.seed * SEEDS + h->index,
+        .on_event = wd->cfg.on_event ? pass_event : NULL,
+        .event_ctx = h,
+        .event_mask = wd->cfg.on_event ? wd->cfg.event_mask : 0,
+        .hostname = name,
+    };
+    h->w = weir_new(&c);
+    h->epoll = h->w ? weir_epoll_create(h->w) : -1;
+    if (h->epoll < 0) { /* it is the last: nobody knows of it yet */
+        weir_free(h->w);
+        wd->host_n--;
+        free_host(h);
+        return NULL;
+    }
+    return h;
+}
+
+struct wsim_host *wsim_router_add(struct wsim_world *wd, const char *name)
+{
+    struct wsim_host *h = node_add(wd, name);
+    if (!h)
+        return NULL;
+    h->router = wsim_router_new();
+    if (!h->router) {
+        wd->host_n--;
+        free_host(h);
+        return NULL;
+    }
+    return h;
+}
+
+struct wsim_router_stats wsim_router_stats(const struct wsim_host *h)
+{
+    return *wsim_router_counts(h->router);
+}
+
 struct weir_addr wsim_addr(unsigned n, enum wio_side side, int family)
 {
     uint8_t host = side == WIO_NEAR ? 1 : 2;
     if (family == WEIR_AF_INET)
-        return weir_addr_v4(10, 0, (uint8_t)n, host);
-    return (struct weir_addr){{0xfd, 0, 0, (uint8_t)n, [15] = host}};
+        return weir_addr_v4(10, (uint8_t)(n >> 8), (uint8_t)n, host);
+    return (struct weir_addr){{0xfd, 0, (uint8_t)(n >> 8), (uint8_t)n, [15] = host}};
 }
 
 #define IPV6_MTU_MIN 1280 /* RFC 8200 5 */
 
-static int configure_end(struct wsim_world *wd, struct joint *j, enum wio_side side, uint32_t mtu)
+/* The port as an interface of its host, with its addresses. 0 or a negative errno. */
+static int configure_host(struct port *p, const struct wio_link_config *c)
 {
-    struct weir *w = j->ends[side]->w;
-    unsigned n = wd->joint_n + 1;
+    static const struct weir_netif_ops ops = {.xmit = xmit};
+    struct weir *w = p->host->w;
+    unsigned n = p->joint->index + 1;
     char name[16];
     snprintf(name, sizeof name, "link%u", n);
-    int netif = wio_link_attach(j->link, side, w, name, NULL);
-    if (netif < 0)
-        return netif;
+    struct weir_netif_config nc = {.name = name,
+                                   .type = c->type,
+                                   .mac = {2, 0, 0, 0, 0, p->side == WIO_NEAR ? 1 : 2},
+                                   .mtu = c->mtu ? c->mtu : 1500,
+                                   .caps = wio_link_caps(p->joint->link)};
+    p->netif = weir_netif_add(w, &ops, p, &nc);
+    if (p->netif < 0)
+        return p->netif;
     static const struct {
         int family;
         unsigned prefix_len;
     } nets[] = {{WEIR_AF_INET, 24}, {WEIR_AF_INET6, 64}};
-    unsigned net_n = mtu == 0 || mtu >= IPV6_MTU_MIN ? 2 : 1;
+    unsigned net_n = nc.mtu >= IPV6_MTU_MIN ? 2 : 1;
     for (unsigned i = 0; i < net_n; i++) {
-        struct weir_addr own = wsim_addr(n, side, nets[i].family);
-        int err = weir_addr_add(w, netif, &own, nets[i].prefix_len);
+        struct weir_addr own = wsim_addr(n, p->side, nets[i].family);
+        int err = weir_addr_add(w, p->netif, &own, nets[i].prefix_len);
         if (err)
             return err;
         struct weir_route r = {.dst = weir_addr_any(nets[i].family),
-                               .gateway = wsim_addr(n, side == WIO_NEAR ? WIO_FAR : WIO_NEAR, nets[i].family),
+                               .gateway = wsim_addr(n, p->side == WIO_NEAR ? WIO_FAR : WIO_NEAR, nets[i].family),
                                .prefsrc = weir_addr_any(nets[i].family),
-                               .netif = netif};
+                               .netif = p->netif};
         err = weir_route_add(w, &r);
         if (err && err != -WEIR_EEXIST) /* the first link keeps it */
             return err;
@@ -154,21 +328,51 @@ static int configure_end(struct wsim_world *wd, struct joint *j, enum wio_side s
     return 0;
 }
 
+static bool note_joint(struct wsim_host *h, uint32_t index)
+{
+    uint32_t *joints = realloc(h->joints, (h->joint_n + 1) * sizeof *joints);
+    if (!joints)
+        return false;
+    joints[h->joint_n++] = index;
+    h->joints = joints;
+    return true;
+}
+
+static void configure_end(struct wsim_world *wd, struct port *p, const struct wio_link_config *c)
+{
+    wio_link_set_sink(p->joint->link, p->side, p->host->w ? arrive_at_host : arrive_at_router, p);
+    if (!note_joint(p->host, p->joint->index))
+        wsim_fail(wd, "link %u: %s", p->joint->index + 1, weir_strerror(-WEIR_ENOMEM));
+    else if (p->host->router && c->type != WEIR_LINK_RAW_IP)
+        wsim_fail(wd, "link %u: a router's links are raw IP", p->joint->index + 1);
+    if (p->host->router)
+        return;
+    int err = configure_host(p, c);
+    if (err)
+        wsim_fail(wd, "link %u: %s", p->joint->index + 1, weir_strerror(err));
+}
+
 struct wio_link *wsim_link_add(struct wsim_world *wd, struct wsim_host *near, struct wsim_host *far,
                                const struct wio_link_config *c)
 {
-    if (wd->joint_n == LINKS_MAX)
+    if (wd->joint_n == LINKS_MAX || !grow(&wd->joints, wd->joint_n) || !wsim_sched_add(&wd->due_links))
         return NULL;
-    struct joint j = {wio_link_new(c, wd->cfg.seed * LINKS_MAX + wd->joint_n), {near, far}};
-    if (!j.link)
+    struct joint *j = calloc(1, sizeof *j);
+    if (j)
+        j->link = wio_link_new(c, wd->cfg.seed * SEEDS + wd->joint_n);
+    if (!j || !j->link) {
+        free(j);
         return NULL;
-    for (int side = 0; side < 2; side++) {
-        int err = configure_end(wd, &j, (enum wio_side)side, c->mtu);
-        if (err)
-            wsim_fail(wd, "link %u: %s", wd->joint_n + 1, weir_strerror(err));
     }
+    j->world = wd;
+    j->index = wd->joint_n;
     wd->joints[wd->joint_n++] = j;
-    return j.link;
+    wd->is_routed = false;
+    for (int side = 0; side < 2; side++)
+        j->ports[side] = (struct port){.joint = j, .side = (enum wio_side)side, .host = side == WIO_NEAR ? near : far};
+    for (int side = 0; side < 2; side++)
+        configure_end(wd, &j->ports[side], c);
+    return j->link;
 }
 
 weir_ns wsim_now(const struct wsim_world *wd)
@@ -203,82 +407,68 @@ const char *wsim_error(const struct wsim_world *wd)
 int wsim_wait(struct wsim_waiter *wt, uint32_t events)
 {
     struct weir_epoll_event ev = {events | WEIR_EPOLLET, (uint64_t)(uintptr_t)wt};
-    wt->host->is_touched = true; /* it may be ready already */
-    return weir_epoll_ctl(wt->host->w, wt->host->epoll, WEIR_EPOLL_CTL_ADD, wt->fd, &ev);
+    /* It may be ready already: wsim_stack sees to it that somebody looks. */
+    return weir_epoll_ctl(wsim_stack(wt->host), wt->host->epoll, WEIR_EPOLL_CTL_ADD, wt->fd, &ev);
 }
 
 void wsim_alarm_set(struct wsim_world *wd, struct wsim_alarm *a, weir_ns at)
 {
-    a->at = at > wd->now ? at : wd->now;
-    a->turn = ++wd->turns;
-    struct wsim_alarm **where = &wd->alarms;
-    while (*where && (*where)->at <= a->at)
-        where = &(*where)->next;
-    a->next = *where;
-    *where = a;
+    if (!wsim_alarms_set(&wd->alarms, a, at > wd->now ? at : wd->now))
+        wsim_fail(wd, "no memory for an alarm");
 }
 
 void wsim_alarm_cancel(struct wsim_world *wd, struct wsim_alarm *a)
 {
-    for (struct wsim_alarm **where = &wd->alarms; *where; where = &(*where)->next) {
-        if (*where == a) {
-            *where = a->next;
-            return;
-        }
-    }
+    wsim_alarms_cancel(&wd->alarms, a);
 }
 
 /* ---- Time ---- */
 
-static weir_ns next_due(const struct wsim_world *wd)
+static void look_at_hosts(struct wsim_world *wd)
 {
-    weir_ns due = wd->alarms ? wd->alarms->at : WEIR_NEVER;
-    for (unsigned i = 0; i < wd->joint_n; i++) {
-        weir_ns at = wio_link_deadline(wd->joints[i].link);
-        due = at < due ? at : due;
+    while (wd->stale_n > 0) {
+        struct wsim_host *h = wd->stale[--wd->stale_n];
+        h->is_stale = false;
+        wsim_sched_set(&wd->due_hosts, h->index, weir_deadline(h->w));
     }
-    for (unsigned i = 0; i < wd->host_n; i++) {
-        weir_ns at = wd->hosts[i]->is_touched ? wd->now : weir_deadline(wd->hosts[i]->w);
-        due = at < due ? at : due;
-    }
+}
+
+static weir_ns next_due(struct wsim_world *wd)
+{
+    const struct wsim_alarm *first = wsim_alarms_first(&wd->alarms);
+    look_at_hosts(wd);
+    const weir_ns at[] = {first ? first->at : WEIR_NEVER, wsim_sched_earliest(&wd->due_links),
+                          wsim_sched_earliest(&wd->due_hosts), wsim_sched_earliest(&wd->touched)};
+    weir_ns due = WEIR_NEVER;
+    for (unsigned i = 0; i < sizeof at / sizeof at[0]; i++)
+        due = at[i] < due ? at[i] : due;
     return due < wd->now ? wd->now : due;
 }
 
 static void run_links(struct wsim_world *wd)
 {
-    for (unsigned i = 0; i < wd->joint_n; i++) {
-        struct joint *j = &wd->joints[i];
-        if (wio_link_deadline(j->link) <= wd->now && wio_link_run(j->link, wd->now) > 0)
-            j->ends[0]->is_touched = j->ends[1]->is_touched = true;
+    for (uint32_t i = 0; (i = wsim_sched_next(&wd->due_links, i, wd->now)) < wd->joint_n; i++) {
+        wio_link_run(wd->joints[i]->link, wd->now);
+        look_at_link(wd->joints[i]);
     }
 }
 
 static void run_hosts(struct wsim_world *wd)
 {
-    for (unsigned i = 0; i < wd->host_n; i++) {
+    look_at_hosts(wd);
+    for (uint32_t i = 0; (i = wsim_sched_next(&wd->due_hosts, i, wd->now)) < wd->host_n; i++) {
         struct wsim_host *h = wd->hosts[i];
-        if (weir_deadline(h->w) <= wd->now) {
-            weir_advance(h->w, wd->now);
-            h->is_touched = true;
-        }
+        weir_advance(h->w, wd->now);
+        touch(h);
+        wsim_sched_set(&wd->due_hosts, i, weir_deadline(h->w));
     }
-}
-
-/* Whoever waits may call into any host, so all of them are to know the time. */
-static void tell_time(struct wsim_world *wd)
-{
-    for (unsigned i = 0; i < wd->host_n; i++)
-        if (weir_now(wd->hosts[i]->w) < wd->now)
-            weir_advance(wd->hosts[i]->w, wd->now);
 }
 
 static void run_alarms(struct wsim_world *wd)
 {
-    uint64_t last = wd->turns; /* those set meanwhile wait for the next step */
-    while (wd->alarms && wd->alarms->at <= wd->now && wd->alarms->turn <= last) {
-        struct wsim_alarm *a = wd->alarms;
-        wd->alarms = a->next;
-        tell_time(wd);
+    uint64_t last = wd->alarms.turns; /* those set meanwhile wait for the next step */
+    for (struct wsim_alarm *a; (a = wsim_alarms_first(&wd->alarms)) && a->at <= wd->now && a->turn <= last;) {
+        wsim_alarms_cancel(&wd->alarms, a);
         a->on_alarm(a);
     }
 }
@@ -286,18 +476,17 @@ static void run_alarms(struct wsim_world *wd)
 static void run_waiters(struct wsim_world *wd)
 {
     struct weir_epoll_event ready[READY_BATCH];
-    for (unsigned i = 0; i < wd->host_n; i++) {
+    for (uint32_t i = 0; (i = wsim_sched_next(&wd->touched, i, wd->now)) < wd->host_n; i++) {
         struct wsim_host *h = wd->hosts[i];
-        if (!h->is_touched)
-            continue;
-        h->is_touched = false;
-        tell_time(wd);
+        wsim_sched_set(&wd->touched, i, WEIR_NEVER);
+        tell_time(h);
         int n = weir_epoll_wait(h->w, h->epoll, ready, READY_BATCH);
-        if (n == READY_BATCH)
-            h->is_touched = true; /* there may be more */
+        if (n > 0) {
+            touch(h); /* there may be more, now or by what is done about these */
+            make_stale(h);
+        }
         for (int k = 0; k < n; k++) {
             struct wsim_waiter *wt = (struct wsim_waiter *)(uintptr_t)ready[k].data;
-            h->is_touched = true;
             wt->on_ready(wt, ready[k].events);
         }
     }
@@ -305,8 +494,8 @@ static void run_waiters(struct wsim_world *wd)
 
 static void check_hosts(struct wsim_world *wd)
 {
-    for (unsigned i = 0; i < wd->host_n; i++) {
-        const char *broken = weir_check(wd->hosts[i]->w);
+    for (uint32_t i = 0; i < wd->host_n; i++) {
+        const char *broken = wd->hosts[i]->w ? weir_check(wd->hosts[i]->w) : NULL;
         if (broken)
             wsim_fail(wd, "%s: invariant broken: %s", wd->hosts[i]->name, broken);
     }
@@ -331,6 +520,9 @@ static void step(struct wsim_world *wd, weir_ns at)
 
 const char *wsim_run(struct wsim_world *wd, weir_ns until, bool (*is_done)(void *ctx), void *ctx)
 {
+    for (uint32_t i = 0; i < wd->host_n; i++) /* whoever was not in a run may have called anything */
+        if (wd->hosts[i]->w)
+            make_stale(wd->hosts[i]);
     while (!wd->error[0] && !(is_done && is_done(ctx))) {
         weir_ns due = next_due(wd);
         if (due > until) {
@@ -342,7 +534,9 @@ const char *wsim_run(struct wsim_world *wd, weir_ns until, bool (*is_done)(void 
             break;
         step(wd, due);
     }
-    tell_time(wd); /* whoever called may call into a host now */
+    for (uint32_t i = 0; i < wd->host_n; i++) /* whoever called may call into a host now */
+        if (wd->hosts[i]->w)
+            tell_time(wd->hosts[i]);
     if (wd->cfg.check_every && !wd->error[0])
         check_hosts(wd);
     return wsim_error(wd);

@@ -1,5 +1,6 @@
 /*
- * A world in virtual time: hosts (a stack each), links between them, and one clock that jumps to whatever is due next.
+ * A world in virtual time: hosts (a stack each), routers, links between them, and one clock that jumps to whatever is due
+ * next. What happens costs O(log n) in the hosts, links and alarms that there are.
  *
  * Everything follows from the world's seed. What has the same time happens in a fixed order: links as they were made,
  * then hosts, then alarms, then the sockets that became ready.
@@ -9,17 +10,24 @@
 
 #include "io/link.h"
 #include "io/rng.h"
+#include "sim/alarms.h"
 
 struct wsim_world;
 
+struct wsim_router;
+
 struct wsim_host {
-    struct weir *w;
+    struct weir *w; /* NULL: a router. wsim_stack says when it may be called */
+    struct wsim_router *router;
     struct wsim_world *world;
     char name[16];
+    uint32_t index;   /* the world's number of it */
+    uint32_t *joints; /* numbers of its links, from 0 */
+    uint32_t joint_n;
     size_t mem_bytes; /* that its stack has from the allocator now */
     size_t mem_peak_bytes;
     weir_fd epoll;
-    bool is_touched; /* something came in since its sockets were last looked at */
+    bool is_stale; /* its deadline may have moved since it was last looked at */
 };
 
 /* Somebody who waits for a socket of a host. */
@@ -27,14 +35,6 @@ struct wsim_waiter {
     struct wsim_host *host;
     weir_fd fd;
     void (*on_ready)(struct wsim_waiter *, uint32_t events);
-};
-
-/* A point in time that somebody waits for. */
-struct wsim_alarm {
-    weir_ns at;
-    uint64_t turn;
-    void (*on_alarm)(struct wsim_alarm *);
-    struct wsim_alarm *next;
 };
 
 struct wsim_config {
@@ -51,12 +51,24 @@ struct wsim_config {
 struct wsim_world *wsim_world_new(const struct wsim_config *);
 void wsim_world_free(struct wsim_world *);
 
-/* NULL: out of memory, or more than 64 hosts or links. */
+/* NULL: out of memory. */
 struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
 
 /*
- * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64; `near` has the host part
- * 1, `far` 2, and each has the other as a default gateway on its first link. Below an MTU of 1,280 there is no IPv6.
+ * A router: no stack, no sockets. It sends each packet on by the shortest way to the link that holds the destination, and
+ * takes one from its hop limit; what has none left, or no way, is dropped and counted. It takes no time, for queues and
+ * delay are the links'. It sends no ICMP, so the links around it should have one MTU; they must be raw IP.
+ */
+struct wsim_host *wsim_router_add(struct wsim_world *, const char *name);
+struct wsim_router_stats {
+    uint64_t forwarded, expired, unroutable;
+};
+struct wsim_router_stats wsim_router_stats(const struct wsim_host *router);
+
+/*
+ * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64 (from the 256th on n runs
+ * over into the byte before); `near` has the host part 1, `far` 2, and each has the other as a default gateway on its
+ * first link. Below an MTU of 1,280 there is no IPv6. NULL: out of memory, or more than 65,535 links.
  */
 struct wio_link *wsim_link_add(struct wsim_world *, struct wsim_host *near, struct wsim_host *far,
                                const struct wio_link_config *);
@@ -66,6 +78,12 @@ struct weir_addr wsim_addr(unsigned n, enum wio_side, int family);
 
 weir_ns wsim_now(const struct wsim_world *);
 struct wio_rng *wsim_rng(struct wsim_world *); /* for whoever plays in this world */
+
+/*
+ * The host's stack, told what time it is. Whoever is called (on_ready, on_alarm) uses this where it calls into a stack;
+ * only that of the waiter itself has been told already. While no run is under way all of them have.
+ */
+struct weir *wsim_stack(struct wsim_host *);
 
 /* Call on_ready whenever the socket's readiness changes to one of `events` (edges, WEIR_POLL*). 0 or a negative errno.
  */

@@ -1,0 +1,125 @@
+/*
+ * A router of a world (router.h). A destination's number of its link lies in the address (wsim_addr), so that a table by
+ * that number is all there is to look up.
+ */
+#include "sim/router.h"
+
+#include <stdlib.h>
+#include <weir/weir.h>
+
+#define IPV4_HDR 20
+#define IPV6_HDR 40
+
+struct wsim_router {
+    uint32_t *way; /* by the number of the destination's link, both from 0: the link to go out by, or WSIM_NO_WAY */
+    uint32_t way_n;
+    struct wsim_router_stats stats;
+};
+
+struct wsim_router *wsim_router_new(void)
+{
+    return calloc(1, sizeof(struct wsim_router));
+}
+
+void wsim_router_free(struct wsim_router *r)
+{
+    if (r)
+        free(r->way);
+    free(r);
+}
+
+const struct wsim_router_stats *wsim_router_counts(const struct wsim_router *r)
+{
+    return &r->stats;
+}
+
+/* ---- Ways ---- */
+
+bool wsim_router_find_ways(const struct wsim_world *wd, struct wsim_host *h)
+{
+    struct wsim_router *r = h->router;
+    uint32_t n = wsim_link_count(wd), head = 0, tail = 0;
+    uint32_t *queue = malloc((n ? n : 1) * sizeof *queue); /* links that have a way, the nearest first */
+    uint32_t *way = realloc(r->way, (n ? n : 1) * sizeof *way);
+    if (way)
+        r->way = way;
+    if (!queue || !way) {
+        free(queue);
+        return false;
+    }
+    r->way_n = n;
+    for (uint32_t i = 0; i < n; i++)
+        way[i] = WSIM_NO_WAY;
+    for (uint32_t i = 0; i < h->joint_n; i++) {
+        way[h->joints[i]] = h->joints[i];
+        queue[tail++] = h->joints[i];
+    }
+    while (head < tail) {
+        uint32_t link = queue[head++];
+        for (int side = 0; side < 2; side++) {
+            const struct wsim_host *next = wsim_link_end(wd, link, (enum wio_side)side);
+            for (uint32_t i = 0; next->router && i < next->joint_n; i++) {
+                uint32_t beyond = next->joints[i];
+                if (way[beyond] != WSIM_NO_WAY)
+                    continue;
+                way[beyond] = way[link];
+                queue[tail++] = beyond;
+            }
+        }
+    }
+    free(queue);
+    return true;
+}
+
+/* ---- Packets ---- */
+
+/* The number of the link that holds the destination, from 0; beyond all links when none does. */
+static uint32_t link_of(const uint8_t *ip)
+{
+    bool is_v4 = ip[0] >> 4 == 4;
+    const uint8_t *dst = ip + (is_v4 ? 16 : 24), *number = dst + (is_v4 ? 1 : 2);
+    if (is_v4 ? dst[0] != 10 : dst[0] != 0xfd || dst[1] != 0)
+        return WSIM_NO_WAY;
+    return (uint32_t)(number[0] << 8 | number[1]) - 1;
+}
+
+/* One hop less; the sum of IPv4's header follows (RFC 1624). */
+static void lower_hop_limit(uint8_t *ip)
+{
+    if (ip[0] >> 4 != 4) {
+        ip[7]--;
+        return;
+    }
+    ip[8]--;
+    uint32_t sum = (uint32_t)(ip[10] << 8 | ip[11]) + 0x100;
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip[10] = (uint8_t)(sum >> 8);
+    ip[11] = (uint8_t)sum;
+}
+
+uint32_t wsim_router_forward(struct wsim_router *r, struct weir_pkt **pkt)
+{
+    struct weir_pkt *p = *pkt;
+    const uint8_t *ip = weir_pkt_pull(p, IPV4_HDR);
+    if (ip && ip[0] >> 4 != 4)
+        ip = ip[0] >> 4 == 6 ? weir_pkt_pull(p, IPV6_HDR) : NULL;
+    uint32_t link = ip ? link_of(ip) : WSIM_NO_WAY;
+    uint32_t way = link < r->way_n ? r->way[link] : WSIM_NO_WAY;
+    if (way == WSIM_NO_WAY) {
+        r->stats.unroutable++;
+        return WSIM_NO_WAY;
+    }
+    if (ip[ip[0] >> 4 == 4 ? 8 : 7] <= 1) {
+        r->stats.expired++;
+        return WSIM_NO_WAY;
+    }
+    /* Somebody else may look at the packet as it came. */
+    *pkt = p = p->refs == 1 ? weir_pkt_ref(p) : weir_pkt_clone(p->pool, p);
+    if (!p) {
+        r->stats.unroutable++;
+        return WSIM_NO_WAY;
+    }
+    lower_hop_limit(p->room + p->head_off);
+    r->stats.forwarded++;
+    return way;
+}
