@@ -22,6 +22,14 @@ bool wio_link_is_clean(const struct wio_link_config *c)
     return wio_dir_is_clean(&c->dir[WIO_UP]) && wio_dir_is_clean(&c->dir[WIO_DOWN]) && c->rule_n == 0;
 }
 
+static weir_ns transmit_time(uint64_t bytes, uint64_t rate_bps)
+{
+    const uint64_t bit_ns = UINT64_C(8) * 1000000000u; /* of a byte, at one bit per second */
+    if (bytes <= UINT64_MAX / bit_ns)                  /* no packet is longer: the division that costs less */
+        return bytes * bit_ns / rate_bps;
+    return (weir_ns)((unsigned __int128)bytes * bit_ns / rate_bps);
+}
+
 void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, uint32_t mtu)
 {
     m->cfg = *cfg;
@@ -31,6 +39,7 @@ void wio_impair_config(struct wio_impair *m, const struct wio_dir_config *cfg, u
         m->cfg.bucket_bytes = BUCKET_BYTES;
     if (m->cfg.codel_interval == 0)
         m->cfg.codel_interval = CODEL_INTERVAL;
+    m->queue_wait_max = cfg->rate_bps ? transmit_time(m->cfg.queue_bytes, cfg->rate_bps) : 0;
     m->mtu = mtu;
     m->burst_leave = m->burst_enter = 0;
     if (cfg->burst_milli >= 1000 && cfg->loss < WIO_PROB_ONE) {
@@ -122,11 +131,6 @@ static weir_ns propagation(struct wio_impair *m)
     return delay < 0 ? 0 : (weir_ns)delay;
 }
 
-static weir_ns transmit_time(uint64_t bytes, uint64_t rate_bps)
-{
-    return (weir_ns)((unsigned __int128)bytes * 8 * 1000000000u / rate_bps);
-}
-
 /* A token bucket as the generic cell rate algorithm has it (ITU-T I.371): a time in place of a number of tokens. */
 static bool is_policed(struct wio_impair *m, uint32_t len, weir_ns now)
 {
@@ -172,7 +176,7 @@ struct wio_passage wio_impair_pass(struct wio_impair *m, uint32_t len, weir_ns n
         weir_ns takes = transmit_time(len, m->cfg.rate_bps);
         bool is_idle = m->busy_until <= now;
         weir_ns start = is_idle ? now : m->busy_until;
-        if (!is_idle && start - now + takes > transmit_time(m->cfg.queue_bytes, m->cfg.rate_bps))
+        if (!is_idle && start - now + takes > m->queue_wait_max)
             return (struct wio_passage){.drop = WEIR_DROP_LINK_QUEUE_FULL};
         enum wio_aqm_fate fate = manage_queue(m, start, now, is_ect);
         if (fate == WIO_AQM_DROP)

@@ -16,6 +16,7 @@ struct wio_impair {
     struct wio_rng loss_rng, reorder_rng, dup_rng, corrupt_rng, where_rng, jitter_rng, ce_rng;
     struct wio_codel codel;
     uint32_t mtu;
+    weir_ns queue_wait_max;            /* what the queue's bytes take to transmit */
     uint32_t burst_enter, burst_leave; /* Gilbert-Elliott: probabilities good to bad, bad to good */
     bool is_bad;
     uint32_t reorder_wait; /* packets since the last that skipped the delay */

@@ -5,12 +5,8 @@
 
 #include <stdlib.h>
 
-#define FIRST_CAP 64
-
-static bool is_before(const struct wio_held *a, const struct wio_held *b)
-{
-    return a->due != b->due ? a->due < b->due : a->turn < b->turn;
-}
+#define FIRST_CAP  64
+#define HEADER_OFF 108 /* about where the IP header of a packet of weir's lies in its room */
 
 static bool grow_ring(struct wio_line *l)
 {
@@ -38,7 +34,7 @@ static bool push_heap(struct wio_line *l, const struct wio_held *h)
         l->heap_cap = cap;
     }
     size_t at = l->heap_n++;
-    while (at > 0 && is_before(h, &l->heap[(at - 1) / 2])) {
+    while (at > 0 && wio_held_is_before(h, &l->heap[(at - 1) / 2])) {
         l->heap[at] = l->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
@@ -54,9 +50,9 @@ static struct wio_held pop_heap(struct wio_line *l)
         size_t child = 2 * at + 1;
         if (child >= l->heap_n)
             break;
-        if (child + 1 < l->heap_n && is_before(&l->heap[child + 1], &l->heap[child]))
+        if (child + 1 < l->heap_n && wio_held_is_before(&l->heap[child + 1], &l->heap[child]))
             child++;
-        if (!is_before(&l->heap[child], &last))
+        if (!wio_held_is_before(&l->heap[child], &last))
             break;
         l->heap[at] = l->heap[child];
         at = child;
@@ -80,27 +76,26 @@ bool wio_line_push(struct wio_line *l, const struct wio_held *h)
     return true;
 }
 
-static bool is_heap_next(const struct wio_line *l)
+/* The next packet was put here long ago: fetch what whoever gets it looks at first. */
+static void prefetch_next(const struct wio_line *l)
 {
-    return l->heap_n > 0 && (l->ring_n == 0 || is_before(&l->heap[0], &l->ring[l->ring_at]));
-}
-
-const struct wio_held *wio_line_peek(const struct wio_line *l)
-{
-    if (is_heap_next(l))
-        return &l->heap[0];
-    return l->ring_n ? &l->ring[l->ring_at] : NULL;
+    if (l->ring_n == 0)
+        return;
+    const struct weir_pkt *p = l->ring[l->ring_at].pkt;
+    __builtin_prefetch(p, 1);
+    __builtin_prefetch(p->room + HEADER_OFF, 1);
 }
 
 struct wio_held wio_line_pop(struct wio_line *l)
 {
     struct wio_held h;
-    if (is_heap_next(l)) {
+    if (wio_line_peek(l) == l->heap) {
         h = pop_heap(l);
     } else {
         h = l->ring[l->ring_at];
         l->ring_at = (l->ring_at + 1) & (l->ring_cap - 1);
         l->ring_n--;
+        prefetch_next(l);
     }
     l->bytes -= h.pkt->len;
     return h;

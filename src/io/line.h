@@ -25,7 +25,20 @@ struct wio_line {
 
 void wio_line_free(struct wio_line *);                          /* with its packets */
 bool wio_line_push(struct wio_line *, const struct wio_held *); /* takes the reference; false: out of memory */
-const struct wio_held *wio_line_peek(const struct wio_line *);  /* the next to arrive, NULL when none is under way */
 struct wio_held wio_line_pop(struct wio_line *);                /* what peek shows; there must be one */
+
+static inline bool wio_held_is_before(const struct wio_held *a, const struct wio_held *b)
+{
+    return a->due != b->due ? a->due < b->due : a->turn < b->turn;
+}
+
+/* The next to arrive, NULL when none is under way. */
+static inline const struct wio_held *wio_line_peek(const struct wio_line *l)
+{
+    const struct wio_held *first = l->ring_n ? &l->ring[l->ring_at] : NULL;
+    if (l->heap_n > 0 && (!first || wio_held_is_before(&l->heap[0], first)))
+        return &l->heap[0];
+    return first;
+}
 
 #endif

@@ -78,7 +78,8 @@ struct wio_link *wio_link_new(const struct wio_link_config *c, uint64_t seed)
     l->type = c->type;
     l->mtu = c->mtu ? c->mtu : 1500;
     l->frame_max = l->mtu + (c->type == WEIR_LINK_ETHERNET ? ETH_HDR : 0);
-    l->caps = wio_link_is_clean(c) && !c->is_captured ? WEIR_CAP_TSO | WEIR_CAP_TX_CSUM : 0;
+    if (!c->is_captured)
+        l->caps = WEIR_CAP_TX_CSUM | (wio_link_is_clean(c) ? WEIR_CAP_TSO : 0);
     for (int side = 0; side < 2; side++)
         l->ends[side] = (struct end){.link = l, .dir = side == WIO_NEAR ? WIO_UP : WIO_DOWN};
     for (int dir = 0; dir < 2; dir++) {
@@ -120,11 +121,26 @@ void wio_link_set_tap(struct wio_link *l, void (*tap)(void *ctx, const struct wi
 
 /* ---- Sending ---- */
 
+/* The packet with the checksum that it was sent without. Takes p's reference; NULL: no memory. */
+static struct weir_pkt *complete(struct weir_pkt *p)
+{
+    struct weir_pkt *q = p;
+    if (p->flags & WEIR_PKT_CSUM_PARTIAL) {
+        if (weir_pkt_segment(p->pool, p, &q, 1) == 0)
+            q = NULL;
+        weir_pkt_unref(p);
+    }
+    return q;
+}
+
 /* The packet with one bit flipped: a copy, for others may view the same blocks. Takes p's reference; NULL: no memory.
  */
 static struct weir_pkt *corrupt(struct direction *d, struct weir_pkt *p)
 {
     uint8_t bytes[FRAME_MAX];
+    p = complete(p);
+    if (!p)
+        return NULL;
     size_t len = weir_pkt_copy(p, 0, bytes, sizeof bytes);
     struct weir_pkt *q = NULL;
     if (len > 0) {
@@ -166,8 +182,9 @@ static enum weir_drop launch(struct wio_link *l, struct direction *d, struct wei
     if (is_marked)
         *pkt = p = wio_ecn_mark(p, l->type);
     struct wio_held held = {p, pass.due, ++l->turns};
-    if (p && d->is_clean && l->caps)
-        p->flags |= WEIR_PKT_CSUM_OK; /* nothing on the way could break it */
+    bool is_trusted = p && (p->flags & WEIR_PKT_CSUM_PARTIAL || (d->is_clean && l->caps));
+    if (is_trusted && !(p->flags & WEIR_PKT_CORRUPT)) /* by this link or one before it */
+        p->flags |= WEIR_PKT_CSUM_OK;
     if (!p || !wio_line_push(&d->line, &held)) {
         d->stats.no_memory++;
         return WEIR_DROP_NO_MEMORY;
@@ -282,7 +299,8 @@ void wio_link_send(struct wio_link *l, enum wio_side side, struct weir_pkt **pkt
     enum wio_dir dir = l->ends[side].dir;
     bool is_clean = l->dirs[dir].is_clean;
     for (unsigned i = 0; i < n; i++) {
-        if (!is_clean && (pkts[i]->gso_size > 0 || pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL))
+        bool is_owed = pkts[i]->flags & WEIR_PKT_CSUM_PARTIAL && !(l->caps & WEIR_CAP_TX_CSUM);
+        if (is_owed || (!is_clean && pkts[i]->gso_size > 0))
             send_cut(l, dir, pkts[i], now);
         else
             send_packet(l, dir, pkts[i], now);
@@ -346,22 +364,12 @@ int wio_link_attach(struct wio_link *l, enum wio_side side, struct weir *w, cons
 
 /* ---- Delivery ---- */
 
-/* The direction whose next packet comes first. */
-static enum wio_dir next_dir(const struct wio_link *l)
-{
-    const struct wio_held *up = wio_line_peek(&l->dirs[WIO_UP].line);
-    const struct wio_held *down = wio_line_peek(&l->dirs[WIO_DOWN].line);
-    if (!up || !down)
-        return up ? WIO_UP : WIO_DOWN;
-    if (up->due != down->due)
-        return up->due < down->due ? WIO_UP : WIO_DOWN;
-    return up->turn < down->turn ? WIO_UP : WIO_DOWN;
-}
-
 weir_ns wio_link_deadline(const struct wio_link *l)
 {
-    const struct wio_held *h = wio_line_peek(&l->dirs[next_dir(l)].line);
-    return h ? h->due : WEIR_NEVER;
+    const struct wio_held *up = wio_line_peek(&l->dirs[WIO_UP].line), *down = wio_line_peek(&l->dirs[WIO_DOWN].line);
+    if (!up || !down)
+        return up ? up->due : down ? down->due : WEIR_NEVER;
+    return up->due < down->due ? up->due : down->due;
 }
 
 static void deliver(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts, unsigned n, weir_ns now)
@@ -384,16 +392,19 @@ static void deliver(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts
         weir_pkt_unref(pkts[i]);
 }
 
-/* Take the next packets that are due and go the same way. Returns how many. */
-static unsigned take_batch(struct wio_link *l, enum wio_dir dir, struct weir_pkt **pkts, uint64_t last_turn,
+/* Take the next packets that are due and go the same way. Returns how many, and which way. */
+static unsigned take_batch(struct wio_link *l, enum wio_dir *dir, struct weir_pkt **pkts, uint64_t last_turn,
                            weir_ns now)
 {
+    const struct wio_held *up = wio_line_peek(&l->dirs[WIO_UP].line), *down = wio_line_peek(&l->dirs[WIO_DOWN].line);
+    bool is_up = up && (!down || wio_held_is_before(up, down));
+    const struct wio_held *h = is_up ? up : down, *other = is_up ? down : up;
+    struct wio_line *line = &l->dirs[is_up ? WIO_UP : WIO_DOWN].line;
     unsigned n = 0;
-    while (n < BATCH) {
-        const struct wio_held *h = wio_line_peek(&l->dirs[dir].line);
-        if (!h || h->due > now || h->turn > last_turn || next_dir(l) != dir)
-            break;
-        pkts[n++] = wio_line_pop(&l->dirs[dir].line).pkt;
+    *dir = is_up ? WIO_UP : WIO_DOWN;
+    while (n < BATCH && h && h->due <= now && h->turn <= last_turn && !(other && wio_held_is_before(other, h))) {
+        pkts[n++] = wio_line_pop(line).pkt;
+        h = wio_line_peek(line);
     }
     return n;
 }
@@ -402,15 +413,11 @@ unsigned wio_link_run(struct wio_link *l, weir_ns now)
 {
     struct weir_pkt *pkts[BATCH];
     uint64_t last_turn = l->turns;
+    enum wio_dir dir;
     unsigned total = 0;
-    for (;;) {
-        enum wio_dir dir = next_dir(l);
-        unsigned n = take_batch(l, dir, pkts, last_turn, now);
-        if (n == 0)
-            return total;
+    for (unsigned n; (n = take_batch(l, &dir, pkts, last_turn, now)) > 0; total += n)
         deliver(l, dir, pkts, n, now);
-        total += n;
-    }
+    return total;
 }
 
 struct wio_link_stats wio_link_stats(const struct wio_link *l, enum wio_dir dir)

@@ -140,9 +140,9 @@ void *wio_link_driver(struct wio_link *, enum wio_side);
 const struct weir_netif_ops *wio_link_ops(void);
 
 /*
- * Let packets that arrive at one side go to `sink` in place of a stack's weir_input: to a stack whose owner wants to know
- * when something comes, or to somebody without one. `sink` keeps no packet without a reference of its own. NULL: to the
- * stack.
+ * Let packets that arrive at one side go to `sink` in place of a stack's weir_input: to a stack whose owner wants to
+ * know when something comes, or to somebody without one. `sink` keeps no packet without a reference of its own. NULL:
+ * to the stack.
  */
 void wio_link_set_sink(struct wio_link *, enum wio_side,
                        void (*sink)(void *ctx, struct weir_pkt **, unsigned n, weir_ns now), void *ctx);
@@ -150,8 +150,11 @@ void wio_link_set_sink(struct wio_link *, enum wio_side,
 /* Send from one side at time `now`, as a stack there would. Takes the packets' references. */
 void wio_link_send(struct wio_link *, enum wio_side, struct weir_pkt **, unsigned n, weir_ns now);
 
-/* enum weir_netif_cap: WEIR_CAP_TSO and _TX_CSUM when it is clean and not captured (super-segments pass whole), none
- * when impaired, so that it loses what a real link would lose: packets of the MTU's size. */
+/*
+ * enum weir_netif_cap. WEIR_CAP_TX_CSUM where it is not captured: nobody sees the checksums, so none is made or
+ * verified, but of a packet that the link is about to corrupt. WEIR_CAP_TSO where it is clean as well (super-segments
+ * pass whole); an impaired link loses what a real one would: packets of the MTU's size.
+ */
 uint32_t wio_link_caps(const struct wio_link *);
 
 /* Does any word of the configuration impair anything? */

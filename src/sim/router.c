@@ -1,6 +1,6 @@
 /*
- * A router of a world (router.h). A destination's number of its link lies in the address (wsim_addr), so that a table by
- * that number is all there is to look up.
+ * A router of a world (router.h). A destination's number of its link lies in the address (wsim_addr), so that a table
+ * by that number is all there is to look up.
  */
 #include "sim/router.h"
 

@@ -115,15 +115,19 @@ void wsim_sched_set(struct wsim_sched *s, uint32_t member, weir_ns at)
     }
 }
 
-weir_ns wsim_sched_earliest(const struct wsim_sched *s)
+/* Is the first in the heap due, and nobody else? */
+static bool is_alone(const struct wsim_sched *s, weir_ns now)
 {
-    if (s->due_n > 0)
-        return 0;
-    return s->heap_n > 0 ? s->heap[0].at : WEIR_NEVER;
+    bool is_one = s->due_n == 0 && s->heap_n > 0;
+    for (uint32_t i = 1; i <= CHILDREN && i < s->heap_n; i++)
+        is_one = is_one && s->heap[i].at > now;
+    return is_one;
 }
 
-uint32_t wsim_sched_next(struct wsim_sched *s, uint32_t from, weir_ns now)
+uint32_t wsim_sched_find(struct wsim_sched *s, uint32_t from, weir_ns now)
 {
+    if (is_alone(s, now)) /* nearly always: it need not leave the heap to be given its next time */
+        return s->heap[0].member >= from ? s->heap[0].member : s->member_n;
     while (s->heap_n > 0 && s->heap[0].at <= now) {
         uint32_t member = s->heap[0].member;
         take_out(s, 0);
@@ -131,8 +135,6 @@ uint32_t wsim_sched_next(struct wsim_sched *s, uint32_t from, weir_ns now)
         s->due[member / 64] |= UINT64_C(1) << member % 64;
         s->due_n++;
     }
-    if (s->due_n == 0)
-        return s->member_n;
     for (uint32_t word = from / 64; word < (s->member_n + 63) / 64; word++) {
         uint64_t bits = s->due[word] & (word == from / 64 ? ~UINT64_C(0) << from % 64 : ~UINT64_C(0));
         if (bits)

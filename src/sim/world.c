@@ -40,10 +40,10 @@ struct wsim_world {
     struct wsim_host **hosts;
     struct joint **joints;
     uint32_t host_n, joint_n;
-    struct wsim_sched due_links;  /* joints, by what arrives */
-    struct wsim_sched due_hosts;  /* hosts, by their timers */
-    struct wsim_sched touched;    /* hosts whose sockets are to be looked at: time 0 */
-    struct wsim_host **stale;     /* hosts whose place in due_hosts is to be looked at */
+    struct wsim_sched due_links; /* joints, by what arrives */
+    struct wsim_sched due_hosts; /* hosts, by their timers */
+    struct wsim_sched touched;   /* hosts whose sockets are to be looked at: time 0 */
+    struct wsim_host **stale;    /* hosts whose place in due_hosts is to be looked at */
     uint32_t stale_n;
     struct wsim_alarms alarms;
     uint64_t steps;

@@ -1,6 +1,6 @@
 /*
- * A world in virtual time: hosts (a stack each), routers, links between them, and one clock that jumps to whatever is due
- * next. What happens costs O(log n) in the hosts, links and alarms that there are.
+ * A world in virtual time: hosts (a stack each), routers, links between them, and one clock that jumps to whatever is
+ * due next. What happens costs O(log n) in the hosts, links and alarms that there are.
  *
  * Everything follows from the world's seed. What has the same time happens in a fixed order: links as they were made,
  * then hosts, then alarms, then the sockets that became ready.
@@ -55,9 +55,9 @@ void wsim_world_free(struct wsim_world *);
 struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
 
 /*
- * A router: no stack, no sockets. It sends each packet on by the shortest way to the link that holds the destination, and
- * takes one from its hop limit; what has none left, or no way, is dropped and counted. It takes no time, for queues and
- * delay are the links'. It sends no ICMP, so the links around it should have one MTU; they must be raw IP.
+ * A router: no stack, no sockets. It sends each packet on by the shortest way to the link that holds the destination,
+ * and takes one from its hop limit; what has none left, or no way, is dropped and counted. It takes no time, for queues
+ * and delay are the links'. It sends no ICMP, so the links around it should have one MTU; they must be raw IP.
  */
 struct wsim_host *wsim_router_add(struct wsim_world *, const char *name);
 struct wsim_router_stats {

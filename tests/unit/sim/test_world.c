@@ -119,6 +119,100 @@ static void test_world_refused_connection_is_told(void **state)
     wsim_world_free(wd);
 }
 
+/* Two hosts with two routers between them. */
+struct chain {
+    struct wsim_world *world;
+    struct wsim_host *near, *routers[2], *far;
+    struct wio_link *links[3];
+};
+
+static void open_chain(struct chain *c, const struct wio_dir_config *middle)
+{
+    struct wio_link_config raw = {.type = WEIR_LINK_RAW_IP}, mid = raw;
+    mid.dir[WIO_UP] = mid.dir[WIO_DOWN] = *middle;
+    c->world = wsim_world_new(&(struct wsim_config){.seed = 1, .check_every = 16});
+    c->near = wsim_host_add(c->world, "near");
+    c->routers[0] = wsim_router_add(c->world, "left");
+    c->routers[1] = wsim_router_add(c->world, "right");
+    c->far = wsim_host_add(c->world, "far");
+    struct wsim_host *aside = wsim_router_add(c->world, "aside");
+    for (int i = 0; i < 300; i++) /* so that the numbers of the links that count run over into a second byte */
+        assert_non_null(wsim_link_add(c->world, c->routers[0], aside, &raw));
+    c->links[0] = wsim_link_add(c->world, c->near, c->routers[0], &raw);
+    c->links[1] = wsim_link_add(c->world, c->routers[0], c->routers[1], &mid);
+    c->links[2] = wsim_link_add(c->world, c->routers[1], c->far, &raw);
+    assert_null(wsim_run(c->world, WEIR_SEC(5), NULL, NULL));
+}
+
+static const struct wio_dir_config slow = {.rate_bps = 100000000, .delay = WEIR_MS(5)};
+
+static void test_world_routers_forward_both_families(void **state)
+{
+    static const int families[] = {WEIR_AF_INET, WEIR_AF_INET6};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct chain c;
+        struct wsim_flow flow = {0};
+        struct wsim_plan plan = {.bytes = 100000};
+        struct weir_sockaddr to = {
+            .addr = wsim_addr(303, WIO_FAR, families[i]), .family = (uint16_t)families[i], .port = 80};
+        open_chain(&c, &slow);
+        wsim_flow_begin(&flow, c.near, c.far, &to, &plan, &plan, 1);
+        assert_null(wsim_run(c.world, WEIR_SEC(60), is_done, &flow));
+        assert_true(flow.is_done);
+        for (int r = 0; r < 2; r++) {
+            struct wsim_router_stats st = wsim_router_stats(c.routers[r]);
+            assert_true(st.forwarded > 2 * 100000 / 1460);
+            assert_int_equal(st.expired, 0);
+        }
+        wsim_world_free(c.world);
+    }
+}
+
+static void test_world_router_lowers_the_hop_limit_and_drops_at_its_end(void **state)
+{
+    (void)state;
+    for (int hops = 1; hops <= 3; hops++) {
+        struct chain c;
+        struct weir_sockaddr to = {.addr = wsim_addr(303, WIO_FAR, WEIR_AF_INET), .family = WEIR_AF_INET, .port = 9};
+        open_chain(&c, &slow);
+        struct weir *w = wsim_stack(c.near);
+        weir_fd fd = weir_socket(w, WEIR_AF_INET, WEIR_SOCK_DGRAM, 0);
+        assert_int_equal(weir_setsockopt(w, fd, WEIR_SOL_IP, WEIR_IP_TTL, &hops, sizeof hops), 0);
+        assert_int_equal(weir_sendto(w, fd, "x", 1, 0, &to), 1);
+        assert_null(wsim_run(c.world, WEIR_SEC(6), NULL, NULL));
+        assert_int_equal(wsim_router_stats(c.routers[0]).expired, hops == 1);
+        assert_int_equal(wsim_router_stats(c.routers[1]).expired, hops == 2);
+        assert_int_equal(wio_link_stats(c.links[2], WIO_UP).delivered_pkts > 0, hops == 3);
+        to.addr = weir_addr_v4(192, 0, 2, 1);
+        assert_int_equal(weir_sendto(w, fd, "x", 1, 0, &to), 1);
+        uint64_t before = wsim_router_stats(c.routers[0]).unroutable;
+        assert_null(wsim_run(c.world, WEIR_SEC(7), NULL, NULL));
+        assert_int_equal(wsim_router_stats(c.routers[0]).unroutable, before + 1);
+        wsim_world_free(c.world);
+    }
+}
+
+/* No checksum is made where nobody could break anything: what a link corrupts is noticed all the same, and also when a
+ * clean link comes after it. */
+static void test_world_corruption_is_noticed_where_checksums_are_owed(void **state)
+{
+    (void)state;
+    struct chain c;
+    struct wsim_flow flow = {0};
+    struct wsim_plan plan = {.bytes = 300000};
+    struct weir_sockaddr to = {.addr = wsim_addr(303, WIO_FAR, WEIR_AF_INET), .family = WEIR_AF_INET, .port = 80};
+    uint64_t wrong = 0;
+    open_chain(&c, &(struct wio_dir_config){.delay = WEIR_MS(1), .corrupt = WIO_PROB_ONE / 20});
+    wsim_flow_begin(&flow, c.near, c.far, &to, &plan, &plan, 1);
+    assert_null(wsim_run(c.world, WEIR_SEC(600), is_done, &flow));
+    assert_true(flow.is_done);
+    assert_int_equal(weir_stat_get(c.far->w, "drop.TCP_CSUM", &wrong), 0);
+    assert_true(wrong > 0);
+    assert_true(wio_link_caps(c.links[1]) & WEIR_CAP_TX_CSUM);
+    wsim_world_free(c.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +221,9 @@ int main(void)
         cmocka_unit_test(test_world_with_too_many_steps_fails),
         cmocka_unit_test(test_world_links_have_nets_of_their_own),
         cmocka_unit_test(test_world_refused_connection_is_told),
+        cmocka_unit_test(test_world_routers_forward_both_families),
+        cmocka_unit_test(test_world_router_lowers_the_hop_limit_and_drops_at_its_end),
+        cmocka_unit_test(test_world_corruption_is_noticed_where_checksums_are_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
