@@ -1,9 +1,10 @@
 # A short front for meson and ninja. Each goal first sees to it that what it needs is installed (scripts/bootstrap).
 .DEFAULT_GOAL := all
-.PHONY: all demo test valgrind bench bench-quick bench-cc fuzz format install clean help
+.PHONY: all demo test valgrind bench bench-quick bench-cc soak fuzz format install clean help
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
+MINUTES ?= 30
 TARGET  ?=
 QUICK   ?=
 UPDATE  ?=
@@ -36,6 +37,10 @@ bench-cc: all ## weir against Linux over the same bad links, in real time; write
 	@scripts/bootstrap test
 	@ninja -C build bench/tap-peer bench/tap-bridge >/dev/null
 	@WEIR=build/weir python3 bench/cc.py $(if $(QUICK),--quick) --out bench/cc.md
+
+soak: all ## mixed work over bad links at full speed for MINUTES=30: every byte right, memory flat, no stall, nothing left
+	@ninja -C build bench/bench-soak >/dev/null
+	@build/bench/bench-soak --minutes $(MINUTES)
 
 fuzz: ## fuzz each target (SECONDS=60 each; TARGET=name for one)
 	@scripts/bootstrap test
