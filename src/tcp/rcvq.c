@@ -14,9 +14,6 @@
 enum { PAGE_BYTES = 4096, BLOCK_HEAD = 256, BLOCK_TAIL = 320, SMALL_BLOCK = 576 };
 enum { PAGE_ROOM = PAGE_BYTES - BLOCK_TAIL, PAGE_CHARGE = PAGE_BYTES + BLOCK_HEAD };
 
-/* Runs out of order that one connection may hold: more is an attack on our memory, not reordering. */
-enum { OOO_RUNS_MAX = 4096 };
-
 /* Blocks that every ACK has room for: what concerns more must not wait for others to push it out of the next ACK.
  * Linux's TCP_SACK_BLOCKS_EXPECTED, which lets go an ACK without the new segment; ours has it. */
 enum { SACKS_EXPECTED = 2 };
@@ -29,7 +26,8 @@ static struct wi_tcp_ooo *ooo_of(struct wi_rb_node *node)
 /*
  * What a segment is charged against the receive buffer: as Linux charges a packet from a device that it copies out of,
  * so that windows and SO_RCVBUF mean here what they mean there: a block in a power of two, or whole pages where several
- * segments came as one. It is always more than the segment's bytes and our own bookkeeping.
+ * segments came as one. It is always more than the segment's bytes and our own bookkeeping: also where each makes a run
+ * of its own, so that the buffer alone says how many holes a peer can make.
  */
 uint32_t wi_tcp_rcvq_charge(const struct wi_tcp_conn *c, uint32_t len, bool is_merged, uint32_t *room)
 {
@@ -157,9 +155,6 @@ static struct wi_tcp_ooo *ooo_next(struct wi_tcp_ooo *run)
 
 static struct wi_tcp_ooo *ooo_new(struct wi_tcp_conn *c, struct wi_seq at)
 {
-    if (c->rcvq.ooo_n >= OOO_RUNS_MAX)
-        return NULL;
-
     struct wi_tcp_ooo *run = wi_slab_alloc(&c->tcp->ooo_slab);
     if (!run)
         return NULL;
@@ -228,7 +223,7 @@ static enum weir_drop ooo_insert(struct wi_tcp_conn *c, const struct wi_tcp_seg 
     } else {
         run = ooo_new(c, lo);
         if (!run)
-            return WEIR_DROP_TCP_OOO_FULL;
+            return WEIR_DROP_NO_MEMORY;
     }
 
     enum weir_drop why = WEIR_DROP_NONE;
