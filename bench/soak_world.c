@@ -16,8 +16,8 @@
 #define PERIOD       65521u
 #define PIECE        16384u
 #define ECHO_PORT    7
-#define FLOW_PORT    10000u /* and the 20,000 above it: far more than 2 MSL of connections */
-#define FLOW_PORTS   20000u
+#define FLOW_PORT    1024u /* and the 64,000 above it: far more than 2 MSL of connections */
+#define FLOW_PORTS   64000u
 #define STALL        WEIR_SEC(180)
 #define DRAIN        WEIR_SEC(3600)
 #define AFTER        WEIR_SEC(1800) /* for orphans to end and 2 MSL to pass */

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/pkt.h"
 #include "base/rbtree.h"
+#include "net/lpm.h"
 #include "net/net.h"
 #include "net/sk.h"
 #include "wire/eth.h"
@@ -342,8 +343,7 @@ struct wi_net {
     struct wi_timer flush_timer;
 
     struct wi_htable addrs, routes, neighs, frags, pmtus, groups;
-    uint64_t route_lens[3]; /* bit l: there are routes of prefix length l, as of the mapped form */
-    uint32_t route_len_n[129];
+    struct wi_lpm route_index; /* over `routes` */
 
     struct wi_list neigh_unresolved, neigh_stale; /* oldest first: what goes when the table is full */
 

@@ -1,6 +1,6 @@
 /*
- * The routing table, and the way to a destination. Longest prefix match by a hash table that holds all prefixes, asked
- * once for each prefix length that is in use (at most 33 for IPv4, 129 for IPv6): not linear in the routes.
+ * The routing table, and the way to a destination. All prefixes are in a hash table, to find one by itself, and in an
+ * index for the longest match (lpm.h).
  */
 #include "base/str.h"
 #include "net/net_internal.h"
@@ -11,8 +11,7 @@
 /* The routes to one prefix, the lowest metric first. */
 struct wi_route_node {
     struct wi_hnode link;
-    struct weir_addr prefix;
-    uint8_t len128;
+    struct wi_lpm_entry is; /* the prefix */
     struct wi_list routes;
 };
 
@@ -20,13 +19,13 @@ static bool node_equal(const struct wi_hnode *n, const void *key)
 {
     const struct wi_route_node *node = WI_CONTAINER_OF((struct wi_hnode *)(uintptr_t)n, struct wi_route_node, link);
     const struct wi_route_node *want = key;
-    return node->len128 == want->len128 && weir_addr_equal(&node->prefix, &want->prefix);
+    return node->is.len128 == want->is.len128 && weir_addr_equal(&node->is.prefix, &want->is.prefix);
 }
 
 static struct wi_route_node *node_find(const struct wi_net *net, const struct weir_addr *addr, unsigned len128)
 {
-    struct wi_route_node want = {.prefix = wi_addr_mask(addr, len128), .len128 = (uint8_t)len128};
-    struct wi_hnode *n = wi_htable_find(&net->routes, wi_net_hash(net, &want.prefix, len128), node_equal, &want);
+    struct wi_route_node want = {.is = {wi_addr_mask(addr, len128), (uint8_t)len128}};
+    struct wi_hnode *n = wi_htable_find(&net->routes, wi_net_hash(net, &want.is.prefix, len128), node_equal, &want);
     return n ? WI_CONTAINER_OF(n, struct wi_route_node, link) : NULL;
 }
 
@@ -38,22 +37,33 @@ static struct wi_route_node *node_get(struct wi_net *net, const struct weir_addr
     node = wi_mem_zalloc(net->core->mem, sizeof *node);
     if (!node)
         return NULL;
-    node->prefix = wi_addr_mask(addr, len128);
-    node->len128 = (uint8_t)len128;
+    node->is = (struct wi_lpm_entry){wi_addr_mask(addr, len128), (uint8_t)len128};
+    if (!wi_lpm_insert(&net->route_index, &node->is)) {
+        wi_core_free(net->core, node, sizeof *node);
+        return NULL;
+    }
     wi_list_init(&node->routes);
-    wi_htable_insert(&net->routes, &node->link, wi_net_hash(net, &node->prefix, len128));
-    if (net->route_len_n[len128]++ == 0)
-        net->route_lens[len128 / 64] |= UINT64_C(1) << len128 % 64;
+    wi_htable_insert(&net->routes, &node->link, wi_net_hash(net, &node->is.prefix, len128));
     return node;
+}
+
+/* The longest prefix shorter than the node's, and not shorter than `min`, that holds it. */
+static struct wi_route_node *node_above(const struct wi_net *net, const struct wi_route_node *node, unsigned min)
+{
+    for (unsigned len = node->is.len128; len-- > min;) {
+        struct wi_route_node *above = node_find(net, &node->is.prefix, len);
+        if (above)
+            return above;
+    }
+    return NULL;
 }
 
 static void node_put(struct wi_net *net, struct wi_route_node *node)
 {
     if (!wi_list_empty(&node->routes))
         return;
-    unsigned len128 = node->len128;
-    if (--net->route_len_n[len128] == 0)
-        net->route_lens[len128 / 64] &= ~(UINT64_C(1) << len128 % 64);
+    const struct wi_route_node *cover = node_above(net, node, wi_lpm_cover_min(&node->is));
+    wi_lpm_remove(&net->route_index, &node->is, cover ? &cover->is : NULL);
     wi_htable_remove(&net->routes, &node->link);
     wi_core_free(net->core, node, sizeof *node);
 }
@@ -184,16 +194,13 @@ static const struct wi_route *pick_route(const struct wi_net *net, const struct 
 
 static const struct wi_route *lookup(const struct wi_net *net, const struct weir_addr *dst, int bound_if)
 {
-    int min = weir_addr_is_v4(dst) ? 96 : 0;
-    for (int len = 128; len >= min; len--) {
-        if (!(net->route_lens[len / 64] >> len % 64 & 1))
-            continue;
-        const struct wi_route_node *node = node_find(net, dst, (unsigned)len);
-        const struct wi_route *route = node ? pick_route(net, node, bound_if) : NULL;
-        if (route)
-            return route;
-    }
-    return NULL;
+    const struct wi_lpm_entry *is = wi_lpm_find(&net->route_index, dst);
+    const struct wi_route_node *node = is ? WI_CONTAINER_OF(is, const struct wi_route_node, is) : NULL;
+    const struct wi_route *route = NULL;
+    unsigned min = weir_addr_is_v4(dst) ? 96 : 0;
+    while (node && !(route = pick_route(net, node, bound_if))) /* the best is of no use now: the next best */
+        node = node_above(net, node, min);
+    return route;
 }
 
 /* Where a group or the limited broadcast address goes when no route says: the first real interface that is up. */
@@ -339,6 +346,7 @@ bool wi_dst_is_valid(const struct wi_net *net, const struct wi_dst *dst)
 
 int wi_routes_init(struct wi_net *net)
 {
+    wi_lpm_init(&net->route_index, net->core->mem);
     return wi_htable_init(&net->routes, net->core->mem, ROUTES_INITIAL) ? 0 : -WEIR_ENOMEM;
 }
 

@@ -352,8 +352,8 @@ static void test_flood_of_holes_is_bounded_and_in_order_data_wins(void **state)
     rig_free(r);
 }
 
-/* As many runs as the buffer's account has room for, and no more: each costs it more than the memory that it takes. What
- * makes no new run is refused as well, but for what comes next. Rows: attack-segmentsmack */
+/* As many runs as the buffer's account has room for, and no more: each costs it more than the memory that it takes.
+ * What makes no new run is refused as well, but for what comes next. Rows: attack-segmentsmack */
 static void test_runs_are_bounded_by_what_the_buffer_is_charged(void **state)
 {
     (void)state;
@@ -370,7 +370,8 @@ static void test_runs_are_bounded_by_what_the_buffer_is_charged(void **state)
             n++;
         assert_int_equal(r->c.rcvq.ooo_n, n);
         assert_in_range(n, buffers[k] / 1000, buffers[k] / 800);
-        assert_in_range(r->core.mem->used - before, 1, r->c.rcvq.mem_bytes + 65536); /* and what a slab has in reserve */
+        assert_in_range(r->core.mem->used - before, 1,
+                        r->c.rcvq.mem_bytes + 65536); /* and what a slab has in reserve */
         assert_int_equal(arrive(r, 4 * n + 1, 4 * n + 2, 0), WEIR_DROP_TCP_OOO_FULL);
         assert_int_equal(arrive(r, 0, 1, 0), WEIR_DROP_NONE);
         assert_int_equal(r->c.rcv_nxt.v, 2);
