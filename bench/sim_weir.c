@@ -15,6 +15,11 @@
 #include <string.h>
 #include <time.h>
 #include <weir/weir.h>
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_START_INSTRUMENTATION
+#endif
 
 #define FLOWS_MAX       1000u
 #define PERIOD          65521u
@@ -167,7 +172,7 @@ static void join(struct dumbbell *d, struct wsim_host *near, struct wsim_host *f
 {
     struct wio_dir_config dir = {.rate_bps = bps, .delay = delay, .queue_bytes = queue_bytes};
     struct wio_link_config c = {.dir = {dir, dir}, .type = WEIR_LINK_RAW_IP};
-    struct wio_link *l = near && far ? wsim_link_add(d->world, near, far, &c) : NULL;
+    struct wio_link *l = wsim_link_add(d->world, near, far, &c);
     if (!l)
         fail("a link", -WEIR_ENOMEM);
     d->links[d->link_n++] = l;
@@ -187,15 +192,19 @@ static void make(struct dumbbell *d)
     d->world = wsim_world_new(&(struct wsim_config){.seed = 1});
     if (!d->world)
         fail("the world", -WEIR_ENOMEM);
-    struct wsim_host **hosts = room(2 * (size_t)d->flow_n, sizeof(*hosts));
-    d->links = room(2 * (size_t)d->flow_n + 1, sizeof(*d->links));
+    struct wsim_host **hosts = room(2 * (size_t)d->flow_n, sizeof(void *));
+    d->links = room(2 * (size_t)d->flow_n + 1, sizeof(void *));
     d->clients = room(d->flow_n, sizeof *d->clients);
     d->listeners = room(d->flow_n, sizeof *d->listeners);
     d->servers = room(d->flow_n, sizeof *d->servers);
     struct wsim_host *left = wsim_router_add(d->world, "left"), *right = wsim_router_add(d->world, "right");
+    if (!left || !right)
+        fail("a router", -WEIR_ENOMEM);
     join(d, left, right, BOTTLENECK_BPS, BOTTLENECK_WAIT, BUFFER_BYTES);
     for (uint32_t i = 0; i < 2 * d->flow_n; i++) {
         hosts[i] = wsim_host_add(d->world, i % 2 ? "server" : "client");
+        if (!hosts[i])
+            fail("a host", -WEIR_ENOMEM);
         join(d, i % 2 ? right : hosts[i], i % 2 ? hosts[i] : left, ACCESS_BPS, ACCESS_DELAY, 0);
     }
     wsim_run(d->world, BEGIN, NULL, NULL);
@@ -249,6 +258,7 @@ int main(int argc, char **argv)
     make(&d);
     wsim_run(d.world, BEGIN + warm, NULL, NULL);
     check(&d);
+    CALLGRIND_START_INSTRUMENTATION;
     uint64_t pkts = crossed(&d), got = received(&d);
     double began = cpu_seconds();
     bench_work(d.world, BEGIN + warm + counted);

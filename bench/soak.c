@@ -50,7 +50,7 @@ static void tell(const struct soak *s, double took, double alloc_mib, double rss
     printf(
         "%6.1f min  %8.2f GB verified  %9llu connections  %10llu requests  %7llu cut off  %10llu packets, %llu lost, "
         "%llu sent again  memory %.1f MiB, resident %.1f MiB  virtual %.0f s\n",
-        took / 60, (double)t.bytes / 1e9, (unsigned long long)(t.transfers + t.brief), (unsigned long long)t.requests,
+        took / 60, (double)t.bytes / 1e9, (unsigned long long)t.transfers + t.brief, (unsigned long long)t.requests,
         (unsigned long long)t.cut_off, (unsigned long long)t.pkts, (unsigned long long)t.lost,
         (unsigned long long)t.retransmits, alloc_mib, rss, t.seconds);
     fflush(stdout);

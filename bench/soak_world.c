@@ -18,8 +18,8 @@
 #define ECHO_PORT    7
 #define FLOW_PORT    1024u /* and the 64,000 above it: far more than 2 MSL of connections */
 #define FLOW_PORTS   64000u
-#define STALL        WEIR_SEC(180)
-#define DRAIN        WEIR_SEC(3600)
+#define STALL_S      180
+#define DRAIN_S      3600
 #define AFTER        WEIR_SEC(1800) /* for orphans to end and 2 MSL to pass */
 #define KEEP_IDLE_S  30
 #define KEEP_EVERY_S 10
@@ -368,9 +368,9 @@ static void slot_look(struct soak *s, struct slot *t)
     if (progress > t->progress)
         t->progress_at = wsim_now(s->world);
     t->progress = progress;
-    if (wsim_now(s->world) - t->progress_at > STALL)
-        wsim_fail(s->world, "a connection of client %u has not moved for %d s, at %llu bytes", t->client + 1,
-                  (int)(STALL / WEIR_SEC(1)), (unsigned long long)progress);
+    if (wsim_now(s->world) - t->progress_at > WEIR_SEC(STALL_S))
+        wsim_fail(s->world, "a connection of client %u has not moved for %d s, at %llu bytes", t->client + 1, STALL_S,
+                  (unsigned long long)progress);
 }
 
 const char *soak_slice(struct soak *s)
@@ -399,8 +399,8 @@ static void wind_down(struct soak *s)
     s->is_draining = true;
     while (!is_idle(s) && !wsim_error(s->world)) {
         soak_slice(s);
-        if (wsim_now(s->world) - began > DRAIN)
-            wsim_fail(s->world, "connections have not ended after %d s", (int)(DRAIN / WEIR_SEC(1)));
+        if (wsim_now(s->world) - began > WEIR_SEC(DRAIN_S))
+            wsim_fail(s->world, "connections have not ended after %d s", DRAIN_S);
     }
     wsim_run(s->world, wsim_now(s->world) + AFTER, NULL, NULL);
     s->is_draining = false;

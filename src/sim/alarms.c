@@ -44,7 +44,7 @@ bool wsim_alarms_set(struct wsim_alarms *q, struct wsim_alarm *a, weir_ns at)
     wsim_alarms_cancel(q, a);
     if (q->n == q->cap) {
         size_t cap = q->cap ? q->cap * 2 : FIRST_CAP;
-        struct wsim_alarm **heap = realloc(q->heap, cap * sizeof(*heap));
+        struct wsim_alarm **heap = realloc(q->heap, cap * sizeof(void *));
         if (!heap)
             return false;
         q->heap = heap;

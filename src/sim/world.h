@@ -63,7 +63,7 @@ struct wsim_host *wsim_router_add(struct wsim_world *, const char *name);
 struct wsim_router_stats {
     uint64_t forwarded, expired, unroutable;
 };
-struct wsim_router_stats wsim_router_stats(const struct wsim_host *router);
+struct wsim_router_stats wsim_router_stats(const struct wsim_host *);
 
 /*
  * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64 (from the 256th on n runs
