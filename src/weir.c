@@ -253,6 +253,17 @@ int weir_stat_get(const struct weir *w, const char *name, uint64_t *value)
     return wi_stats_get(&w->core.stats, name, value);
 }
 
+int weir_shards_stat(const struct weir *const *stacks, unsigned n, const char *name, uint64_t *sum)
+{
+    uint64_t all = 0, one = 0;
+    for (unsigned i = 0; i < n; i++, all += one) {
+        if (weir_stat_get(stacks[i], name, &one) < 0)
+            return -WEIR_ENOENT;
+    }
+    *sum = all;
+    return 0;
+}
+
 const char *weir_check(const struct weir *w)
 {
     const char *wrong = wi_net_check(w->net);

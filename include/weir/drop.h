@@ -19,6 +19,7 @@
     X(TX_REFUSED, "the driver did not take the packet")                                                      \
     X(TX_TOO_BIG, "the packet is larger than its interface can send")                                        \
     X(FILTERED, "a filter refused the packet")                                                               \
+    X(SHARD_OTHER, "another shard's, and nobody passes it on")                                               \
     /* Ethernet */                                                                                           \
     X(ETH_SHORT, "shorter than an Ethernet header")                                                          \
     X(ETH_VLAN, "802.1Q tagged frame, and the interface is in no VLAN")                                      \

@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 struct weir;
+struct weir_shard;
 
 struct weir_config {
     struct weir_alloc alloc; /* required */
@@ -36,10 +37,12 @@ struct weir_config {
     uint64_t event_mask;
 
     const char *hostname; /* for traces; copied, cut to 31 bytes; may be NULL */
+
+    const struct weir_shard *shard; /* weir/shard.h; copied. NULL: this stack is all of its host */
 };
 
-/* Make a stack with its loopback interface (index 1, 127.0.0.1/8 and ::1/128). NULL: the allocator refused or `cfg` has
- * none. */
+/* Make a stack with its loopback interface (index 1, 127.0.0.1/8 and ::1/128). NULL: the allocator refused, `cfg` has
+ * none, or a shard that there is not. */
 struct weir *weir_new(const struct weir_config *cfg);
 
 /* End a stack: sockets vanish without a packet, queued packets are released, all memory goes back to the allocator.

@@ -9,6 +9,7 @@
 #include <weir/ledger.h>
 #include <weir/pkt.h>
 #include <weir/plpmtud.h>
+#include <weir/shard.h>
 #include <weir/socket.h>
 #include <weir/stack.h>
 #include <weir/types.h>

@@ -5,19 +5,26 @@
 #include "base/str.h"
 #include "base/text.h"
 
+#define SHARD_SEEDS UINT64_C(0xd1342543de82ef95) /* odd: no two shards of a host have the same */
+
 int wi_core_init(struct wi_core *core, const struct weir_config *cfg)
 {
     if (!cfg->alloc.alloc || !cfg->alloc.free)
         return -WEIR_EINVAL;
     memset(core, 0, sizeof *core);
+    if (cfg->shard)
+        core->shard = *cfg->shard;
+    if (core->shard.rss ? core->shard.index >= core->shard.rss->shard_n : core->shard.index != 0)
+        return -WEIR_EINVAL;
+    uint64_t seed = cfg->seed + core->shard.index * SHARD_SEEDS;
     core->pool = weir_pool_new(&cfg->alloc, cfg->mem_limit);
     if (!core->pool)
         return -WEIR_ENOMEM;
     core->mem = wi_pool_mem(core->pool);
     core->now = cfg->now;
     wi_wheel_init(&core->wheel, cfg->now);
-    wi_rng_init(&core->rng, cfg->seed);
-    wi_secret_init(&core->secret, cfg->random, cfg->random_ctx, cfg->seed);
+    wi_rng_init(&core->rng, seed);
+    wi_secret_init(&core->secret, cfg->random, cfg->random_ctx, seed);
     wi_sysctl_init(&core->sysctl);
     core->on_event = cfg->on_event;
     core->event_ctx = cfg->event_ctx;

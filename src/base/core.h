@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "base/rss.h"
 #include "base/stats.h"
 #include "base/sysctl.h"
 #include "base/timer.h"
@@ -25,6 +26,7 @@ struct wi_core {
     struct wi_secret secret; /* initial sequence numbers, ports, keys */
     struct wi_sysctl sysctl;
     struct wi_stats stats;
+    struct weir_shard shard; /* rss NULL: this stack is all of its host */
     uint64_t conn_id_next;
     uint64_t event_serial, event_mask;
     void (*on_event)(void *ctx, const struct weir_event *);

@@ -51,8 +51,10 @@ static void defend(struct wi_netif *netif, const struct weir_addr *addr)
 
 static enum weir_drop arp_judge(struct wi_netif *netif, const struct wi_arp *arp, const struct wi_eth *eth)
 {
+    bool answers = wi_shard_answers(&netif->net->core->shard);
     if (wi_ifaddr_is_on(netif, &arp->sender)) {
-        defend(netif, &arp->sender);
+        if (answers)
+            defend(netif, &arp->sender);
         return WEIR_DROP_ARP_CONFLICT;
     }
     bool is_for_us = wi_ifaddr_is_on(netif, &arp->target);
@@ -68,7 +70,8 @@ static enum weir_drop arp_judge(struct wi_netif *netif, const struct wi_arp *arp
         return is_known ? WEIR_DROP_NONE : WEIR_DROP_ARP_UNSOLICITED;
     if (!is_for_us)
         return WEIR_DROP_ARP_NOT_OURS;
-    arp_reply(netif, arp);
+    if (answers)
+        arp_reply(netif, arp);
     return WEIR_DROP_NONE;
 }
 

@@ -270,6 +270,26 @@ static struct weir_pkt *assemble(const struct datagram *d)
     return pkt;
 }
 
+/* Fragments come to the shard that their addresses say, the flow may be another one's. It gets the datagram as if it
+ * had come whole. */
+static bool pass_on(struct wi_net *net, struct weir_pkt *pkt, const struct wi_rx *rx)
+{
+    const struct weir_shard *shard = &net->core->shard;
+    unsigned to = shard->rss && !rx->is_loop ? weir_steer(shard->rss, WEIR_LINK_RAW_IP, pkt) : shard->index;
+    if (to == shard->index || to == WEIR_SHARD_ALL)
+        return false;
+    struct wi_eth eth = {.type = weir_pkt_pull(pkt, 1)[0] >> 4 == 4 ? WI_ETHERTYPE_IPV4 : WI_ETHERTYPE_IPV6};
+    memcpy(eth.dst, rx->netif->mac, WI_ETH_ADDR_LEN);
+    uint8_t *hdr = rx->netif->type == WEIR_LINK_ETHERNET ? weir_pkt_push(pkt, WI_ETH_HDR) : NULL;
+    if (hdr)
+        wi_eth_put(hdr, &eth);
+    if (shard->pass)
+        shard->pass(shard->pass_ctx, to, rx->netif->index, pkt);
+    else
+        wi_drop(net->core, WEIR_DROP_SHARD_OTHER, pkt, rx->netif->index);
+    return true;
+}
+
 static void datagram_complete(struct datagram *d)
 {
     struct wi_net *net = d->net;
@@ -286,7 +306,8 @@ static void datagram_complete(struct datagram *d)
     }
     wi_count(net->core, WI_STAT_IpReasmOKs);
     rx.is_reassembled = true;
-    wi_ip_input(net, pkt, &rx);
+    if (!pass_on(net, pkt, &rx))
+        wi_ip_input(net, pkt, &rx);
     weir_pkt_unref(pkt);
 }
 

@@ -31,7 +31,7 @@ static bool is_error_allowed(const struct wi_net *net, const struct wi_icmp_owed
     if (is_later_fragment4 || is_icmp_error(pkt, ip) || weir_addr_is_any(&ip->src))
         return false;
     if (owed->even_if_multicast)
-        return true;
+        return wi_shard_answers(&net->core->shard) || !weir_addr_is_multicast(&ip->dst);
     return !rx->is_link_group && !weir_addr_is_multicast(&ip->dst) && !wi_net_is_broadcast(net, &ip->dst);
 }
 
@@ -145,6 +145,8 @@ static enum weir_drop echo(struct wi_net *net, const struct weir_pkt *pkt, const
         return WEIR_DROP_FILTERED;
     if (is_group && !ip->is_v6 && net->core->sysctl.icmp_echo_ignore_broadcasts)
         return WEIR_DROP_ICMP_ECHO_BROADCAST;
+    if (is_group && !wi_shard_answers(&net->core->shard))
+        return WEIR_DROP_NONE;
     uint8_t *p;
     struct weir_pkt *out = wi_msg_new(net, ip->l4_len, &p);
     if (!out)

@@ -58,7 +58,8 @@ static enum weir_drop on_solicit(struct wi_netif *netif, const struct wi_nd *nd,
         struct wi_neigh_news news = {.mac = nd->has_ll ? nd->ll : NULL, .is_override = true, .may_create = true};
         (void)wi_neigh_update(netif, &ip->src, &news);
     }
-    advertise(netif, ip, &nd->target);
+    if (wi_shard_answers(&netif->net->core->shard))
+        advertise(netif, ip, &nd->target);
     return WEIR_DROP_NONE;
 }
 

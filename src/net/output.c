@@ -7,7 +7,8 @@
 #include "wire/tcp.h"
 
 /* RFC 6864: identification matters where a packet may be fragmented; there it counts up from a secret place, by source,
- * destination and protocol, so that nobody learns from one destination about another. RFC 7739 for IPv6. */
+ * destination and protocol, so that nobody learns from one destination about another. Each shard of a host has a part
+ * of the numbers. RFC 7739 for IPv6. */
 static uint32_t frag_id_next(struct wi_net *net, const struct wi_ip_out *ip)
 {
     if (ip->is_v6)
@@ -18,7 +19,7 @@ static uint32_t frag_id_next(struct wi_net *net, const struct wi_ip_out *ip)
     in[32] = ip->proto;
     uint64_t hash = wi_siphash13(net->key, in, sizeof in);
     uint16_t *counter = &net->ip_ids[hash % WI_ARRAY_LEN(net->ip_ids)];
-    return (uint16_t)(++*counter + (hash >> 16));
+    return wi_shard_id16(&net->core->shard, (uint16_t)(++*counter + (hash >> 16)));
 }
 
 /* RFC 6437: the same for a whole flow, not to be guessed, not 0. */

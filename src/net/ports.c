@@ -293,6 +293,8 @@ static int choose_free(const struct wi_ports *ports, const struct wi_sk *sk, con
     uint32_t start = wi_secret_u32(&ports->core->secret) % n;
     for (uint32_t i = 0; i < n; i++) {
         uint16_t port = (uint16_t)(min + (start + i) % n);
+        if (!ports->perturb && !wi_shard_has_port(&ports->core->shard, port))
+            continue; /* a datagram's answers go by this port alone; a stream's by its peer as well */
         if (!conflicts(ports, sk, addr, port, WI_PORT_REUSE_NONE)) {
             *chosen = port;
             return 0;
@@ -348,10 +350,13 @@ static uint64_t hash_destination(const struct wi_ports *ports, const struct wi_s
     return wi_siphash24(ports->key, in, sizeof in);
 }
 
+/* A shard has to ask of each port whether its answers would come back to it; else a port that nobody has is free. */
 static bool is_usable(const struct wi_ports *ports, uint16_t port, bool (*taken)(void *ctx, uint16_t port), void *ctx)
 {
     const struct wi_port_number *number = number_find(ports, port);
-    return !number || (!number->bound_n && !taken(ctx, port));
+    if (!number && !ports->core->shard.rss)
+        return true;
+    return (!number || !number->bound_n) && !taken(ctx, port);
 }
 
 int wi_ports_bind_ephemeral(struct wi_ports *ports, struct wi_sk *sk, const struct weir_sockaddr *remote,

@@ -66,7 +66,8 @@ int wi_ports_bind(struct wi_ports *, struct wi_sk *, const struct weir_sockaddr 
 /*
  * Choose a port for a connection from sk->local.addr to `remote`, as a holder: RFC 6056 3.3.4 (algorithm 4), with noise
  * in its counters. Ports that somebody has bound are passed over (3.2). Ports in use by other connections serve again
- * as long as `taken` says no: it is asked whether the connection's four-tuple exists. Sets sk->local.port and sk->port.
+ * as long as `taken` says no: it is asked whether the connection's four-tuple exists, and of a shard (weir/shard.h) of
+ * every port whether the four-tuple is another shard's. Sets sk->local.port and sk->port.
  * 0, -EINVAL, -EADDRNOTAVAIL (none is left), -ENOMEM.
  */
 int wi_ports_bind_ephemeral(struct wi_ports *, struct wi_sk *, const struct weir_sockaddr *remote,

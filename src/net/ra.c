@@ -269,7 +269,7 @@ void wi_ra_begin(struct wi_netif *netif)
     struct wi_ra *ra = is_wanted ? ra_get(netif) : NULL;
     if (!ra)
         return;
-    ra->solicit_n = SOLICITATIONS_MAX;
+    ra->solicit_n = wi_shard_answers(&core->shard) ? SOLICITATIONS_MAX : 0; /* all shards hear what is answered */
     ra->solicit_at = core->now + wi_rng_below(&core->rng, SOLICITATION_DELAY);
     ra_rearm(ra);
 }

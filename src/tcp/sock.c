@@ -116,12 +116,19 @@ static bool tuple_is_free(const struct wi_tcp *tcp, const struct wi_tcp_tuple *t
     return !tw || wi_tcp_timewait_reusable(tcp, tw);
 }
 
+/* Would what the peer sends come to another shard of this host? */
+static bool is_elsewhere(const struct wi_tcp_conn *c, const struct weir_addr *src, uint16_t port)
+{
+    const struct weir_sockaddr local = {.addr = *src, .port = port};
+    return !c->dst.is_local && !wi_shard_has_flow(&c->sk.core->shard, &c->sk.remote, &local);
+}
+
 static bool port_is_taken(void *ctx, uint16_t port)
 {
     const struct wi_tcp_conn *c = ctx;
     struct wi_tcp_tuple t = wi_tcp_tuple_of(&c->sk);
     t.local_port = port;
-    return !tuple_is_free(c->tcp, &t);
+    return is_elsewhere(c, &t.local, port) || !tuple_is_free(c->tcp, &t);
 }
 
 /* A port for the connection: the one that was bound, else RFC 6056's choice. */
@@ -134,7 +141,7 @@ static int take_port(struct wi_tcp_conn *c, const struct weir_addr *src)
     }
     struct wi_tcp_tuple t = wi_tcp_tuple_of(&c->sk);
     t.local = *src;
-    if (!tuple_is_free(c->tcp, &t))
+    if (is_elsewhere(c, src, c->sk.local.port) || !tuple_is_free(c->tcp, &t))
         return -WEIR_EADDRNOTAVAIL;
     return wi_ports_hold(ports, &c->sk, src);
 }
