@@ -9,6 +9,7 @@
 #include "io/lender.h"
 
 #include <net/if.h>
+#include <weir/shard.h>
 
 enum wio_word {
     WIO_WORD_QUEUES,
@@ -84,6 +85,9 @@ struct wio_driver_kind {
     struct weir_netif_ops netif_ops;   /* the driver is the struct wio_queue */
     void (*flush)(struct wio_queue *); /* hand over what xmit has put off; may be NULL */
     void (*stats)(struct wio_queue *); /* bring q->stats up to date; may be NULL */
+    /* Have the device choose its queues, all of them, as weir_steer chooses shards, as well as it can. 0 or a negative
+     * errno; NULL: it can't be told. */
+    int (*steer)(struct wio_driver *, const struct weir_rss *);
 };
 
 extern const struct wio_driver_kind wio_kind_tap, wio_kind_tun, wio_kind_packet, wio_kind_xdp, wio_kind_dpdk;
