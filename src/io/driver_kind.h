@@ -58,7 +58,8 @@ struct wio_driver {
     char name[IFNAMSIZ];
     struct weir_netif_config netif; /* .name is set on the way out */
     bool is_busy;
-    uint16_t port; /* dpdk */
+    bool has_program; /* packet: queues are chosen by io/steer.h */
+    uint16_t port;    /* dpdk */
     unsigned queue_n;
     struct wio_queue *queues[WIO_QUEUES_MAX];
 };

@@ -9,6 +9,7 @@
  * virtio-net headers (vnet.h).
  */
 #include "io/driver_kind.h"
+#include "io/steer.h"
 #include "io/vnet.h"
 
 #include <arpa/inet.h>
@@ -106,18 +107,49 @@ static const char *listen_to(const struct packet_queue *k, const struct wio_driv
     return bind(k->q.fd, (struct sockaddr *)&at, sizeof at) < 0 ? "bind" : NULL;
 }
 
-/* Queues share what arrives by flow: the first makes a group, which the others join. */
-static const char *join_group(const struct packet_queue *k, const struct wio_driver *d)
+static int set_program(const struct wio_queue *q, const struct weir_rss *rss)
 {
-    unsigned flags = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG;
+    int fd = wio_steer_program(rss);
+    if (fd < 0)
+        return fd;
+    int e = set_option(q->fd, PACKET_FANOUT_DATA, fd) < 0 ? -errno : 0;
+    close(fd);
+    return e;
+}
+
+static const char *make_group(const struct packet_queue *k, unsigned how)
+{
+    unsigned flags = how | PACKET_FANOUT_FLAG_DEFRAG | PACKET_FANOUT_FLAG_UNIQUEID;
+    return set_option(k->q.fd, PACKET_FANOUT, (int)(flags << 16)) < 0 ? "PACKET_FANOUT" : NULL;
+}
+
+/* Queues share what arrives by flow: the first makes a group, which the others join. A program of ours says which queue
+ * it is (weir/shard.h); where none may be loaded, the kernel's own hash does. */
+static const char *join_group(const struct packet_queue *k, const struct wio_driver_spec *s, struct wio_driver *d)
+{
+    struct weir_rss rss;
+    if (d->queue_n == 0) {
+        int fd = weir_rss_init(&rss, NULL, s->queue_n) < 0 ? -1 : wio_steer_program(&rss);
+        if (fd >= 0)
+            close(fd);
+        d->has_program = fd >= 0;
+        const char *failed = make_group(k, d->has_program ? PACKET_FANOUT_EBPF : PACKET_FANOUT_HASH);
+        if (!failed && d->has_program && set_program(&k->q, &rss) < 0)
+            failed = "PACKET_FANOUT_DATA";
+        return failed;
+    }
+    unsigned flags = PACKET_FANOUT_FLAG_DEFRAG | (d->has_program ? PACKET_FANOUT_EBPF : PACKET_FANOUT_HASH);
     int id = 0;
     socklen_t len = sizeof id;
-    if (d->queue_n == 0)
-        flags |= PACKET_FANOUT_FLAG_UNIQUEID;
-    else if (getsockopt(d->queues[0]->fd, SOL_PACKET, PACKET_FANOUT, &id, &len) < 0)
+    if (getsockopt(d->queues[0]->fd, SOL_PACKET, PACKET_FANOUT, &id, &len) < 0)
         return "PACKET_FANOUT";
     return set_option(k->q.fd, PACKET_FANOUT, (int)(((unsigned)id & 0xffff) | flags << 16)) < 0 ? "PACKET_FANOUT"
                                                                                                 : NULL;
+}
+
+static int steer(struct wio_driver *d, const struct weir_rss *rss)
+{
+    return d->has_program ? set_program(d->queues[0], rss) : -EPERM;
 }
 
 static void queue_close(struct wio_queue *q)
@@ -151,7 +183,7 @@ static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_drive
     if (!failed)
         failed = listen_to(k, d);
     if (!failed && s->queue_n > 1)
-        failed = join_group(k, d);
+        failed = join_group(k, s, d);
     if (!failed)
         return &k->q;
     explain(err, d->name, failed, errno);
@@ -379,4 +411,5 @@ const struct wio_driver_kind wio_kind_packet = {
     .netif_ops = {.xmit = xmit},
     .flush = flush,
     .stats = update_stats,
+    .steer = steer,
 };

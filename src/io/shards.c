@@ -32,7 +32,7 @@ struct wio_shard {
     int netif;
     uint64_t touched; /* bit i: something is put into the ring to shard i, not published */
     struct wio_lender *supers;
-    uint64_t rx, rx_ring;
+    uint64_t rx, rx_ring, full;
 };
 
 _Static_assert(offsetof(struct wio_shard, all) == WIO_CACHE_LINE,
@@ -72,6 +72,8 @@ static int shard_init(struct wio_shards *a, unsigned i)
     s->index = i;
     s->queue = wio_driver_queue(a->driver, i);
     s->via = i % queue_n;
+    if (a->n == 1) /* nobody wakes it or passes it anything */
+        return 0;
     s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->supers = wio_lender_new(WIO_SUPER_N, WIO_SUPER_BYTES);
     if (s->wake_fd < 0 || !s->supers)
@@ -137,12 +139,14 @@ bool wio_shards_are_steered(const struct wio_shards *a)
 
 /* ---- To other shards ---- */
 
-/* False: there was no room. */
+/* False: there was no room. What was received is lost then; what is to be sent the stack keeps. */
 static bool put(struct wio_shard *s, unsigned to, const struct weir_pkt *p, enum note kind)
 {
     struct wio_ring_note note = {.kind = (uint16_t)kind, .head_len = kind == NOTE_TO_SEND ? p->head_len : 0};
-    if (!wio_ring_put(ring(s->all, s->index, to), p, note))
+    if (!wio_ring_put(ring(s->all, s->index, to), p, note)) {
+        s->full += kind == NOTE_RECEIVED;
         return false;
+    }
     s->touched |= UINT64_C(1) << to;
     return true;
 }
@@ -326,10 +330,9 @@ short wio_shard_wait(struct wio_shard *s, int fd, weir_ns timeout)
 
 struct wio_shard_stats wio_shard_stats(const struct wio_shard *s)
 {
-    struct wio_shard_stats t = {.rx = s->rx, .rx_ring = s->rx_ring};
+    struct wio_shard_stats t = {.rx = s->rx, .rx_ring = s->rx_ring, .full = s->full};
     for (unsigned k = 0; k < s->all->n; k++) {
         t.passed += ring(s->all, s->index, k)->passed_n;
-        t.full += ring(s->all, s->index, k)->full_n;
         t.lost += ring(s->all, k, s->index)->lost_n;
     }
     return t;

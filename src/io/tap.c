@@ -5,6 +5,7 @@
  * owed (vnet.h). Nothing is copied but by the kernel: reads go into blocks, writes come out of them.
  */
 #include "io/driver_kind.h"
+#include "io/steer.h"
 #include "io/vnet.h"
 
 #include <errno.h>
@@ -130,6 +131,17 @@ fail_open:
         wio_lender_end(t->rests);
     free(t);
     return NULL;
+}
+
+/* The kernel holds the program for as long as the device is there, or gets another one. */
+static int steer(struct wio_driver *d, const struct weir_rss *rss)
+{
+    int fd = wio_steer_program(rss);
+    if (fd < 0)
+        return fd;
+    int e = ioctl(d->queues[0]->fd, TUNSETSTEERINGEBPF, &fd) < 0 ? -errno : 0;
+    close(fd);
+    return e;
 }
 
 static void queue_close(struct wio_queue *q)
@@ -265,6 +277,7 @@ const struct wio_driver_kind wio_kind_tap = {
     .queue_close = queue_close,
     .recv = recv_batch,
     .netif_ops = {.xmit = xmit},
+    .steer = steer,
 };
 
 const struct wio_driver_kind wio_kind_tun = {
@@ -275,4 +288,5 @@ const struct wio_driver_kind wio_kind_tun = {
     .queue_close = queue_close,
     .recv = recv_batch,
     .netif_ops = {.xmit = xmit},
+    .steer = steer,
 };

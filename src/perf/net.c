@@ -88,7 +88,7 @@ int64_t wpf_net_listen(struct wpf_net *n, int family, uint16_t port, int backlog
 
 void wpf_net_drain(struct wpf_net *n, int64_t fd)
 {
-    static uint8_t unread[4096];
+    uint8_t unread[4096];
     weir_ns until = wpf_clock() + DRAIN_NS;
     for (weir_ns now = wpf_clock(); now < until; now = wpf_clock()) {
         int64_t got = wpf_net_recv(n, fd, unread, sizeof unread);

@@ -8,6 +8,8 @@
 #ifndef WPF_NET_H
 #define WPF_NET_H
 
+#include "io/shards.h"
+
 #include <weir/weir.h>
 
 #define WPF_ADDRESSES_MAX 8
@@ -74,6 +76,19 @@ struct wpf_net {
 /* Make it. NULL after a line on stderr that begins with `who`. */
 struct wpf_net *wpf_net_new(const struct wpf_net_config *, const char *who);
 void wpf_net_free(struct wpf_net *);
+
+/*
+ * A device with several weir stacks, the shards of one host (io/shards.h). A shard is made, used and freed in the
+ * thread that it belongs to. The device goes when all of them have. Errors as above.
+ */
+struct wpf_device;
+struct wpf_device *wpf_device_new(const struct wpf_net_config *, unsigned shard_n, const char *who);
+struct wpf_net *wpf_device_shard(struct wpf_device *, unsigned i, const char *who);
+void wpf_device_free(struct wpf_device *);
+bool wpf_device_is_steered(const struct wpf_device *); /* wio_shards_are_steered */
+
+/* What a shard received, and passed on: of a network that wpf_device_shard made. */
+struct wio_shard_stats wpf_shard_stats(const struct wpf_net *);
 
 weir_ns wpf_clock(void); /* monotonic */
 

@@ -5,6 +5,7 @@
 #include "perf/net.h"
 
 #include "io/driver.h"
+#include "io/shards.h"
 #include "perf/stop.h"
 
 #include <malloc.h>
@@ -20,10 +21,19 @@
 #define DISCARD_MAX ((size_t)16 << 20)
 #define MEM_LIMIT   ((size_t)4 << 30)
 
+struct wpf_device {
+    const struct wpf_net_config *cfg;
+    struct wio_driver *driver;
+    struct wio_shards *shards;
+    unsigned shard_n;
+    char fastopen_key[40]; /* the same for all shards, whichever a cookie comes back to */
+};
+
 struct host {
     struct wpf_net net;
-    struct wio_driver *driver;
-    struct wio_queue *queue;
+    struct wpf_device *device;
+    bool owns_device;
+    struct wio_shard *shard;
     struct weir *w;
     int netif;
     weir_fd epoll;
@@ -171,9 +181,9 @@ static int host_unsent(struct wpf_net *n, int64_t fd)
 
 static void run_device(struct host *h, short ready, weir_ns now)
 {
-    unsigned n = wio_queue_run(h->queue, ready, now);
+    unsigned n = wio_shard_run(h->shard, ready, now);
     for (int i = 1; i < BATCHES && n >= FULL; i++)
-        n = wio_queue_run(h->queue, POLLIN, now);
+        n = wio_shard_run(h->shard, POLLIN, now);
 }
 
 static void tell_sources(struct host *h)
@@ -196,20 +206,15 @@ static short wait_device(struct host *h, weir_ns until)
 {
     weir_ns now = wpf_clock(), due = weir_deadline(h->w);
     weir_ns at = due < until ? due : until, left = at > now ? at - now : 0;
-    struct timespec ts = {(time_t)(left / WEIR_SEC(1)), (long)(left % WEIR_SEC(1))};
-    struct pollfd fds[] = {
-        {wio_queue_fd(h->queue), wio_queue_events(h->queue), 0},
-        {wpf_stop_fd(), POLLIN, 0},
-    };
-    return ppoll(fds, 2, at == WEIR_NEVER ? NULL : &ts, NULL) > 0 ? fds[0].revents : 0;
+    return wio_shard_wait(h->shard, wpf_stop_fd(), at == WEIR_NEVER ? WEIR_NEVER : left);
 }
 
 static void host_turn(struct wpf_net *n, weir_ns until)
 {
     struct host *h = host_of(n);
-    wio_queue_flush(h->queue); /* what was sent since the last turn */
-    bool may_sleep = !h->is_busy && !wio_driver_is_busy(h->driver) && wio_queue_fd(h->queue) >= 0;
-    short ready = may_sleep ? wait_device(h, until) : wio_queue_events(h->queue);
+    wio_shard_flush(h->shard); /* what was sent since the last turn */
+    bool may_sleep = !h->is_busy && !wio_driver_is_busy(h->device->driver);
+    short ready = may_sleep ? wait_device(h, until) : wio_shard_wait(h->shard, -1, 0);
     weir_ns now = wpf_clock();
     run_device(h, ready, now);
     weir_advance(h->w, now);
@@ -221,10 +226,11 @@ static void host_turn(struct wpf_net *n, weir_ns until)
 static void host_free(struct wpf_net *n)
 {
     struct host *h = host_of(n);
-    if (h->queue)
-        wio_queue_flush(h->queue);
+    if (h->w)
+        wio_shard_flush(h->shard);
     weir_free(h->w);
-    wio_driver_close(h->driver);
+    if (h->owns_device)
+        wpf_device_free(h->device);
     free(h->fixed.data);
     free(h);
 }
@@ -250,25 +256,34 @@ static const struct wpf_net_ops ops = {
     .free = host_free,
 };
 
-static int open_device(struct host *h, const char *spec, const char *who)
+/* A queue for each stack, unless the text says how many. */
+static int open_device(struct wpf_device *d, const char *who)
 {
-    char err[256];
-    h->driver = wio_driver_open(spec, err, sizeof err);
-    if (!h->driver) {
+    char err[256], text[256];
+    const char *spec = d->cfg->device;
+    snprintf(text, sizeof text, strstr(spec, "queues=") || d->shard_n == 1 ? "%s" : "%s,queues=%u", spec, d->shard_n);
+    d->driver = wio_driver_open(text, err, sizeof err);
+    if (!d->driver) {
         fprintf(stderr, "%s: --dev %s\n", who, err);
         return -1;
     }
-    if (wio_driver_queue_n(h->driver) > 1) {
-        fprintf(stderr, "%s: --dev %s: one stack, one queue: leave queues= away\n", who, spec);
+    if (wio_driver_queue_n(d->driver) > d->shard_n) {
+        fprintf(stderr, "%s: --dev %s: more queues than stacks: %s\n", who, spec,
+                d->shard_n == 1 ? "leave queues= away" : "say as many as --shards, or fewer");
         return -1;
     }
-    h->queue = wio_driver_queue(h->driver, 0);
-    return 0;
+    d->shards = wio_shards_new(d->driver, d->shard_n, NULL);
+    if (d->shards)
+        return 0;
+    fprintf(stderr, "%s: --shards %u: no memory or descriptors for so many\n", who, d->shard_n);
+    return -1;
 }
 
 static int set_tunables(struct host *h, const struct wpf_net_config *cfg, const char *who)
 {
     char name[128];
+    if (h->device->shard_n > 1)
+        (void)weir_sysctl_set(h->w, "net.ipv4.tcp_fastopen_key", h->device->fastopen_key);
     for (unsigned i = 0; i < cfg->sysctl_n; i++) {
         const char *text = cfg->sysctls[i], *equals = strchr(text, '=');
         snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
@@ -312,7 +327,9 @@ static int set_addresses(struct host *h, const struct wpf_net_config *cfg, const
 
 static int make_stack(struct host *h, const struct wpf_net_config *cfg, const char *who)
 {
+    const struct weir_shard shard = wio_shard_config(h->shard);
     struct weir_config wc = {
+        .shard = h->device->shard_n > 1 ? &shard : NULL,
         .alloc = {take, give, NULL},
         .mem_limit = MEM_LIMIT,
         .now = wpf_clock(),
@@ -321,7 +338,7 @@ static int make_stack(struct host *h, const struct wpf_net_config *cfg, const ch
     };
     h->w = weir_new(&wc);
     h->epoll = h->w ? weir_epoll_create(h->w) : -WEIR_ENOMEM;
-    h->netif = h->epoll < 0 ? (int)h->epoll : wio_queue_attach(h->queue, h->w, NULL);
+    h->netif = h->epoll < 0 ? (int)h->epoll : wio_shard_attach(h->shard, h->w);
     if (h->netif < 0) {
         fprintf(stderr, "%s: the stack could not be made: %s\n", who, weir_strerror(h->netif));
         return h->netif;
@@ -337,17 +354,67 @@ static void keep_memory(void)
     mallopt(M_TOP_PAD, 16 << 20);
 }
 
-struct wpf_net *wpf_net_weir_new(const struct wpf_net_config *cfg, const char *who)
+struct wpf_device *wpf_device_new(const struct wpf_net_config *cfg, unsigned shard_n, const char *who)
 {
+    uint32_t key[4];
     keep_memory();
+    struct wpf_device *d = calloc(1, sizeof *d);
+    if (!d) {
+        fprintf(stderr, "%s: out of memory\n", who);
+        return NULL;
+    }
+    d->cfg = cfg;
+    d->shard_n = shard_n;
+    secret(NULL, key, sizeof key);
+    snprintf(d->fastopen_key, sizeof d->fastopen_key, "%08x-%08x-%08x-%08x", key[0], key[1], key[2], key[3]);
+    if (open_device(d, who) == 0)
+        return d;
+    wpf_device_free(d);
+    return NULL;
+}
+
+void wpf_device_free(struct wpf_device *d)
+{
+    if (!d)
+        return;
+    wio_shards_free(d->shards);
+    wio_driver_close(d->driver);
+    free(d);
+}
+
+bool wpf_device_is_steered(const struct wpf_device *d)
+{
+    return wio_shards_are_steered(d->shards);
+}
+
+struct wpf_net *wpf_device_shard(struct wpf_device *d, unsigned i, const char *who)
+{
     struct host *h = calloc(1, sizeof *h);
     if (!h) {
         fprintf(stderr, "%s: out of memory\n", who);
         return NULL;
     }
     h->net.ops = &ops;
-    if (open_device(h, cfg->device, who) == 0 && make_stack(h, cfg, who) == 0)
+    h->device = d;
+    h->shard = wio_shards_at(d->shards, i);
+    if (make_stack(h, d->cfg, who) == 0)
         return &h->net;
     host_free(&h->net);
     return NULL;
+}
+
+struct wio_shard_stats wpf_shard_stats(const struct wpf_net *n)
+{
+    return wio_shard_stats(((const struct host *)n)->shard);
+}
+
+struct wpf_net *wpf_net_weir_new(const struct wpf_net_config *cfg, const char *who)
+{
+    struct wpf_device *d = wpf_device_new(cfg, 1, who);
+    struct wpf_net *n = d ? wpf_device_shard(d, 0, who) : NULL;
+    if (n)
+        host_of(n)->owns_device = true;
+    else
+        wpf_device_free(d);
+    return n;
 }

@@ -39,6 +39,7 @@ struct wpf_rr_options {
     uint16_t port;
     struct wpf_rr_hello test;
     uint32_t connections;
+    uint32_t shards; /* of a server: stacks, each in a thread of its own */
     weir_ns time;
     uint64_t transactions; /* 0: by time */
     struct wpf_net_config net;
@@ -48,8 +49,19 @@ struct wpf_rr_options {
 int wpf_rr_options_parse(struct wpf_rr_options *, int argc, char **argv);
 extern const char wpf_rr_help[];
 
-/* The two ends: each returns the exit status. */
+/* The client; returns the exit status. */
 int wpf_rr_client(const struct wpf_rr_options *, struct wpf_net *);
-int wpf_rr_server(const struct wpf_rr_options *, struct wpf_net *);
+
+/* The server: of one network, all in the calling thread. _new listens; NULL after a line on stderr. _run serves until
+ * it is asked to stop (perf/stop.h), or the first test has ended and one was all that was wanted. _part ends what is
+ * still connected. _free returns how many connections there were. */
+struct wpf_rr_server;
+struct wpf_rr_server *wpf_rr_server_new(const struct wpf_rr_options *, struct wpf_net *);
+void wpf_rr_server_run(struct wpf_rr_server *);
+void wpf_rr_server_part(struct wpf_rr_server *);
+uint64_t wpf_rr_server_free(struct wpf_rr_server *);
+
+/* A server of opts->shards shards; returns the exit status. */
+int wpf_rr_serve(const struct wpf_rr_options *);
 
 #endif

@@ -19,6 +19,14 @@ static void raise_descriptors(void)
     }
 }
 
+static int measure(const struct wpf_rr_options *opts)
+{
+    struct wpf_net *net = wpf_net_new(&opts->net, "weir rr");
+    int status = net ? wpf_rr_client(opts, net) : 1;
+    wpf_net_free(net);
+    return status;
+}
+
 int wpf_rr_main(int argc, char **argv)
 {
     struct wpf_rr_options opts;
@@ -35,11 +43,7 @@ int wpf_rr_main(int argc, char **argv)
     }
     if (opts.net.is_kernel)
         raise_descriptors();
-    struct wpf_net *net = wpf_net_new(&opts.net, "weir rr");
-    int status = 1;
-    if (net)
-        status = opts.is_server ? wpf_rr_server(&opts, net) : wpf_rr_client(&opts, net);
-    wpf_net_free(net);
+    int status = opts.is_server ? wpf_rr_serve(&opts) : measure(&opts);
     wpf_stop_release();
     return status;
 }

@@ -22,6 +22,7 @@ const char wpf_rr_help[] =
     "server\n"
     "  -s, --server          serve\n"
     "  -1, --one-off         and end after the first test\n"
+    "  --shards N            with N stacks, each in a thread and with a queue of the device (1)\n"
     "client\n"
     "  -c, --client HOST     measure against the server there\n"
     "  --crr                 a connection for each request: connect, request, response, close\n"
@@ -34,7 +35,7 @@ const char wpf_rr_help[] =
     "\n"
     "  -h, --help            this\n";
 
-enum { OPT_CRR = 256, OPT_REQUEST, OPT_RESPONSE };
+enum { OPT_CRR = 256, OPT_REQUEST, OPT_RESPONSE, OPT_SHARDS };
 
 static const struct option longs[] = {
     {"server", no_argument, NULL, 's'},
@@ -47,6 +48,7 @@ static const struct option longs[] = {
     {"transactions", required_argument, NULL, 'n'},
     {"request", required_argument, NULL, OPT_REQUEST},
     {"response", required_argument, NULL, OPT_RESPONSE},
+    {"shards", required_argument, NULL, OPT_SHARDS},
     {"json", no_argument, NULL, 'J'},
     {"help", no_argument, NULL, 'h'},
     WPF_NET_LONG_OPTIONS,
@@ -85,6 +87,10 @@ static int take(struct wpf_rr_options *o, int c, const char *text)
     case 'n': return wpf_number(WHO, "-n", text, 1, UINT64_C(1) << 40, &o->transactions);
     case OPT_REQUEST: return read_size("--request", text, &o->test.request_len);
     case OPT_RESPONSE: return read_size("--response", text, &o->test.response_len);
+    case OPT_SHARDS:
+        err = wpf_number(WHO, "--shards", text, 1, WIO_QUEUES_MAX, &v);
+        o->shards = (uint32_t)v;
+        return err;
     case 'J': o->is_json = true; return 0;
     default: return wpf_net_option(&o->net, c, text, WHO);
     }
@@ -102,11 +108,20 @@ static int check(struct wpf_rr_options *o, const char *client_word)
                 o->host ? "a server or a client, not both" : "-s or -c HOST?");
         return -EINVAL;
     }
-    if (o->is_server ? client_word != NULL : o->is_one_off) {
-        fprintf(stderr, WHO ": %s is the %s's to say. See " WHO " --help\n", o->is_server ? client_word : "-1",
+    if (o->is_server ? client_word != NULL : o->is_one_off || o->shards) {
+        fprintf(stderr, WHO ": %s is the %s's to say. See " WHO " --help\n",
+                o->is_server    ? client_word
+                : o->is_one_off ? "-1"
+                                : "--shards",
                 o->is_server ? "client" : "server");
         return -EINVAL;
     }
+    if (o->shards > 1 && o->net.is_kernel) {
+        fprintf(stderr, WHO ": --shards is for weir's stacks: not with --kernel\n");
+        return -EINVAL;
+    }
+    if (!o->shards)
+        o->shards = 1;
     if (o->time && o->transactions) {
         fprintf(stderr, WHO ": -t or -n, not both\n");
         return -EINVAL;

@@ -18,7 +18,7 @@
 struct flow {
     struct wpf_source source; /* first */
     LIST_ENTRY(flow) link;    /* server.flows, or server.controls */
-    struct server *server;
+    struct wpf_rr_server *server;
     int64_t fd;
     uint8_t hello_n, hello_bytes[WPF_RR_HELLO_LEN];
     struct wpf_rr_hello hello;
@@ -29,9 +29,11 @@ struct flow {
     uint8_t value;
 };
 
-struct server {
+struct wpf_rr_server {
     struct wpf_source source; /* the listener's; first */
+    const struct wpf_rr_options *opts;
     struct wpf_net *net;
+    uint64_t accepted_n;
     int64_t listener;
     LIST_HEAD(flow_list, flow) flows;
     struct flow_list controls; /* a test each */
@@ -42,7 +44,7 @@ struct server {
 
 static void flow_end(struct flow *f)
 {
-    struct server *v = f->server;
+    struct wpf_rr_server *v = f->server;
     LIST_REMOVE(f, link);
     wpf_net_close(v->net, f->fd, &f->source);
     free(f);
@@ -51,7 +53,7 @@ static void flow_end(struct flow *f)
 /* Send what is left of a response. 1 when it is gone, 0 when it has to wait, or a negative errno. */
 static int64_t answer(struct flow *f)
 {
-    struct server *v = f->server;
+    struct wpf_rr_server *v = f->server;
     const struct wpf_rr_hello *h = &f->hello;
     size_t most = h->response_len < WPF_RR_PIECE ? h->response_len : WPF_RR_PIECE;
     memset(v->out, f->value, most);
@@ -89,7 +91,7 @@ static int64_t take_request(struct flow *f, const uint8_t *buf, size_t len)
 static int64_t take_hello(struct flow *f, const uint8_t *buf, size_t len)
 {
     static const uint8_t ready = WPF_RR_READY;
-    struct server *v = f->server;
+    struct wpf_rr_server *v = f->server;
     size_t want = WPF_RR_HELLO_LEN - f->hello_n;
     if (len > want)
         len = want;
@@ -155,7 +157,7 @@ static bool work(struct flow *f, const uint8_t *buf, size_t len)
 static void flow_ready(struct wpf_source *source, uint32_t events)
 {
     struct flow *f = (struct flow *)source;
-    struct server *v = f->server;
+    struct wpf_rr_server *v = f->server;
     if (v->is_parting) {
         wpf_net_rewatch(v->net, f->fd, 0, &f->source);
         return;
@@ -178,7 +180,7 @@ static void flow_ready(struct wpf_source *source, uint32_t events)
 
 static void listener_ready(struct wpf_source *source, uint32_t events)
 {
-    struct server *v = (struct server *)source;
+    struct wpf_rr_server *v = (struct wpf_rr_server *)source;
     int64_t fd;
     (void)events;
     while ((fd = wpf_net_accept(v->net, v->listener)) >= 0) {
@@ -193,11 +195,12 @@ static void listener_ready(struct wpf_source *source, uint32_t events)
         f->fd = fd;
         wpf_net_setint(v->net, fd, WEIR_SOL_TCP, WEIR_TCP_NODELAY, 1);
         LIST_INSERT_HEAD(&v->flows, f, link);
+        v->accepted_n++;
     }
 }
 
 /* Those who are still connected see it end, and that before a weir stack vanishes. */
-static void part(struct server *v)
+void wpf_rr_server_part(struct wpf_rr_server *v)
 {
     struct flow *f, *next;
     wpf_net_close(v->net, v->listener, &v->source);
@@ -217,14 +220,15 @@ static void part(struct server *v)
     }
 }
 
-int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
+struct wpf_rr_server *wpf_rr_server_new(const struct wpf_rr_options *opts, struct wpf_net *net)
 {
-    struct server *v = calloc(1, sizeof *v);
+    struct wpf_rr_server *v = calloc(1, sizeof *v);
     if (!v) {
         fprintf(stderr, "weir rr: out of memory\n");
-        return 1;
+        return NULL;
     }
     v->source.ready = listener_ready;
+    v->opts = opts;
     v->net = net;
     LIST_INIT(&v->flows);
     LIST_INIT(&v->controls);
@@ -234,16 +238,22 @@ int wpf_rr_server(const struct wpf_rr_options *opts, struct wpf_net *net)
     int64_t err = v->listener;
     if (err >= 0)
         err = wpf_net_watch(net, v->listener, WEIR_POLLIN, &v->source);
-    if (err < 0) {
-        fprintf(stderr, "weir rr: unable to listen at port %u: %s\n", opts->port, strerror((int)-err));
-        free(v);
-        return 1;
-    }
-    printf("serving at port %u\n", opts->port);
-    fflush(stdout);
-    while (!wpf_stop_asked() && !(opts->is_one_off && v->had_control && LIST_EMPTY(&v->controls)))
-        wpf_net_turn(net, WEIR_NEVER);
-    part(v);
+    if (err >= 0)
+        return v;
+    fprintf(stderr, "weir rr: unable to listen at port %u: %s\n", opts->port, strerror((int)-err));
     free(v);
-    return 0;
+    return NULL;
+}
+
+void wpf_rr_server_run(struct wpf_rr_server *v)
+{
+    while (!wpf_stop_asked() && !(v->opts->is_one_off && v->had_control && LIST_EMPTY(&v->controls)))
+        wpf_net_turn(v->net, WEIR_NEVER);
+}
+
+uint64_t wpf_rr_server_free(struct wpf_rr_server *v)
+{
+    uint64_t n = v->accepted_n;
+    free(v);
+    return n;
 }

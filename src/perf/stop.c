@@ -3,31 +3,37 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t asked;
+static atomic_bool asked; /* threads look at it, and a signal handler sets it: it has no lock */
 static int event_fd = -1;
 static struct sigaction before_int, before_term, before_pipe;
 
 /* The flag is for who is busy, the descriptor for who sleeps. */
+void wpf_stop_ask(void)
+{
+    const uint64_t one = 1;
+    asked = true;
+    if (write(event_fd, &one, sizeof one) < 0)
+        return; /* it is full: readable already */
+}
+
 static void note(int sig)
 {
     int e = errno;
-    const uint64_t one = 1;
     (void)sig;
-    asked = 1;
-    if (write(event_fd, &one, sizeof one) < 0)
-        asked = 1; /* it is full: readable already */
+    wpf_stop_ask();
     errno = e;
 }
 
 int wpf_stop_catch(void)
 {
     struct sigaction sa = {.sa_handler = note}, ignore = {.sa_handler = SIG_IGN};
-    asked = 0;
+    asked = false;
     event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (event_fd < 0)
         return -errno;
@@ -50,7 +56,7 @@ void wpf_stop_release(void)
 
 bool wpf_stop_asked(void)
 {
-    return asked != 0;
+    return asked;
 }
 
 int wpf_stop_fd(void)

@@ -12,6 +12,9 @@ int wpf_stop_catch(void);
 /* Back to what they did before. */
 void wpf_stop_release(void);
 
+/* As a signal would. */
+void wpf_stop_ask(void);
+
 bool wpf_stop_asked(void);
 int wpf_stop_fd(void); /* readable once asked; -1 before wpf_stop_catch */
 

@@ -158,6 +158,8 @@ static void test_options_rr_takes_its_words(void **state)
     assert_int_equal(o.test.request_len, 64);
     assert_int_equal(o.port, 5202);
     assert_true(parsed("rr -s --kernel --one-off").rr.is_one_off);
+    assert_int_equal(parsed("rr -s --kernel").rr.shards, 1);
+    assert_int_equal(parsed("rr -s --dev tap:a --address 10.0.0.1/8 --shards 4").rr.shards, 4);
 }
 
 static void test_options_rr_mistakes_are_named(void **state)
@@ -167,6 +169,9 @@ static void test_options_rr_mistakes_are_named(void **state)
     assert_refused("rr -s --kernel --crr", "--crr is the client's");
     assert_refused("rr -s --kernel -P 5", "-P is the client's");
     assert_refused("rr -c h --kernel -1", "-1 is the server's");
+    assert_refused("rr -c h --kernel --shards 2", "--shards is the server's");
+    assert_refused("rr -s --kernel --shards 2", "not with --kernel");
+    assert_refused("rr -s --dev tap:a --address 10.0.0.1/8 --shards 17", "from 1 to 16");
     assert_refused("rr -c h --kernel -t 1 -n 1", "not both");
     assert_refused("rr -c h --kernel --request 0", "from 1 to 1m");
     assert_refused("rr -c h --kernel --response 2m", "from 1 to 1m");
