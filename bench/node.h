@@ -5,6 +5,9 @@
  * A node is one whole instance of a stack, with an address of its own. Two of them are joined in memory, in one process
  * and one thread: a node gathers what its stack sends, and bench_stack.pump hands that to the other. The clock is the
  * harness's and virtual, so a run does the same work each time.
+ *
+ * A stack that can be a shard (weir/shard.h) is measured on several cores too: in thread k, a shard k of the one host
+ * is joined to a shard k of the other.
  */
 #ifndef BENCH_NODE_H
 #define BENCH_NODE_H
@@ -27,6 +30,11 @@ enum bench_join {
 
 struct bench_node;
 
+/* Which node: side 0 connects, 1 listens; shard `shard` of shard_n that its host has. */
+struct bench_place {
+    unsigned side, shard, shard_n;
+};
+
 /* A connection, a number of the node's own choice; negative: none. */
 typedef int64_t bench_conn;
 
@@ -37,9 +45,11 @@ struct bench_stack {
     /* Write "version; options that matter" of the stack. */
     void (*about)(char *buf, size_t cap);
 
-    /* Make the node `side` (0 connects, 1 listens). The seed is fixed, so that hash keys and numbers are the same in
-     * each run. NULL after saying why on stderr. */
-    struct bench_node *(*open)(unsigned side, enum bench_join);
+    bool can_share; /* shard_n may be more than 1: nothing that two threads write is in one place */
+
+    /* Make a node. The seed is fixed, so that hash keys and numbers are the same in each run. NULL after saying why on
+     * stderr. */
+    struct bench_node *(*open)(struct bench_place, enum bench_join);
     void (*join)(struct bench_node *a, struct bench_node *b);
     void (*free)(struct bench_node *a, struct bench_node *b); /* both: one may hold the other's packets */
 

@@ -76,9 +76,9 @@ static void make_net(enum bench_join join)
     close(fd);
 }
 
-static struct bench_node *node_open(unsigned side, enum bench_join join)
+static struct bench_node *node_open(struct bench_place at, enum bench_join join)
 {
-    if (side == 0) {
+    if (at.side == 0) {
         struct rlimit files = {FILES, FILES};
         make_net(join);
         if (setrlimit(RLIMIT_NOFILE, &files) < 0) { /* root's to raise */

@@ -245,10 +245,10 @@ static struct bench_node *open_with(unsigned side, u16_t (*sum)(const void *, in
     return n;
 }
 
-static struct bench_node *node_open(unsigned side, enum bench_join join)
+static struct bench_node *node_open(struct bench_place at, enum bench_join join)
 {
     (void)join;
-    return open_with(side, NULL);
+    return open_with(at.side, NULL);
 }
 
 #ifdef __x86_64__
@@ -266,10 +266,10 @@ static void check_sum(const struct bench_node *n)
     }
 }
 
-static struct bench_node *node_open_avx2(unsigned side, enum bench_join join)
+static struct bench_node *node_open_avx2(struct bench_place at, enum bench_join join)
 {
     (void)join;
-    struct bench_node *n = open_with(side, sum_avx2);
+    struct bench_node *n = open_with(at.side, sum_avx2);
     check_sum(n);
     return n;
 }

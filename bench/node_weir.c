@@ -16,6 +16,9 @@ struct bench_node {
     int netif;
     enum bench_join join;
     int family;
+    enum weir_link_type type;
+    struct weir_shard shard;
+    struct weir_rss rss; /* each shard has a copy: they read it all the time */
     struct weir_addr addr, peer_addr;
     uint64_t now_ns;
     uint64_t mem_bytes;
@@ -116,17 +119,27 @@ static struct weir_addr node_addr(unsigned side, int family)
     return family == WEIR_AF_INET ? weir_addr_v4(10, 0, 0, last) : (struct weir_addr){{0xfd, [15] = last}};
 }
 
-static struct bench_node *open_with(unsigned side, enum bench_join join, int family, enum weir_link_type type)
+/* Both hosts have as many shards and a key that is the same both ways, so the peer of a flow's shard has its number. */
+static const struct weir_shard *make_shard(struct bench_node *n, struct bench_place at)
 {
+    must("shards", weir_rss_init(&n->rss, weir_rss_key_symmetric, at.shard_n));
+    n->shard = (struct weir_shard){.rss = &n->rss, .index = at.shard};
+    return at.shard_n > 1 ? &n->shard : NULL;
+}
+
+static struct bench_node *open_with(struct bench_place at, enum bench_join join, int family, enum weir_link_type type)
+{
+    unsigned side = at.side;
     struct bench_node *n = calloc(1, sizeof *n);
     if (!n)
         must("memory", -WEIR_ENOMEM);
-    struct weir_config c = {.alloc = {node_alloc, node_free, n}, .seed = side + 1};
+    struct weir_config c = {.alloc = {node_alloc, node_free, n}, .seed = side + 1, .shard = make_shard(n, at)};
     n->w = weir_new(&c);
     if (!n->w)
         must("weir_new", -WEIR_ENOMEM);
     n->join = join;
     n->family = family;
+    n->type = type;
     n->addr = node_addr(side, family);
     n->peer_addr = node_addr(1 - side, family);
     struct weir_netif_config nc = {
@@ -141,19 +154,19 @@ static struct bench_node *open_with(unsigned side, enum bench_join join, int fam
     return n;
 }
 
-static struct bench_node *node_open(unsigned side, enum bench_join join)
+static struct bench_node *node_open(struct bench_place at, enum bench_join join)
 {
-    return open_with(side, join, WEIR_AF_INET, WEIR_LINK_RAW_IP);
+    return open_with(at, join, WEIR_AF_INET, WEIR_LINK_RAW_IP);
 }
 
-static struct bench_node *node_open_ipv6(unsigned side, enum bench_join join)
+static struct bench_node *node_open_ipv6(struct bench_place at, enum bench_join join)
 {
-    return open_with(side, join, WEIR_AF_INET6, WEIR_LINK_RAW_IP);
+    return open_with(at, join, WEIR_AF_INET6, WEIR_LINK_RAW_IP);
 }
 
-static struct bench_node *node_open_ethernet(unsigned side, enum bench_join join)
+static struct bench_node *node_open_ethernet(struct bench_place at, enum bench_join join)
 {
-    return open_with(side, join, WEIR_AF_INET, WEIR_LINK_ETHERNET);
+    return open_with(at, join, WEIR_AF_INET, WEIR_LINK_ETHERNET);
 }
 
 static void node_join(struct bench_node *a, struct bench_node *b)
@@ -182,12 +195,25 @@ static void node_advance(struct bench_node *n, uint64_t now_ns)
     weir_advance(n->w, now_ns);
 }
 
+/* What a device's receive side scaling would do, and weir's own does where it can't. */
+static void check_steering(const struct bench_node *n)
+{
+    const struct bench_node *peer = n->peer;
+    for (unsigned i = 0; i < n->out_n; i++) {
+        unsigned to = weir_steer(&peer->rss, peer->type, n->out[i]);
+        if (to != peer->shard.index && to != WEIR_SHARD_ALL)
+            must("a packet came to another shard", -WEIR_EINVAL);
+    }
+}
+
 static unsigned node_pump(struct bench_node *n)
 {
     unsigned count = n->out_n;
     if (count == 0)
         return 0;
     struct bench_node *peer = n->peer;
+    if (peer->rss.shard_n > 1)
+        check_steering(n);
     weir_input(peer->w, peer->netif, n->out, count, peer->now_ns);
     for (unsigned i = 0; i < count; i++)
         weir_pkt_unref(n->out[i]);
@@ -262,10 +288,10 @@ static uint64_t mem_bytes(const struct bench_node *n)
 
 #define NODE(its_name, its_open)                                                                                       \
     {                                                                                                                  \
-        .name = (its_name), .joins = 1 << BENCH_WIRE | 1 << BENCH_SUPER, .about = about, .open = (its_open),           \
-        .join = node_join, .free = node_end, .advance = node_advance, .pump = node_pump, .listen = node_listen,        \
-        .connect = node_connect, .accept = node_accept, .send = node_send, .recv = node_recv, .close = node_shut,      \
-        .arm = node_arm, .mem_bytes = mem_bytes,                                                                       \
+        .name = (its_name), .joins = 1 << BENCH_WIRE | 1 << BENCH_SUPER, .can_share = true, .about = about,            \
+        .open = (its_open), .join = node_join, .free = node_end, .advance = node_advance, .pump = node_pump,           \
+        .listen = node_listen, .connect = node_connect, .accept = node_accept, .send = node_send, .recv = node_recv,   \
+        .close = node_shut, .arm = node_arm, .mem_bytes = mem_bytes,                                                   \
     }
 
 const struct bench_stack bench_weir = NODE("weir", node_open);

@@ -1,6 +1,7 @@
 /*
  * Two instances of a stack, joined in memory, in one process, one thread and virtual time, doing a fixed count of work
- * (node.h). Both ends are counted, and every byte that arrives is verified.
+ * (node.h). Both ends are counted, and every byte that arrives is verified. Or several such pairs, each in a thread
+ * that has a core to itself.
  *
  *   bench-stacks --stack NAME --work WORK [OPTION N]...     bench-stacks alone lists them
  *
@@ -10,6 +11,8 @@
  */
 #include "node.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +37,7 @@
 #define REQUEST_NS      1000u
 #define TIME_WAIT_NS    60000000000u /* weir's and Linux's; lwIP's is twice that */
 #define STALL_NS        10000000000u
+#define THREADS_MAX     64u
 
 struct bench;
 
@@ -51,7 +55,10 @@ struct bench {
     const struct bench_stack *stack;
     const struct work *work;
     struct bench_node *nodes[2]; /* 0 connects and asks, 1 listens and answers */
-    uint64_t conns, batch, armed, listeners;
+    uint64_t conns, batch, armed, listeners, threads;
+    uint64_t count;             /* units to be done */
+    unsigned shard;             /* of as many as there are threads */
+    pthread_barrier_t *started; /* by all threads; NULL: there is one */
     uint64_t now_ns;
     bench_conn *ears;        /* the listeners */
     bench_conn *ends[2];     /* of each connection */
@@ -59,6 +66,8 @@ struct bench {
     uint64_t pkts;
     uint8_t *pile[2]; /* what each node received in this slice */
     size_t pile_len[2];
+    uint64_t units; /* done, in `spent` seconds of the core, and `wall` seconds */
+    double spent, wall;
     double *latency; /* of each unit from now on, in seconds. NULL: not asked for */
     uint64_t latency_n;
 };
@@ -359,35 +368,50 @@ static uint64_t slice_done(struct bench *b, uint64_t units)
     return units;
 }
 
-static void run(struct bench *b, uint64_t count)
+static void run(struct bench *b)
 {
-    double spent = 0;
     b->work->set_up(b);
-    for (uint64_t done = 0; done <= count / 10;)
-        done += slice_done(b, b->work->slice(b, count / 10 + 1 - done));
+    for (uint64_t done = 0; done <= b->count / 10;)
+        done += slice_done(b, b->work->slice(b, b->count / 10 + 1 - done));
+    if (b->started)
+        pthread_barrier_wait(b->started);
 
-    uint64_t pkts = b->pkts, units = 0;
-    b->latency_n = 0;
+    b->pkts = b->latency_n = 0;
     CALLGRIND_START_INSTRUMENTATION;
-    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    while (units < count) {
+    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
+    while (b->units < b->count) {
         double began = seconds(CLOCK_MONOTONIC);
-        uint64_t n = bench_work(b, count - units);
-        spent += seconds(CLOCK_MONOTONIC) - began;
-        units += slice_done(b, n);
+        uint64_t n = bench_work(b, b->count - b->units);
+        b->spent += seconds(CLOCK_MONOTONIC) - began;
+        b->units += slice_done(b, n);
     }
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    wall = seconds(CLOCK_MONOTONIC) - wall;
+    cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    b->wall = seconds(CLOCK_MONOTONIC) - wall;
+    b->spent *= cpu < b->wall ? cpu / b->wall : 1; /* what others had of the core is not ours */
+}
+
+/* Of all threads: the sum of what each did in a second of its core. */
+static void print_run(struct bench *all, uint64_t n)
+{
+    struct bench *b = &all[0];
+    double rate = 0, spent = 0, wall = 0;
+    uint64_t units = 0, pkts = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        rate += (double)all[i].units / all[i].spent;
+        spent += all[i].spent;
+        wall = all[i].wall > wall ? all[i].wall : wall;
+        units += all[i].units;
+        pkts += all[i].pkts;
+    }
     printf("%s\t%s\tconns=%llu\tunits=%llu", b->stack->name, b->work->name, (unsigned long long)b->conns,
            (unsigned long long)units);
     if (b->latency) {
         print_latency(b);
         return;
     }
-    spent *= cpu < wall ? cpu / wall : 1; /* what others had of the core is not ours */
-    double rate = (double)units / spent;
-    printf("\tcpu_s=%.4f\tper_s=%.0f\tgbit_s=%.2f\tpkts_per_unit=%.3f\n", spent, rate,
-           rate * (double)b->work->unit_bytes * 8e-9, (double)(b->pkts - pkts) / (double)units);
+    printf("\tcpu_s=%.4f\tper_s=%.0f\tgbit_s=%.2f\tpkts_per_unit=%.3f", spent, rate,
+           rate * (double)b->work->unit_bytes * 8e-9, (double)pkts / (double)units);
+    printf(n > 1 ? "\tthreads=%llu\twall_per_s=%.0f\n" : "\n", (unsigned long long)n, (double)units / wall);
 }
 
 /* What is had once for all of them (a listener, a table) is counted with the connections. */
@@ -423,6 +447,7 @@ static _Noreturn void usage(void)
                     "  --batch N      rr: requests under way at once (32, but not more than there are connections)\n"
                     "  --armed N      bulk, rr: so many idle connections more, each with a timer armed at both ends\n"
                     "  --listeners N  crr: so many ports are listened at, and called in turn\n"
+                    "  --threads N    so many pairs of shards, each in a thread with a core; counts are of each\n"
                     "  --latency 1    rr, crr: percentiles of a unit's latency, not the rate\n"
                     "NAME:");
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
@@ -455,15 +480,15 @@ static void find_work(struct bench *b, const char *name)
         b->work = strcmp(works[i].name, name) == 0 ? &works[i] : b->work;
 }
 
-static uint64_t read_options(struct bench *b, int argc, char **argv)
+static void read_options(struct bench *b, int argc, char **argv)
 {
     uint64_t count = 0, latency = 0;
     const struct {
         const char *name;
         uint64_t *value;
-    } numbers[] = {{"--conns", &b->conns},         {"--count", &count},
-                   {"--batch", &b->batch},         {"--armed", &b->armed},
-                   {"--listeners", &b->listeners}, {"--latency", &latency}};
+    } numbers[] = {
+        {"--conns", &b->conns},         {"--count", &count},     {"--batch", &b->batch},    {"--armed", &b->armed},
+        {"--listeners", &b->listeners}, {"--latency", &latency}, {"--threads", &b->threads}};
     if (argc % 2 == 0)
         usage();
     for (int i = 1; i < argc; i += 2) {
@@ -483,20 +508,84 @@ static uint64_t read_options(struct bench *b, int argc, char **argv)
         if (!is_known)
             usage();
     }
-    if (!b->stack || !b->work || b->batch > BATCH_MAX || b->listeners > LISTENERS_MAX)
+    if (!b->stack || !b->work || b->batch > BATCH_MAX || b->listeners > LISTENERS_MAX || b->threads > THREADS_MAX ||
+        (b->threads > 1 && latency))
         usage();
     count = count ? count : b->work->count;
     b->conns = b->conns ? b->conns : b->work->conns;
     b->batch = b->batch < b->conns ? b->batch : b->conns;
     if (latency)
         b->latency = room(count + count / 10 + 2, sizeof *b->latency);
-    return count;
+    b->count = count;
+}
+
+/* A pair of nodes, from their beginning to their end. */
+static void *run_pair(void *ctx)
+{
+    struct bench *b = ctx;
+    for (unsigned side = 0; side < 2; side++) {
+        struct bench_place at = {.side = side, .shard = b->shard, .shard_n = (unsigned)b->threads};
+        b->nodes[side] = b->stack->open(at, b->work->join);
+        b->pile[side] = room(1, PILE);
+    }
+    b->stack->join(b->nodes[0], b->nodes[1]);
+    while (b->now_ns < START_NS) { /* addresses are tried, neighbours are looked for */
+        pass(b, START_NS / 100);
+        settle(b);
+    }
+    if (b->work->slice)
+        run(b);
+    else
+        run_idle(b);
+    b->stack->free(b->nodes[0], b->nodes[1]);
+    for (unsigned side = 0; side < 2; side++) {
+        free(b->ends[side]);
+        free(b->pile[side]);
+    }
+    free(b->ears);
+    return NULL;
+}
+
+/* The same in a thread that has core `shard` to itself, and memory that no other thread's lies beside. */
+static void *run_on_core(void *ctx)
+{
+    struct bench *result = ctx, *b = room(1, sizeof *b + 4096);
+    cpu_set_t core;
+    CPU_ZERO(&core);
+    CPU_SET(result->shard, &core);
+    if (pthread_setaffinity_np(pthread_self(), sizeof core, &core) != 0)
+        fail("there are fewer cores than threads");
+    *b = *result;
+    run_pair(b);
+    *result = *b;
+    free(b);
+    return NULL;
+}
+
+static void run_threads(const struct bench *what)
+{
+    pthread_t threads[THREADS_MAX];
+    pthread_barrier_t started;
+    struct bench *all = room(what->threads, sizeof *all);
+    pthread_barrier_init(&started, NULL, (unsigned)what->threads);
+    for (unsigned i = 0; i < what->threads; i++) {
+        all[i] = *what;
+        all[i].shard = i;
+        all[i].started = &started;
+        if (pthread_create(&threads[i], NULL, run_on_core, &all[i]) != 0)
+            fail("no thread");
+    }
+    for (unsigned i = 0; i < what->threads; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&started);
+    print_run(all, what->threads);
+    free(all);
 }
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.batch = 32, .listeners = 1};
-    uint64_t count = read_options(&b, argc, argv);
+    struct bench b = {.batch = 32, .listeners = 1, .threads = 1};
+    read_options(&b, argc, argv);
     if (!(b.stack->joins & 1u << b.work->join))
         fail("this stack has no super-segments");
     if (!b.work->set_up) {
@@ -505,27 +594,17 @@ int main(int argc, char **argv)
     }
     if (!b.work->slice && !b.stack->mem_bytes)
         fail("this stack's memory can't be counted");
+    if (b.threads > 1 && (!b.stack->can_share || !b.work->slice))
+        fail("this stack, or this work, is for one thread");
 
     make_pattern();
-    for (unsigned side = 0; side < 2; side++) {
-        b.nodes[side] = b.stack->open(side, b.work->join);
-        b.pile[side] = room(1, PILE);
+    if (b.threads > 1) {
+        run_threads(&b);
+        return 0;
     }
-    b.stack->join(b.nodes[0], b.nodes[1]);
-    while (b.now_ns < START_NS) { /* addresses are tried, neighbours are looked for */
-        pass(&b, START_NS / 100);
-        settle(&b);
-    }
+    run_pair(&b);
     if (b.work->slice)
-        run(&b, count);
-    else
-        run_idle(&b);
-    b.stack->free(b.nodes[0], b.nodes[1]);
-    for (unsigned side = 0; side < 2; side++) {
-        free(b.ends[side]);
-        free(b.pile[side]);
-    }
-    free(b.ears);
+        print_run(&b, 1);
     free(b.latency);
     return 0;
 }

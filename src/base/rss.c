@@ -48,24 +48,15 @@ int weir_rss_init(struct weir_rss *r, const uint8_t key[WEIR_RSS_KEY_LEN], unsig
     return 0;
 }
 
-/* What `len` bytes at place `at` of the input add. */
-static inline uint32_t part(const struct weir_rss *r, unsigned at, const uint8_t *p, unsigned len)
-{
-    uint32_t hash = 0;
-    for (unsigned i = 0; i < len; i++)
-        hash ^= r->parts[(at + i) * 2][p[i] >> 4] ^ r->parts[(at + i) * 2 + 1][p[i] & 15];
-    return hash;
-}
-
 static uint32_t hash_addrs(const struct weir_rss *r, const struct weir_addr *src, const struct weir_addr *dst,
                            unsigned *len)
 {
     if (weir_addr_is_v4(src)) {
         *len = 8;
-        return part(r, 0, src->b + 12, 4) ^ part(r, 4, dst->b + 12, 4);
+        return wi_rss_part(r, 0, src->b + 12, 4) ^ wi_rss_part(r, 4, dst->b + 12, 4);
     }
     *len = 32;
-    return part(r, 0, src->b, 16) ^ part(r, 16, dst->b, 16);
+    return wi_rss_part(r, 0, src->b, 16) ^ wi_rss_part(r, 16, dst->b, 16);
 }
 
 uint32_t weir_rss_hash_addrs(const struct weir_rss *r, const struct weir_addr *src, const struct weir_addr *dst)
@@ -81,5 +72,5 @@ uint32_t weir_rss_hash(const struct weir_rss *r, const struct weir_sockaddr *src
     uint32_t hash = hash_addrs(r, &src->addr, &dst->addr, &at);
     wi_put16(ports, src->port);
     wi_put16(ports + 2, dst->port);
-    return hash ^ part(r, at, ports, sizeof ports);
+    return hash ^ wi_rss_part(r, at, ports, sizeof ports);
 }

@@ -7,6 +7,16 @@
 
 #include <weir/shard.h>
 
+/* What `len` bytes of the hash's input add to it, of which the first is its byte `at`: source and destination address,
+ * then the ports. at + len is at most 36. */
+static inline uint32_t wi_rss_part(const struct weir_rss *r, unsigned at, const uint8_t *p, unsigned len)
+{
+    uint32_t hash = 0;
+    for (unsigned i = 0; i < len; i++)
+        hash ^= r->parts[(at + i) * 2][p[i] >> 4] ^ r->parts[(at + i) * 2 + 1][p[i] & 15];
+    return hash;
+}
+
 /* Do segments from `remote` to `local` come to this stack? Always true where it is no shard. */
 static inline bool wi_shard_has_flow(const struct weir_shard *s, const struct weir_sockaddr *remote,
                                      const struct weir_sockaddr *local)

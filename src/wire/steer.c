@@ -14,6 +14,8 @@
 #define FIRST        0u
 #define DHCP_CLIENT  68
 #define DHCP6_CLIENT 546
+#define PORTS_END_V4 24u
+#define PORTS_END_V6 44u
 
 /* Types that belong to the link, or to all who listen: MLD (RFC 2710, RFC 3810), neighbour discovery and redirects. */
 static bool is_link_icmp6(uint8_t type)
@@ -26,10 +28,15 @@ static bool is_error(uint8_t type, bool is_v6)
     return is_v6 ? type < 128 : type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
+static bool is_stream_or_datagram(uint8_t proto)
+{
+    return proto == WI_IP_TCP || proto == WI_IP_UDP;
+}
+
 /* Are the ports there to be read? A first fragment has them, but those that follow it have not. */
 static bool shows_ports(const struct wi_ip *ip)
 {
-    return (ip->proto == WI_IP_TCP || ip->proto == WI_IP_UDP) && ip->l4_len >= 4;
+    return is_stream_or_datagram(ip->proto) && ip->l4_len >= 4;
 }
 
 static unsigned by_addrs(const struct weir_rss *r, const struct weir_addr *src, const struct weir_addr *dst)
@@ -37,14 +44,23 @@ static unsigned by_addrs(const struct weir_rss *r, const struct weir_addr *src, 
     return weir_rss_shard(r, weir_rss_hash_addrs(r, src, dst));
 }
 
+/* Of UDP the local port may decide. */
+static bool has_own_shard(const struct weir_rss *r, uint8_t proto, uint16_t port, bool is_v4, unsigned *shard)
+{
+    if (proto != WI_IP_UDP)
+        return false;
+    bool is_dhcp = port == (is_v4 ? DHCP_CLIENT : DHCP6_CLIENT);
+    *shard = is_dhcp ? FIRST : port % r->shard_n;
+    return is_dhcp || wi_rss_is_port_owned(r, port);
+}
+
 /* The shard of what goes from `src` to us at `dst`. */
 static unsigned by_flow(const struct weir_rss *r, uint8_t proto, const struct weir_sockaddr *src,
                         const struct weir_sockaddr *dst)
 {
-    if (proto == WI_IP_UDP && wi_rss_is_port_owned(r, dst->port))
-        return dst->port % r->shard_n;
-    if (proto == WI_IP_UDP && dst->port == (weir_addr_is_v4(&dst->addr) ? DHCP_CLIENT : DHCP6_CLIENT))
-        return FIRST;
+    unsigned shard;
+    if (has_own_shard(r, proto, dst->port, weir_addr_is_v4(&dst->addr), &shard))
+        return shard;
     return weir_rss_shard(r, weir_rss_hash(r, src, dst));
 }
 
@@ -81,9 +97,41 @@ static bool is_for_all(const struct wi_ip *ip, bool is_link_group)
     return is_link_group || weir_addr_is_multicast(&ip->dst) || weir_addr_equal(&ip->dst, &everybody);
 }
 
+/* To one host, whole, without options: nearly all packets. */
+static bool is_plain4(const uint8_t *p, size_t len)
+{
+    return len >= PORTS_END_V4 && p[0] == 0x45 && is_stream_or_datagram(p[9]) && !(wi_get16(p + 6) & 0x3fff) &&
+           p[16] < 224;
+}
+
+/* The same. Its source is no mapped address, which is one of IPv4 to the rest of weir. */
+static bool is_plain6(const uint8_t *p, size_t len)
+{
+    return len >= PORTS_END_V6 && p[0] >> 4 == 6 && is_stream_or_datagram(p[6]) && p[8] != 0 && p[24] != 0xff;
+}
+
+/* Addresses and ports lie beside each other, in the order in which they are hashed. */
+static bool steer_plain(const struct weir_rss *r, const uint8_t *p, size_t len, unsigned *shard)
+{
+    if (is_plain4(p, len)) {
+        if (!has_own_shard(r, p[9], wi_get16(p + PORTS_END_V4 - 2), true, shard))
+            *shard = weir_rss_shard(r, wi_rss_part(r, 0, p + 12, 12));
+        return true;
+    }
+    if (is_plain6(p, len)) {
+        if (!has_own_shard(r, p[6], wi_get16(p + PORTS_END_V6 - 2), false, shard))
+            *shard = weir_rss_shard(r, wi_rss_part(r, 0, p + 8, 36));
+        return true;
+    }
+    return false;
+}
+
 static unsigned steer_ip(const struct weir_rss *r, const uint8_t *p, size_t len, bool is_link_group)
 {
     struct wi_ip ip;
+    unsigned shard;
+    if (!is_link_group && steer_plain(r, p, len, &shard))
+        return shard;
     if (!wi_ip_skim(&ip, p, len))
         return FIRST;
     if (is_for_all(&ip, is_link_group))
