@@ -2,7 +2,7 @@
 """
 Run every benchmark, weir and its peers in turn, and write bench/results.md and bench/plots/.
 
-  bench/report.py [--quick] [--only PART]...     PART: rows, latency, simulation, growth, programs
+  bench/report.py [--quick] [--only PART]...     PART: rows, cores, latency, simulation, growth, programs
 
 Needs build/bench/bench-stacks and the other programs (scripts/bench builds them), valgrind, and on the way 8 GiB for a
 million connections; what cannot be run says why in its place. --quick: three runs instead of seven, less work in each,
@@ -221,6 +221,36 @@ def table_of_families(runs, n):
     for s, name in names.items():
         out.append(f"| {name} | " + " | ".join(number(statistics.median(v)) for v in got[s]) + " |")
     return out
+
+
+CORES = """
+Two threads, each with a core and a pair of shards in it (`docs/shards.md`): shard k of the one host is joined to shard k of the other, and each
+packet is steered as a device would steer it, or weir for one that can't; a packet that came to another shard would end the run. The same
+work in each. A number is the sum of what each thread did in a second of its own core, beside one thread and one stack at each end, in turn; the
+ratio is the median of each turn's. In wall time is what a second gave, which says as much only where nobody else has a core.
+"""
+
+
+def table_of_cores(quick, runs):
+    n = 4 if quick else 1
+    works = [("bulk, 1,460-byte segments", f"--work bulk --count {3000000 // n}", "gbit_s", "Gbit/s"),
+             ("bulk, super-segments", f"--work bulk-super --count {20000000 // n}", "gbit_s", "Gbit/s"),
+             ("64-byte request and response, 1 connection a thread", f"--work rr --count {1000000 // n}", "per_s", "/s"),
+             ("the same, 1,000 connections a thread", f"--work rr --conns 1000 --count {1000000 // n}", "per_s", "/s"),
+             ("connect, request, close", f"--work crr --count {200000 // n}", "per_s", "/s")]
+    out = ["| work | one thread | two threads | range | times | in wall time, times | must |", "|---|---|---|---|---|---|---|"]
+    commands = []
+    for title, options, value, unit in works:
+        progress("two cores: " + title)
+        pair = [stacks("weir", options), stacks("weir", options + " --threads 2")]
+        got = [[fields(run(command)[0]) for command in pair] for _ in range(runs)]
+        one, two = [g[0][value] for g in got], [g[1][value] for g in got]
+        ratio = statistics.median(b / a for a, b in zip(one, two))
+        wall = statistics.median(g[1]["wall_per_s"] / g[0]["wall_per_s"] for g in got)
+        out.append(f"| {title} | {number(statistics.median(one))} {unit} | {number(statistics.median(two))} {unit} | {number(min(two))} - {number(max(two))} | "
+                   f"{ratio:.2f} | {wall:.2f} | 1.8 times: {'met' if ratio >= 1.8 else '**not met**'} |")
+        commands += [" ".join(c) for c in pair]
+    return out + ["", "```"] + commands + ["```"]
 
 
 # ---- Latency: runs of its own, for the clock is read twice a request ----
@@ -463,10 +493,11 @@ weir no checksum is made or verified on links that nobody captures (of a packet 
 def main():
     args = argparse.ArgumentParser(usage="bench/report.py [--quick] [--only PART]...")
     args.add_argument("--quick", action="store_true")
-    args.add_argument("--only", action="append", choices=["rows", "latency", "simulation", "growth", "programs"])
+    names = ["rows", "cores", "latency", "simulation", "growth", "programs"]
+    args.add_argument("--only", action="append", choices=names)
     args.add_argument("--out", default=os.path.join(HERE, "results.md"))
     a = args.parse_args()
-    parts = a.only or ["rows", "latency", "simulation", "growth", "programs"]
+    parts = a.only or names
     runs = 3 if a.quick else 7
     os.makedirs(os.path.join(HERE, "plots"), exist_ok=True)
 
@@ -474,7 +505,9 @@ def main():
     if "rows" in parts:
         page += ["", "## In memory, one core, both ends", HOW.format(runs=runs)] + table_of_rows(a.quick, runs)
         page += ["", "Over IPv6 and Ethernet:", ""] + table_of_families(3, 4 if a.quick else 1)
-        page += ["", "Not measured here: ten million connections, more cores, the wire."]
+        page += ["", "Not measured here: ten million connections, the wire."]
+    if "cores" in parts:
+        page += ["", "## In memory, two cores", CORES] + (table_of_cores(a.quick, runs) if os.cpu_count() > 1 else ["Not measured: this machine has one core."])
     if "latency" in parts:
         page += ["", "## Latency of a request", "", "The least of three runs of each percentile, in wall time, nothing taken off.", ""] + table_of_latency(a.quick)
     if "simulation" in parts:

@@ -411,7 +411,7 @@ static void print_run(struct bench *all, uint64_t n)
     }
     printf("\tcpu_s=%.4f\tper_s=%.0f\tgbit_s=%.2f\tpkts_per_unit=%.3f", spent, rate,
            rate * (double)b->work->unit_bytes * 8e-9, (double)pkts / (double)units);
-    printf(n > 1 ? "\tthreads=%llu\twall_per_s=%.0f\n" : "\n", (unsigned long long)n, (double)units / wall);
+    printf("\tthreads=%llu\twall_per_s=%.0f\n", (unsigned long long)n, (double)units / wall);
 }
 
 /* What is had once for all of them (a listener, a table) is counted with the connections. */

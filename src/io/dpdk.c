@@ -97,6 +97,8 @@ static int dpdk_open(struct wio_driver *d, const struct wio_driver_spec *s, cons
     struct rte_eth_dev_info info;
     struct rte_eth_conf conf = {0};
     uint16_t port = 0, mtu = 0, n = (uint16_t)s->queue_n;
+    uint8_t key[WEIR_RSS_KEY_LEN];
+    memcpy(key, weir_rss_key_microsoft, sizeof key);
     const uint64_t tx = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
     if (start(s, err) < 0 || attach(s, &port, err) < 0)
         return -1;
@@ -119,6 +121,10 @@ static int dpdk_open(struct wio_driver *d, const struct wio_driver_spec *s, cons
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
         conf.rx_adv_conf.rss_conf.rss_hf =
             info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+        if (info.hash_key_size == WEIR_RSS_KEY_LEN) { /* the shards' (weir/shard.h); else its own */
+            conf.rx_adv_conf.rss_conf.rss_key = key;
+            conf.rx_adv_conf.rss_conf.rss_key_len = WEIR_RSS_KEY_LEN;
+        }
     }
     e = rte_eth_dev_configure(port, n, n, &conf);
     if (e < 0)
