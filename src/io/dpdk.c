@@ -163,7 +163,7 @@ static int begin(const struct wio_driver *d, const struct wio_driver_spec *s)
 static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_driver_spec *s, unsigned i,
                                     const struct wio_err *err)
 {
-    struct dpdk_queue *k = calloc(1, sizeof *k);
+    struct dpdk_queue *k = wio_lines_new(sizeof *k);
     char name[RTE_MEMPOOL_NAMESIZE];
     if (!k) {
         fail(err, s->device, "memory", ENOMEM);

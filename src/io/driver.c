@@ -56,7 +56,7 @@ struct wio_driver *wio_driver_open(const char *text, char *err, size_t err_cap)
     const struct wio_err to = {err, err_cap};
     if (wio_driver_spec_parse(&spec, text, &to) < 0)
         return NULL;
-    struct wio_driver *d = calloc(1, sizeof *d);
+    struct wio_driver *d = wio_lines_new(sizeof *d);
     if (!d) {
         wio_fail(&to, text, "no memory");
         return NULL;

@@ -7,6 +7,7 @@
 
 #include "io/driver.h"
 #include "io/lender.h"
+#include "io/lines.h"
 
 #include <net/if.h>
 #include <weir/shard.h>
@@ -43,7 +44,7 @@ struct wio_driver_spec {
     char args[128], eal[128];
 };
 
-/* The first member of each kind's own struct. */
+/* The first member of each kind's own struct, which is of wio_lines_new: its thread writes into it all the time. */
 struct wio_queue {
     struct wio_driver *driver;
     int fd;

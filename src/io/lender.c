@@ -1,5 +1,6 @@
 /* See lender.h. */
 #include "io/lender.h"
+#include "io/lines.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -36,11 +37,11 @@ static void give_back(struct weir_block *block)
 
 struct wio_lender *wio_lender_new(uint32_t n, uint32_t size)
 {
-    struct wio_lender *l = calloc(1, sizeof *l + n * sizeof l->buffers[0]);
+    struct wio_lender *l = wio_lines_new(sizeof *l + n * sizeof l->buffers[0]);
     if (!l)
         return NULL;
     *l = (struct wio_lender){.n = n, .size = size, .left = n};
-    l->free = malloc(n * sizeof *l->free);
+    l->free = wio_lines_new(n * sizeof *l->free);
     if (!l->free)
         goto fail;
     l->base = mmap(NULL, (size_t)n * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -170,7 +170,7 @@ static void queue_close(struct wio_queue *q)
 static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_driver_spec *s, unsigned i,
                                     const struct wio_err *err)
 {
-    struct packet_queue *k = calloc(1, sizeof *k);
+    struct packet_queue *k = wio_lines_new(sizeof *k);
     (void)i;
     if (!k) {
         explain(err, d->name, "memory", ENOMEM);

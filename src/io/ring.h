@@ -11,12 +11,10 @@
 #define WIO_RING_H
 
 #include "io/lender.h"
+#include "io/lines.h"
 
 #include <stdatomic.h>
 #include <weir/pkt.h>
-
-/* Two of 64 bytes: processors fetch the neighbouring line as well. */
-#define WIO_CACHE_LINE 128
 
 struct wio_ring {
     /* The producer's. */

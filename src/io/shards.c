@@ -55,15 +55,6 @@ static struct wio_ring *ring(struct wio_shards *a, unsigned from, unsigned to)
 
 /* ---- Making them ---- */
 
-/* Of whole cache lines, zeroed. */
-static void *lines(size_t n, size_t size)
-{
-    void *p = aligned_alloc(WIO_CACHE_LINE, n * size);
-    if (p)
-        memset(p, 0, n * size);
-    return p;
-}
-
 static int shard_init(struct wio_shards *a, unsigned i)
 {
     struct wio_shard *s = &a->shard[i];
@@ -87,13 +78,13 @@ static int shard_init(struct wio_shards *a, unsigned i)
 
 struct wio_shards *wio_shards_new(struct wio_driver *d, unsigned n, const uint8_t key[WEIR_RSS_KEY_LEN])
 {
-    struct wio_shards *a = n > 0 && n <= WIO_QUEUES_MAX ? calloc(1, sizeof *a) : NULL;
+    struct wio_shards *a = n > 0 && n <= WIO_QUEUES_MAX ? wio_lines_new(sizeof *a) : NULL;
     if (!a)
         return NULL;
     a->driver = d;
     a->n = n;
-    a->shard = lines(n, sizeof *a->shard);
-    a->rings = lines((size_t)n * n, sizeof *a->rings);
+    a->shard = wio_lines_new(n * sizeof *a->shard);
+    a->rings = wio_lines_new((size_t)n * n * sizeof *a->rings);
     for (unsigned i = 0; i < n && a->shard; i++)
         a->shard[i].wake_fd = -1;
     if (!a->shard || !a->rings || weir_rss_init(&a->rss, key, n) < 0)

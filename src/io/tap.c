@@ -105,7 +105,7 @@ static int read_mtu(struct wio_driver *d)
 static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_driver_spec *s, unsigned i,
                                     const struct wio_err *err)
 {
-    struct tap_queue *t = calloc(1, sizeof *t);
+    struct tap_queue *t = wio_lines_new(sizeof *t);
     int e = -ENOMEM;
     (void)i;
     if (!t)

@@ -188,7 +188,7 @@ static void queue_close(struct wio_queue *q)
 static struct wio_queue *queue_open(struct wio_driver *d, const struct wio_driver_spec *s, unsigned i,
                                     const struct wio_err *err)
 {
-    struct xdp_queue *x = calloc(1, sizeof *x);
+    struct xdp_queue *x = wio_lines_new(sizeof *x);
     const char *what = "memory";
     int e = -ENOMEM;
     if (!x)
