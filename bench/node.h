@@ -20,8 +20,8 @@ enum bench_join {
     /* A wire of MTU 1,500: each packet is copied into a flat frame of its own, its checksum filled in by the sender's
      * stack and verified by the receiver's. Three copies: in, across, out. */
     BENCH_WIRE,
-    /* Packets are handed over by reference, super-segments of up to 64 KiB among them. Their checksum is summed once,
-     * at the sender's edge, and not again by the receiver. Two copies: in and out. */
+    /* Packets are handed over by reference, super-segments of up to 64 KiB among them. They leave with their checksum
+     * complete, and the receiver does not sum again. Two copies: in and out. */
     BENCH_SUPER,
 };
 

@@ -108,7 +108,7 @@ def rows(quick):
     listed = [
         Row("bulk, 1,460-byte segments, checksums on, three copies", f"--work bulk --count {3000000 // n}", "gbit_s", "Gbit/s", 40,
             LWIPS + ["kernel"], must_instr=2000, counted="--work bulk --count 4000"),
-        Row("bulk, super-segments, summed once at the sender's edge, two copies", f"--work bulk-super --count {20000000 // n}", "gbit_s", "Gbit/s", 120,
+        Row("bulk, super-segments, summed once by the sender, two copies", f"--work bulk-super --count {20000000 // n}", "gbit_s", "Gbit/s", 120,
             ["kernel"], counted="--work bulk-super --count 60000"),
         Row("64-byte request and response, 1 connection", f"--work rr --count {1000000 // n}", "per_s", "/s", 2.5e6,
             ["lwip", "kernel"], must_instr=2500, counted="--work rr --count 3000"),
@@ -474,8 +474,8 @@ ratios disagree with the instruction counts, believe the counts: this machine is
 - bulk: 64 KiB a write, one stream, MTU 1,500. Each packet is copied into a flat frame; the sender's stack fills its checksum in and the
   receiver's verifies it. lwip-avx2 is lwip with its sum replaced by one in AVX2. The kernel's loopback sums nothing (its MTU is 1,500 here and
   its offloads are off).
-- super-segments: up to 64 KiB go from one weir to the other by reference. Their checksum is summed over all bytes once, at the sender's edge
-  (`weir_pkt_checksum`); the receiver trusts it and does not sum again. The kernel's loopback has its offloads and sums nothing.
+- super-segments: up to 64 KiB go from one weir to the other by reference. Each byte is summed once, while
+  `weir_send` copies it; the checksum is put together from such sums where the packet leaves. The receiver trusts it and does not sum again. The kernel's loopback has its offloads and sums nothing.
 - a unit is a segment's worth of payload (1,460 bytes), a request with its response, or a connection; acknowledgements are among its packets.
 - requests: 64 bytes each way, TCP_NODELAY, each connection in turn, up to 32 of them under way at once.
 - connect, request, close: the client closes first and keeps the TIME_WAIT; the clock moves so that 1,000 of them are held (2,000 in lwip,

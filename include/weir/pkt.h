@@ -45,6 +45,7 @@ enum weir_pkt_flag {
     WEIR_PKT_CORRUPT = 1 << 2, /* set by an impaired link on purpose; for captures, the stack never looks */
     WEIR_PKT_CWR_ALL = 1 << 3, /* out: a super-segment's CWR flag is every segment's, as part of AccECN's counter (RFC
                                   9768); without this the first one's alone (RFC 3168) */
+    WEIR_PKT_DATA_SUM = 1 << 4, /* frag_sum is valid; whatever changes the fragments takes this away */
 };
 
 struct weir_pkt {
@@ -60,7 +61,8 @@ struct weir_pkt {
     uint16_t gso_size; /* TCP payload bytes in a segment of a super-segment; 0: an ordinary packet */
     uint8_t flags;     /* enum weir_pkt_flag */
     uint8_t frag_n;
-    uint8_t frag_cap; /* WEIR_PKT_FRAGS; more in a super-segment that weir itself has put together on its way in */
+    uint8_t frag_cap;  /* WEIR_PKT_FRAGS; more in a super-segment that weir itself has put together on its way in */
+    uint16_t frag_sum; /* of all bytes in fragments, as big-endian 16-bit words (RFC 1071), folded */
     struct weir_frag *frags; /* frag_room, or a longer table of the pool's */
     struct weir_frag frag_room[WEIR_PKT_FRAGS];
     uint8_t room[WEIR_PKT_HEAD_CAP];

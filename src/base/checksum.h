@@ -67,6 +67,28 @@ static inline uint64_t wi_csum_add_words(uint64_t partial, const uint8_t *p, siz
     return partial;
 }
 
+/* The partial sum of what `a` sums, and `b`'s bytes behind it. Of sums that were kept, as the next two. */
+static inline uint64_t wi_csum_join(uint64_t a, uint64_t b)
+{
+    uint64_t turned = (uint64_t)wi_csum_fold(b) << (a & WI_CSUM_ODD ? 8 : 0);
+    return (wi_csum_fold(a) + turned) | ((a ^ b) & WI_CSUM_ODD);
+}
+
+/* The partial sum of the bytes of `whole` that are behind those of `head`, its first. */
+static inline uint64_t wi_csum_behind(uint64_t whole, uint64_t head)
+{
+    uint64_t rest = (uint64_t)wi_csum_fold(whole) + (uint16_t)~wi_csum_fold(head);
+    return rest << (head & WI_CSUM_ODD ? 8 : 0) | ((whole ^ head) & WI_CSUM_ODD);
+}
+
+/* The partial sum of the bytes of `whole` that are before those of `tail`, its last. */
+static inline uint64_t wi_csum_before(uint64_t whole, uint64_t tail)
+{
+    uint64_t odd = (whole ^ tail) & WI_CSUM_ODD;
+    uint16_t turned = wi_csum_fold((uint64_t)wi_csum_fold(tail) << (odd ? 8 : 0));
+    return ((uint64_t)wi_csum_fold(whole) + (uint16_t)~turned) | odd;
+}
+
 /* The checksum field for the header, in host order (wi_put16 it). 0 when verifying data that includes its checksum. */
 static inline uint16_t wi_csum_finish(uint64_t partial)
 {

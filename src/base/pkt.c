@@ -270,6 +270,7 @@ struct weir_pkt *weir_pkt_clone(struct weir_pool *pool, const struct weir_pkt *p
     c->l4_off = p->l4_off;
     c->gso_size = p->gso_size;
     c->flags = p->flags;
+    c->frag_sum = p->frag_sum;
     c->frag_n = p->frag_n;
     memcpy(c->room + p->head_off, p->room + p->head_off, p->head_len);
     for (unsigned i = 0; i < p->frag_n; i++) {
@@ -317,6 +318,12 @@ uint8_t *weir_pkt_put(struct weir_pkt *p, size_t len)
     return p->room + end;
 }
 
+/* The fragments are about to change: what was known of their sum is void. */
+static void forget_sum(struct weir_pkt *p)
+{
+    p->flags &= (uint8_t)~WEIR_PKT_DATA_SUM;
+}
+
 /* Take fragments [0, n) away. */
 static void frags_shift(struct weir_pkt *p, unsigned n)
 {
@@ -335,6 +342,8 @@ void weir_pkt_drop_front(struct weir_pkt *p, size_t len)
     p->head_off = (uint16_t)(p->head_off + of_head);
     p->head_len = (uint16_t)(p->head_len - of_head);
     left -= of_head;
+    if (left > 0)
+        forget_sum(p);
 
     unsigned gone = 0;
     while (gone < p->frag_n && left >= p->frags[gone].len)
@@ -353,6 +362,7 @@ void weir_pkt_trim(struct weir_pkt *p, size_t len)
         return;
     p->len = (uint32_t)len;
     p->head_len = (uint16_t)wi_min_size(p->head_len, len);
+    forget_sum(p);
 
     uint32_t left = p->len - p->head_len;
     unsigned keep = 0;
@@ -369,6 +379,7 @@ int weir_pkt_append(struct weir_pkt *p, struct weir_block *block, uint32_t off, 
 {
     if (len == 0)
         return 0;
+    forget_sum(p);
     if (p->frag_n > 0) { /* the next bytes of the same block need no view of their own */
         struct weir_frag *last = &p->frags[p->frag_n - 1];
         if (last->block == block && last->off + last->len == off) {
@@ -391,6 +402,7 @@ static void gather(struct weir_pkt *p, size_t len)
     unsigned gone = 0;
 
     p->head_len = (uint16_t)len;
+    forget_sum(p);
     while (want > 0) {
         struct weir_frag *f = &p->frags[gone];
         uint32_t n = wi_min_u32(want, f->len);

@@ -80,8 +80,11 @@ int weir_pkt_checksum(struct weir_pkt *pkt)
     int proto = head_proto(pkt), field = csum_field_off(proto);
     if (field < 0 || pkt->l4_off + (unsigned)field + 2 > pkt->head_len)
         return -WEIR_EINVAL;
-    uint16_t csum = csum_of(proto, wi_pkt_csum(pkt, pkt->l4_off, pkt->len - pkt->l4_off));
-    wi_put16(wi_pkt_head(pkt) + pkt->l4_off + field, csum);
+    bool is_summed = pkt->flags & WEIR_PKT_DATA_SUM;
+    uint64_t sum = wi_pkt_csum(pkt, pkt->l4_off, (is_summed ? pkt->head_len : pkt->len) - pkt->l4_off);
+    if (is_summed)
+        sum = wi_csum_join(sum, pkt->frag_sum);
+    wi_put16(wi_pkt_head(pkt) + pkt->l4_off + field, csum_of(proto, sum));
     pkt->flags &= (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
     return 0;
 }

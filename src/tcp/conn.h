@@ -110,8 +110,10 @@ struct wi_tcp_rec {
     bool is_app_limited; /* the application gave less than fits when it was sent */
     bool is_rate_told;   /* it was delivered and has had its say in a delivery rate sample */
     bool is_eor;         /* MSG_EOR: nothing may be appended */
+    bool is_summed;      /* data_sum is of all its payload */
     uint8_t zc_n;        /* pieces of MSG_ZEROCOPY in it, as many as Linux's would have */
     uint32_t zc;         /* the write with MSG_ZEROCOPY that it has bytes of (notice.h), 0: none */
+    uint64_t data_sum;   /* partial sum (base/checksum.h), taken while the bytes were copied in */
 };
 
 struct wi_tcp_sndq {

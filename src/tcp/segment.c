@@ -211,6 +211,8 @@ int wi_tcp_transmit(struct wi_tcp_conn *c, struct wi_tcp_rec *r, enum weir_why w
         weir_pkt_unref(pkt);
         WI_UNREACHABLE("a record holds no more chunks than a packet has fragments");
     }
+    if (!rider && wi_tcp_rec_sum(c, r, &pkt->frag_sum))
+        pkt->flags |= WEIR_PKT_DATA_SUM;
     put_header(pkt, p, hdr_len, &h, &c->sk.local.addr, &c->sk.remote.addr);
     h.data_len = len + rider_len;
     if (r->segs > 1)

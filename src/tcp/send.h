@@ -100,6 +100,9 @@ void wi_tcp_sndq_free_chunks(struct wi_tcp_conn *);
 bool wi_tcp_rec_view(const struct wi_tcp_conn *, const struct wi_tcp_rec *, uint32_t off, uint32_t len,
                      struct weir_pkt *);
 
+/* The sum of a record's payload, when it is known. False: it has to be read for it. */
+bool wi_tcp_rec_sum(const struct wi_tcp_conn *, const struct wi_tcp_rec *, uint16_t *sum);
+
 /* The size that records grow to: whole segments, up to 64 KiB and half the peer's window. */
 uint32_t wi_tcp_size_goal(const struct wi_tcp_conn *, uint32_t mss);
 

@@ -5,10 +5,14 @@
  *
  * Free room of a block behind the bytes that are queued is filled by later writes, also while packets in flight view
  * what is before it: those bytes never change.
+ *
+ * Where packets as large as records leave with their checksums complete (keeps_sums), the sum is taken while the bytes
+ * are copied in, and kept with the record: nobody reads them a second time for it.
  */
 #include "tcp/notice.h"
 #include "tcp/send.h"
 
+#include "base/pkt.h"
 #include "base/str.h"
 
 #define BLOCK_MIN   2048u
@@ -75,6 +79,13 @@ static void charge(struct wi_tcp_conn *c, uint32_t bytes)
         c->sndq.was_full = true;
 }
 
+/* Super-segments leave as they are, but for their checksum; else the driver sums, or each segment is summed where it is
+ * cut. */
+static bool keeps_sums(const struct wi_tcp_conn *c)
+{
+    return (c->dst.caps & (WEIR_CAP_TSO | WEIR_CAP_TX_CSUM)) == WEIR_CAP_TSO;
+}
+
 /* ---- Records ---- */
 
 static struct wi_tcp_rec *rec_new(struct wi_tcp_conn *c, struct wi_seq seq)
@@ -97,6 +108,7 @@ static struct wi_tcp_rec *rec_append(struct wi_tcp_conn *c)
     wi_list_add_tail(&c->sndq.recs, &r->link);
     if (!c->sndq.send_head)
         c->sndq.send_head = r;
+    r->is_summed = keeps_sums(c);
     return r;
 }
 
@@ -191,6 +203,38 @@ static uint8_t count_chunks(const struct wi_tcp_conn *c, const struct wi_tcp_rec
     return n;
 }
 
+static uint64_t sum_payload(const struct wi_tcp_conn *c, struct wi_tcp_chunk *from, struct wi_seq at, uint32_t len)
+{
+    uint64_t sum = 0;
+    for (const struct wi_tcp_chunk *k = chunk_at(c, from, at); len > 0; k = chunk_next(c, k)) {
+        WI_ASSERT(k != NULL);
+        uint32_t skip = (uint32_t)wi_seq_diff(at, k->seq), n = wi_min_u32(k->len - skip, len);
+        sum = wi_csum_add_by(wi_pool_csum(c->sk.core->pool), sum, k->block->data + k->off + skip, n);
+        at = wi_seq_add(at, n);
+        len -= n;
+    }
+    return sum;
+}
+
+/* The sum of a record's first `len` bytes, for which the shorter part of it is read again. */
+static uint64_t sum_head(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32_t len)
+{
+    uint32_t rest = wi_tcp_rec_len(r) - len;
+    if (len <= rest)
+        return sum_payload(c, r->chunk, r->seq, len);
+    return wi_csum_before(r->data_sum, sum_payload(c, r->chunk, wi_seq_add(r->seq, len), rest));
+}
+
+bool wi_tcp_rec_sum(const struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint16_t *sum)
+{
+    if (!r->is_summed)
+        return false;
+    *sum = wi_csum_fold(r->data_sum);
+    WI_DEBUG_ASSERT(*sum % UINT16_MAX ==
+                    wi_csum_fold(sum_payload(c, r->chunk, r->seq, wi_tcp_rec_len(r))) % UINT16_MAX);
+    return true;
+}
+
 /* A sent record's weight changes by `delta` segments: every counter that it is part of follows. */
 static void adjust_counters(struct wi_tcp_conn *c, const struct wi_tcp_rec *r, uint32_t was, uint32_t is)
 {
@@ -226,8 +270,14 @@ int wi_tcp_rec_split(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len, 
         return -WEIR_ENOBUFS;
 
     struct wi_seq seq = tail->seq;
+    r->is_summed = r->is_summed && !r->was_sent; /* what was sent will probably not be needed again */
     *tail = *r;
     tail->seq = seq;
+    if (r->is_summed) {
+        uint64_t head_sum = sum_head(c, r, len);
+        tail->data_sum = wi_csum_behind(r->data_sum, head_sum);
+        r->data_sum = head_sum;
+    }
     wi_list_add_head(&r->link, &tail->link); /* behind r */
     wi_list_init(&tail->ts_link);
     if (!wi_list_empty(&r->ts_link))
@@ -254,6 +304,7 @@ void wi_tcp_rec_trim_front(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t
 {
     WI_ASSERT(len < wi_tcp_rec_len(r) || (len == wi_tcp_rec_len(r) && (r->flags & WI_TH_FIN)));
     r->seq = wi_seq_add(r->seq, len);
+    r->is_summed = false; /* what was sent will probably not be needed again */
     c->sndq.mem_bytes -= len;
     r->chunk = wi_tcp_rec_len(r) ? chunk_at(c, r->chunk, r->seq) : NULL;
     r->chunk_n = count_chunks(c, r);
@@ -278,6 +329,8 @@ void wi_tcp_rec_grow(struct wi_tcp_conn *c, struct wi_tcp_rec *r, uint32_t len)
     if (wi_tcp_rec_len(next) > missing && wi_tcp_rec_split(c, next, missing, len) < 0)
         return;
     r->end = next->end;
+    r->is_summed = r->is_summed && next->is_summed;
+    r->data_sum = wi_csum_join(r->data_sum, next->data_sum);
     r->flags |= next->flags;
     r->is_eor = next->is_eor;
     next->seq = wi_seq_add(next->seq, wi_tcp_rec_len(next)); /* its bytes are r's now */
@@ -396,7 +449,11 @@ static uint32_t copy_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const uint8
         room = k->block->cap;
     }
     uint32_t n = len < room ? len : room;
-    memcpy(k->block->data + k->off + k->len, p, n);
+    uint8_t *to = k->block->data + k->off + k->len;
+    if (r->is_summed)
+        r->data_sum = wi_csum_copy_by(wi_pool_csum(c->sk.core->pool), r->data_sum, to, p, n);
+    else
+        memcpy(to, p, n);
     rec_grew(c, r, k, n);
     k->len += n;
     return n;
@@ -414,6 +471,7 @@ static uint32_t view_in(struct wi_tcp_conn *c, struct wi_tcp_rec *r, const struc
     if (!k)
         return 0;
     (void)weir_block_ref(f->block);
+    r->is_summed = false;
     rec_grew(c, r, k, len);
     return len;
 }

@@ -152,6 +152,29 @@ static void test_csum_fragments_of_odd_lengths_match_the_whole(void **state)
     }
 }
 
+/* Kept sums of two parts give that of the whole, and the whole's without one part the other's. */
+static void test_csum_of_parts_joined_and_taken_away_matches_the_bytes(void **state)
+{
+    (void)state;
+    struct wi_rng r;
+    wi_rng_init(&r, 6);
+    uint8_t b[64];
+    for (int round = 0; round < 20000; round++) {
+        size_t len = wi_rng_below(&r, sizeof b + 1), at = wi_rng_below(&r, (uint32_t)len + 1);
+        fill(&r, b, sizeof b);
+        if (round % 5 == 0)
+            memset(b, round % 2 ? 0 : 0xff, sizeof b);
+        uint64_t whole = wi_csum_add(0, b, len), head = wi_csum_add(0, b, at), tail = wi_csum_add(0, b + at, len - at);
+        uint64_t got[][2] = {{wi_csum_join(head, tail), whole},
+                             {wi_csum_behind(whole, head), tail},
+                             {wi_csum_before(whole, tail), head}};
+        for (size_t i = 0; i < WI_ARRAY_LEN(got); i++) {
+            assert_int_equal(wi_csum_fold(got[i][0]) % 0xffff, wi_csum_fold(got[i][1]) % 0xffff);
+            assert_int_equal(got[i][0] & WI_CSUM_ODD, got[i][1] & WI_CSUM_ODD);
+        }
+    }
+}
+
 static void test_csum_of_ones_in_64k_loses_no_carry(void **state)
 {
     (void)state;
@@ -191,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_csum_forms_of_ones_in_64k_lose_no_carry),
         cmocka_unit_test(test_csum_best_form_is_the_last_that_runs),
         cmocka_unit_test(test_csum_fragments_of_odd_lengths_match_the_whole),
+        cmocka_unit_test(test_csum_of_parts_joined_and_taken_away_matches_the_bytes),
         cmocka_unit_test(test_csum_of_ones_in_64k_loses_no_carry),
         cmocka_unit_test(test_csum_data_with_its_checksum_verifies),
     };

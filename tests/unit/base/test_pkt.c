@@ -185,6 +185,41 @@ static void test_head_push_and_put_stop_at_the_room(void **state)
     weir_pool_free(pool);
 }
 
+/* A sum of the fragments that was kept is gone with the first change to them, and not before. */
+static void test_kept_sum_is_void_once_the_fragments_change(void **state)
+{
+    (void)state;
+    struct weir_pool *pool = weir_pool_new(&counting, 0);
+    for (int change = 0; change < 6; change++) {
+        struct weir_pkt *p = weir_pkt_new(pool, 20);
+        struct weir_block *b = weir_block_new(pool, 100);
+        memset(weir_pkt_put(p, 10), 0, 10);
+        memset(b->data, 1, 100);
+        assert_int_equal(weir_pkt_append(p, b, 0, 50), 0);
+        p->flags |= WEIR_PKT_DATA_SUM;
+        assert_non_null(weir_pkt_push(p, 8));
+        weir_pkt_drop_front(p, 12);
+        weir_pkt_trim(p, 56);
+        assert_non_null(weir_pkt_pull(p, 6));
+        assert_true(p->flags & WEIR_PKT_DATA_SUM);
+        struct weir_pkt *c = weir_pkt_clone(pool, p);
+        assert_true(c->flags & WEIR_PKT_DATA_SUM);
+        weir_pkt_unref(c);
+        switch (change) {
+        case 0: weir_pkt_drop_front(p, 7); break;
+        case 1: weir_pkt_trim(p, 55); break;
+        case 2: assert_int_equal(weir_pkt_append(p, b, 50, 1), 0); break; /* the same view grows */
+        case 3: assert_int_equal(weir_pkt_append(p, b, 60, 1), 0); break;
+        case 4: assert_non_null(weir_pkt_pull(p, 7)); break;
+        case 5: weir_pkt_drop_front(p, 56); break;
+        }
+        assert_false(p->flags & WEIR_PKT_DATA_SUM);
+        weir_block_unref(b);
+        weir_pkt_unref(p);
+    }
+    weir_pool_free(pool);
+}
+
 static unsigned released;
 
 static void on_release(struct weir_block *b)
@@ -221,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_clone_shares_blocks_and_owns_its_head),
         cmocka_unit_test(test_append_merges_neighbours_and_stops_at_the_cap),
         cmocka_unit_test(test_head_push_and_put_stop_at_the_room),
+        cmocka_unit_test(test_kept_sum_is_void_once_the_fragments_change),
         cmocka_unit_test(test_lent_block_is_given_back_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
