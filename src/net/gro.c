@@ -32,12 +32,18 @@ struct seg {
     bool is_v6;
 };
 
+/* The longest headers that are merged: Ethernet, IPv6, TCP with all its options; in whole words. */
+#define HDR_MAX 120
+_Static_assert(WI_ETH_HDR + WI_IPV6_HDR + WI_TCP_HDR_MAX <= HDR_MAX, "a flow's headers have room");
+
 /* What is held of one flow: its first segment, and once there is a second, a packet of ours with both. */
 struct flow {
     struct seg first;
     struct weir_pkt *merged; /* NULL: the first is alone */
     uint32_t data_len;
     bool is_pushed;
+    uint64_t pseudo_sum;
+    uint8_t next[HDR_MAX], fixed[HDR_MAX]; /* the next segment's headers, and which of their bits are known */
 };
 
 struct batch {
@@ -46,11 +52,6 @@ struct batch {
     unsigned n;
     struct flow flows[FLOWS]; /* oldest first */
 };
-
-static uint32_t next_seq(const struct flow *f)
-{
-    return wi_get32(f->first.tcp + 4) + f->data_len;
-}
 
 /* ---- What a packet is ---- */
 
@@ -87,12 +88,23 @@ static bool read_ip(struct seg *s, uint32_t lin_len, uint32_t *l4_len)
     return true;
 }
 
+/* Where the packet's first bytes lie, and how many are contiguous there. */
+static inline const uint8_t *first_bytes(struct weir_pkt *pkt, uint32_t *len)
+{
+    if (pkt->head_len || !pkt->frag_n) {
+        *len = pkt->head_len;
+        return wi_pkt_head(pkt);
+    }
+    *len = pkt->frags[0].len;
+    return pkt->frags[0].block->data + pkt->frags[0].off;
+}
+
 static enum kind look(const struct wi_netif *netif, struct weir_pkt *pkt, struct seg *s)
 {
-    uint32_t lin_len = pkt->head_len ? pkt->head_len : pkt->frag_n ? pkt->frags[0].len : 0, l4_len;
+    uint32_t lin_len, l4_len;
     *s = (struct seg){.pkt = pkt};
-    s->p = pkt->head_len ? wi_pkt_head(pkt) : pkt->frag_n ? pkt->frags[0].block->data + pkt->frags[0].off : NULL;
-    if (!s->p || !find_ip(netif, s, lin_len) || !read_ip(s, lin_len, &l4_len))
+    s->p = first_bytes(pkt, &lin_len);
+    if (!find_ip(netif, s, lin_len) || !read_ip(s, lin_len, &l4_len))
         return KIND_OTHER;
     uint32_t tcp_len = (uint32_t)(s->tcp[12] >> 4) * 4;
     s->hdr_len = (uint32_t)(s->tcp - s->p) + tcp_len;
@@ -103,13 +115,14 @@ static enum kind look(const struct wi_netif *netif, struct weir_pkt *pkt, struct
     return is_data ? KIND_DATA : KIND_FLOW;
 }
 
-static bool is_sum_good(const struct batch *b, struct seg *s)
+/* pseudo_sum: wi_hdr_pseudo_csum of its IP header. */
+static bool is_sum_good(const struct batch *b, struct seg *s, uint64_t pseudo_sum)
 {
     struct weir_pkt *pkt = s->pkt;
     if ((pkt->flags & WEIR_PKT_CSUM_OK) || (b->netif->caps & WEIR_CAP_RX_CSUM))
         return true;
     uint32_t l4_off = (uint32_t)(s->tcp - s->p), l4_len = s->hdr_len - l4_off + s->data_len;
-    uint64_t sum = wi_csum_add32(wi_hdr_pseudo_csum(s->ip), l4_len);
+    uint64_t sum = wi_csum_add32(pseudo_sum, l4_len);
     if (pkt->head_len == 0 && l4_off + l4_len <= pkt->frags[0].len)
         sum = wi_csum_add_by(b->csum, sum, s->tcp, l4_len);
     else
@@ -162,17 +175,15 @@ static void finish_headers(const struct flow *f)
 
 static void flow_end(struct batch *b, struct flow *f)
 {
-    struct flow done = *f;
-    unsigned i = (unsigned)(f - b->flows);
-    b->n--;
-    memmove(f, f + 1, (b->n - i) * sizeof *f);
-    if (!done.merged) {
-        wi_link_input(b->netif, done.first.pkt);
-        return;
+    if (f->merged) {
+        finish_headers(f);
+        wi_link_input(b->netif, f->merged);
+        weir_pkt_unref(f->merged);
+    } else {
+        wi_link_input(b->netif, f->first.pkt);
     }
-    finish_headers(&done);
-    wi_link_input(b->netif, done.merged);
-    weir_pkt_unref(done.merged);
+    b->n--;
+    memmove(f, f + 1, (size_t)(b->flows + b->n - f) * sizeof *f);
 }
 
 static void flows_end(struct batch *b)
@@ -181,11 +192,34 @@ static void flows_end(struct batch *b)
         flow_end(b, &b->flows[0]);
 }
 
-static void flow_begin(struct batch *b, const struct seg *s)
+/* What the next segment's headers will be: the first one's, but for lengths, sums, IPv4's identification and PSH. */
+static void expect_next(struct flow *f)
+{
+    const struct seg *s = &f->first;
+    uint32_t ip_off = (uint32_t)(s->ip - s->p), tcp_off = (uint32_t)(s->tcp - s->p);
+    memcpy(f->next, s->p, s->hdr_len);
+    memset(f->fixed, 0xff, s->hdr_len);
+    memset(f->fixed + ip_off + (s->is_v6 ? 4 : 2), 0, 2);
+    if (!s->is_v6) {
+        memset(f->fixed + ip_off + 4, 0, 2);
+        memset(f->fixed + ip_off + 10, 0, 2);
+    }
+    f->fixed[tcp_off + 13] = (uint8_t)~WI_TH_PSH;
+    memset(f->fixed + tcp_off + WI_TCP_CSUM_OFF, 0, 4); /* and the urgent pointer, which means nothing without URG */
+    wi_put32(f->next + tcp_off + 4, wi_get32(s->tcp + 4) + s->data_len);
+}
+
+static void flow_begin(struct batch *b, const struct seg *s, uint64_t pseudo_sum)
 {
     if (b->n == FLOWS)
         flow_end(b, &b->flows[0]);
-    b->flows[b->n++] = (struct flow){.first = *s, .data_len = s->data_len};
+    struct flow *f = &b->flows[b->n++];
+    f->first = *s;
+    f->merged = NULL;
+    f->data_len = s->data_len;
+    f->is_pushed = false;
+    f->pseudo_sum = pseudo_sum;
+    expect_next(f);
 }
 
 /* ---- Merging ---- */
@@ -221,72 +255,91 @@ static struct weir_pkt *merged_new(struct wi_netif *netif, const struct seg *fir
     return NULL;
 }
 
-/* Both headers begin with the same `n` words of 32 bits. */
-static bool is_same_words(const uint8_t *a, const uint8_t *b, uint32_t n)
+static inline bool is_word_next(const struct flow *f, const uint8_t *p, uint32_t off)
 {
-    while (n > 0 && memcmp(a, b, 4) == 0) {
-        a += 4;
-        b += 4;
-        n--;
-    }
-    return n == 0;
+    uint64_t word, next, fixed;
+    memcpy(&word, p + off, sizeof word);
+    memcpy(&next, f->next + off, sizeof next);
+    memcpy(&fixed, f->fixed + off, sizeof fixed);
+    return ((word ^ next) & fixed) == 0;
 }
 
-static bool is_same_ip(const struct seg *a, const struct seg *s)
+/* The headers at `p`, as many bytes as those of the flow's first segment, are what the next one's will be. Ports and
+ * sequence number come first, as they tell most. */
+static inline bool is_next_header(const struct flow *f, const uint8_t *p)
 {
-    if (a->is_v6) /* version, traffic class, flow label; hop limit */
-        return memcmp(a->ip, s->ip, 4) == 0 && a->ip[7] == s->ip[7];
-    return a->ip[1] == s->ip[1] && a->ip[8] == s->ip[8] && a->ip[6] == s->ip[6]; /* TOS, TTL, DF */
+    uint32_t last = f->first.hdr_len - 8;
+    if (!is_word_next(f, p, (uint32_t)(f->first.tcp - f->first.p)) || !is_word_next(f, p, last))
+        return false;
+    for (uint32_t off = 0; off < last; off += 8)
+        if (!is_word_next(f, p, off))
+            return false;
+    return true;
 }
 
-static bool is_next_of(const struct flow *f, const struct seg *s)
+/* Is the packet the flow's next segment, but for its sum? Then it is `s`. */
+static bool is_next_of(const struct flow *f, struct weir_pkt *pkt, struct seg *s)
 {
     const struct seg *a = &f->first;
-    uint32_t l3_off = (uint32_t)(a->ip - a->p), tcp_len = a->hdr_len - (uint32_t)(a->tcp - a->p);
-    uint32_t word = wi_get32(a->tcp + 12) ^ wi_get32(s->tcp + 12); /* data offset, flags, window */
-    if (wi_get32(s->tcp + 4) != next_seq(f) || a->hdr_len != s->hdr_len || (word & ~((uint32_t)WI_TH_PSH << 16)))
+    uint32_t lin_len, ip_off = (uint32_t)(a->ip - a->p);
+    s->p = first_bytes(pkt, &lin_len);
+    if (lin_len < a->hdr_len || pkt->head_len > a->hdr_len || pkt->gso_size || !is_next_header(f, s->p))
         return false;
-    if (s->data_len > a->data_len || tcp_len + f->data_len + s->data_len > WI_IP_TOTAL_MAX - WI_IPV4_HDR)
+    s->pkt = pkt;
+    s->ip = s->p + ip_off;
+    s->tcp = s->p + (a->tcp - a->p);
+    s->hdr_len = a->hdr_len;
+    s->is_v6 = a->is_v6;
+    uint32_t end = ip_off + (s->is_v6 ? WI_IPV6_HDR + wi_get16(s->ip + 4) : wi_get16(s->ip + 2));
+    uint32_t tcp_len = s->hdr_len - (uint32_t)(s->tcp - s->p);
+    s->data_len = end - s->hdr_len;
+    if (end <= s->hdr_len || end > pkt->len || s->data_len > a->data_len ||
+        tcp_len + f->data_len + s->data_len > WI_IP_TOTAL_MAX - WI_IPV4_HDR)
         return false;
-    return is_same_ip(a, s) && (l3_off == 0 || memcmp(a->p, s->p, WI_ETH_HDR) == 0) &&
-           memcmp(a->tcp + 8, s->tcp + 8, 4) == 0 &&
-           is_same_words(a->tcp + WI_TCP_HDR_MIN, s->tcp + WI_TCP_HDR_MIN, (tcp_len - WI_TCP_HDR_MIN) / 4);
+    return s->is_v6 || wi_csum_fold(wi_csum_add_words(0, s->ip, WI_IPV4_HDR / 4)) == 0xffff;
 }
 
-/* False: it is no continuation, or there is no room for it. */
+/* False: there is no room for it. */
 static bool merge(struct batch *b, struct flow *f, const struct seg *s)
 {
-    if (!is_next_of(f, s))
-        return false;
     if (!f->merged)
         f->merged = merged_new(b->netif, &f->first);
     if (!f->merged || !add_payload(f->merged, s))
         return false;
     f->data_len += s->data_len;
     f->is_pushed = s->tcp[13] & WI_TH_PSH;
+    wi_put32(f->next + (s->tcp - s->p) + 4, wi_get32(s->tcp + 4) + s->data_len);
     if (f->is_pushed || s->data_len < f->first.data_len)
         flow_end(b, f);
     return true;
 }
 
+static bool goes_on(struct batch *b, struct weir_pkt *pkt)
+{
+    for (unsigned i = b->n; i-- > 0;) {
+        struct flow *f = &b->flows[i];
+        struct seg s;
+        if (is_next_of(f, pkt, &s))
+            return is_sum_good(b, &s, f->pseudo_sum) && merge(b, f, &s);
+    }
+    return false;
+}
+
 static void input_one(struct batch *b, struct weir_pkt *pkt, bool is_last)
 {
     struct seg s;
+    if (goes_on(b, pkt))
+        return;
     enum kind kind = look(b->netif, pkt, &s);
     if (kind == KIND_OTHER)
         flows_end(b);
     struct flow *f = kind == KIND_OTHER ? NULL : flow_of(b, &s);
-    bool may_begin = kind == KIND_DATA && !is_last && !(s.tcp[13] & WI_TH_PSH);
-    if (kind == KIND_DATA && (f || may_begin) && is_sum_good(b, &s)) {
-        if (f && merge(b, f, &s))
-            return;
-    } else {
-        may_begin = false;
-    }
     if (f)
         flow_end(b, f);
-    if (may_begin)
-        flow_begin(b, &s);
+    bool may_begin = kind == KIND_DATA && !is_last && !(s.tcp[13] & WI_TH_PSH);
+    uint64_t pseudo_sum = may_begin ? wi_hdr_pseudo_csum(s.ip) : 0;
+    if (may_begin && is_sum_good(b, &s, pseudo_sum))
+        flow_begin(b, &s, pseudo_sum);
     else
         wi_link_input(b->netif, pkt);
 }
