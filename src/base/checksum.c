@@ -41,10 +41,10 @@ static inline void sum_word(struct sum *s, uint64_t word)
     s->tops += word >> 32;
 }
 
-/* As one number of at most 36 bits. */
+/* As one number of at most 33 bits: fewer than 2^30 words make no carry here. */
 static inline uint64_t sum_total(const struct sum *s)
 {
-    return halves(s->words - (s->tops << 32)) + halves(s->tops);
+    return halves(s->words - (s->tops << 32) + s->tops);
 }
 
 /* Up to 7 bytes; an odd last one is a word with zero behind it. */

@@ -53,10 +53,10 @@ static inline uint64_t wi_csum_add32(uint64_t partial, uint32_t word)
 static inline uint16_t wi_csum_fold(uint64_t partial)
 {
     uint64_t sum = partial & ~WI_CSUM_ODD;
-    sum = (sum & UINT32_MAX) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16); /* at most 18 bits */
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+    sum += sum >> 32 | sum << 32; /* the upper half: both, with the carry out of them added */
+    uint32_t half = (uint32_t)(sum >> 32);
+    half += half >> 16 | half << 16;
+    return (uint16_t)(half >> 16);
 }
 
 /* The partial sum with `n` 32-bit words more: addresses and headers, where a call costs more than the sum. */

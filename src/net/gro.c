@@ -264,17 +264,14 @@ static inline bool is_word_next(const struct flow *f, const uint8_t *p, uint32_t
     return ((word ^ next) & fixed) == 0;
 }
 
-/* The headers at `p`, as many bytes as those of the flow's first segment, are what the next one's will be. Ports and
- * sequence number come first, as they tell most. */
+/* The headers at `p`, as many bytes as those of the flow's first segment, are what the next one's will be. */
 static inline bool is_next_header(const struct flow *f, const uint8_t *p)
 {
     uint32_t last = f->first.hdr_len - 8;
-    if (!is_word_next(f, p, (uint32_t)(f->first.tcp - f->first.p)) || !is_word_next(f, p, last))
-        return false;
     for (uint32_t off = 0; off < last; off += 8)
         if (!is_word_next(f, p, off))
             return false;
-    return true;
+    return is_word_next(f, p, last);
 }
 
 /* Is the packet the flow's next segment, but for its sum? Then it is `s`. */
