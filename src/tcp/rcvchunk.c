@@ -28,9 +28,22 @@ void wi_rcvchunks_free(struct wi_tcp_conn *c, struct wi_list *chunks)
 
 /* ---- Through their bytes ---- */
 
+static void run_begin(struct wi_rcvcursor *at)
+{
+    at->run = at->left;
+    if (!at->k->pkt)
+        return;
+    const struct weir_frag *f = &at->k->pkt->frags[at->frag];
+    at->run = wi_min_u32(at->left, f->off + f->len - at->off);
+}
+
 struct wi_rcvcursor wi_rcvcursor_at(const struct wi_tcp_chunk *k)
 {
-    return k ? (struct wi_rcvcursor){.k = k, .frag = k->frag, .off = k->off, .left = k->len} : (struct wi_rcvcursor){0};
+    if (!k)
+        return (struct wi_rcvcursor){0};
+    struct wi_rcvcursor at = {.k = k, .frag = k->frag, .off = k->off, .left = k->len};
+    run_begin(&at);
+    return at;
 }
 
 struct weir_block *wi_rcvcursor_block(const struct wi_rcvcursor *at)
@@ -38,23 +51,15 @@ struct weir_block *wi_rcvcursor_block(const struct wi_rcvcursor *at)
     return at->k->pkt ? at->k->pkt->frags[at->frag].block : at->k->block;
 }
 
-/* How many bytes lie there in one run. */
-uint32_t wi_rcvcursor_run(const struct wi_rcvcursor *at)
-{
-    if (!at->k->pkt)
-        return at->left;
-    const struct weir_frag *f = &at->k->pkt->frags[at->frag];
-    return wi_min_u32(at->left, f->off + f->len - at->off);
-}
-
-/* Past `n` bytes of the run; at a chunk's end `left` is 0. */
 void wi_rcvcursor_move(struct wi_rcvcursor *at, uint32_t n)
 {
-    bool is_run_over = n == wi_rcvcursor_run(at);
     at->left -= n;
+    at->run -= n;
     at->off += n;
-    if (at->left > 0 && is_run_over)
-        at->off = at->k->pkt->frags[++at->frag].off;
+    if (at->run > 0 || at->left == 0)
+        return;
+    at->off = at->k->pkt->frags[++at->frag].off;
+    run_begin(at);
 }
 
 /* ---- From a segment to chunks ---- */
@@ -199,7 +204,7 @@ void wi_rcvchunk_drop_front(struct wi_tcp_chunk *k, uint32_t len)
 {
     struct wi_rcvcursor at = wi_rcvcursor_at(k);
     for (uint32_t n, left = len; left > 0; left -= n) {
-        n = wi_min_u32(left, wi_rcvcursor_run(&at));
+        n = wi_min_u32(left, at.run);
         wi_rcvcursor_move(&at, n);
     }
     k->block = wi_rcvcursor_block(&at);

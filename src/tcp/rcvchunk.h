@@ -27,12 +27,12 @@ void wi_rcvchunk_drop_front(struct wi_tcp_chunk *, uint32_t len);
 struct wi_rcvcursor {
     const struct wi_tcp_chunk *k; /* NULL: past the last */
     uint32_t frag, off;           /* as the chunk's own */
+    uint32_t run;                 /* bytes that lie there together */
     uint32_t left;                /* of the chunk */
 };
 
 struct wi_rcvcursor wi_rcvcursor_at(const struct wi_tcp_chunk *); /* its first byte */
 struct weir_block *wi_rcvcursor_block(const struct wi_rcvcursor *);
-uint32_t wi_rcvcursor_run(const struct wi_rcvcursor *); /* how many bytes lie there in one run */
 void wi_rcvcursor_move(struct wi_rcvcursor *,
                        uint32_t n); /* past `n` bytes of the run; at the chunk's end `left` is 0 */
 

@@ -608,14 +608,13 @@ static void copy_out(const struct wi_tcp_conn *c, uint32_t skip, const struct we
                 at = wi_rcvcursor_at(wi_list_next(at.k, &c->rcvq.chunks, struct wi_tcp_chunk, link));
                 continue;
             }
-            uint32_t run = wi_rcvcursor_run(&at);
             if (skip > 0) {
-                uint32_t n = wi_min_u32(skip, run);
+                uint32_t n = wi_min_u32(skip, at.run);
                 wi_rcvcursor_move(&at, n);
                 skip -= n;
                 continue;
             }
-            uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), run);
+            uint32_t n = (uint32_t)wi_min_size(wi_min_size(room, len), at.run);
             memcpy(to, wi_rcvcursor_block(&at)->data + at.off, n);
             wi_rcvcursor_move(&at, n);
             to += n;
@@ -688,7 +687,7 @@ int64_t wi_tcp_rcvq_read_frags(struct wi_tcp_conn *c, struct weir_frag *out, uns
     while (got < n && left > 0) {
         struct wi_tcp_chunk *k = wi_list_first(&c->rcvq.chunks, struct wi_tcp_chunk, link);
         struct wi_rcvcursor at = wi_rcvcursor_at(k);
-        uint32_t len = wi_min_u32(wi_rcvcursor_run(&at), left);
+        uint32_t len = wi_min_u32(at.run, left);
         out[got++] = (struct weir_frag){.block = weir_block_ref(k->block), .off = k->off, .len = len};
         left -= len;
         consume(c, len);
@@ -707,7 +706,7 @@ static const char *check_chunks(const struct wi_list *chunks, struct wi_seq lo, 
         if (!wi_seq_eq(k->seq, lo))
             return "receive queue: a chunk does not begin where the one before it ends";
         struct wi_rcvcursor at = wi_rcvcursor_at(k);
-        uint32_t run = k->len > 0 ? wi_rcvcursor_run(&at) : 0;
+        uint32_t run = k->len > 0 ? at.run : 0;
         if (run == 0 || (uint64_t)k->off + run > k->block->cap || (k->pkt && k->frag >= k->pkt->frag_n))
             return "receive queue: a chunk is empty or leaves its block";
         lo = wi_seq_add(lo, k->len);
