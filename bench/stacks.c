@@ -23,9 +23,11 @@
 #define CALLGRIND_START_INSTRUMENTATION
 #endif
 
-#define PERIOD          65521u        /* of the bytes sent: a prime, so that a shift by any round number shows */
-#define PIECE           65536u        /* an application's write */
-#define PILE            (256u * 1024) /* what is received before it is verified, at most */
+/* Of the bytes sent: whole cache lines, as a program's buffer begins at one; and no round number of bytes or segments
+ * is a multiple of it, so that a shift by any shows. */
+#define PERIOD          65472u
+#define PIECE           (128u * 1024) /* an application's write: iperf3's */
+#define PILE            (4 * PIECE)   /* what is received before it is verified, at most */
 #define REQUEST         64u
 #define PER_PORT        20000u /* connections to a port: there are 28,232 ephemeral ports */
 #define FIRST_PORT      1000u
@@ -72,7 +74,7 @@ struct bench {
     uint64_t latency_n;
 };
 
-static uint8_t pattern[PERIOD + PIECE];
+static _Alignas(64) uint8_t pattern[PERIOD + PIECE];
 
 static _Noreturn void fail(const char *what)
 {
@@ -189,7 +191,7 @@ static void open_all(struct bench *b)
     settle(b);
 }
 
-/* ---- Bulk: one direction over one connection, 64 KiB a write; a unit is 1,460 bytes ---- */
+/* ---- Bulk: one direction over one connection, a PIECE a write; a unit is 1,460 bytes ---- */
 
 static void bulk_turn(struct bench *b)
 {
