@@ -116,7 +116,7 @@ static enum kind look(const struct wi_netif *netif, struct weir_pkt *pkt, struct
 }
 
 /* pseudo_sum: wi_hdr_pseudo_csum of its IP header. */
-static bool is_sum_good(const struct batch *b, struct seg *s, uint64_t pseudo_sum)
+static inline bool is_sum_good(const struct batch *b, struct seg *s, uint64_t pseudo_sum)
 {
     struct weir_pkt *pkt = s->pkt;
     if ((pkt->flags & WEIR_PKT_CSUM_OK) || (b->netif->caps & WEIR_CAP_RX_CSUM))
@@ -225,7 +225,7 @@ static void flow_begin(struct batch *b, const struct seg *s, uint64_t pseudo_sum
 /* ---- Merging ---- */
 
 /* Views of a segment's payload behind what the merged packet has. */
-static bool add_payload(struct weir_pkt *to, const struct seg *s)
+static inline bool add_payload(struct weir_pkt *to, const struct seg *s)
 {
     const struct weir_pkt *pkt = s->pkt;
     uint32_t skip = s->hdr_len - pkt->head_len, left = s->data_len;

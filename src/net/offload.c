@@ -203,7 +203,7 @@ static inline struct piece piece_next(struct weir_cut *cut, uint32_t max)
 }
 
 /* The next frame's headers; `sum`: of its payload, which piece_next has just gone through. */
-static void put_headers(struct weir_cut *cut, uint8_t *hdr, uint32_t payload_len, uint64_t sum)
+static inline void put_headers(struct weir_cut *cut, uint8_t *hdr, uint32_t payload_len, uint64_t sum)
 {
     const struct weir_pkt *pkt = cut->pkt;
     uint8_t *ip = hdr + pkt->l3_off, *tcp = hdr + pkt->l4_off;
