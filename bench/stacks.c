@@ -423,7 +423,7 @@ static void run_idle(struct bench *b)
     for (unsigned side = 0; side < 2; side++)
         before[side] = b->stack->mem_bytes(b->nodes[side]);
     b->work->set_up(b);
-    for (unsigned i = 0; i < 100; i++) { /* ten seconds: what was kept for the handshake goes */
+    for (unsigned i = 0; i < 1000; i++) {
         pass(b, START_NS / 30);
         settle(b);
     }

@@ -133,6 +133,7 @@ void weir_input(struct weir *w, int netif, struct weir_pkt **pkts, unsigned n, w
     wi_net_input(w->net, netif, pkts, n);
     wi_pool_idle(w->core.pool, w->core.now);
     leave(w);
+    wi_tcp_park_idle(&w->tcp);
 }
 
 void weir_advance(struct weir *w, weir_ns now)
@@ -142,6 +143,7 @@ void weir_advance(struct weir *w, weir_ns now)
     wi_wheel_advance(&w->core.wheel, w->core.now);
     wi_pool_idle(w->core.pool, w->core.now);
     leave(w);
+    wi_tcp_park_idle(&w->tcp);
 }
 
 weir_ns weir_deadline(const struct weir *w)

@@ -21,7 +21,7 @@
     X(TCPRenoRecovery) X(TCPLossProbes) X(TCPDSACKRecv) X(TCPDSACKOldSent) X(TCPOFOQueue) X(TCPAckCompressed) X(TcpTimeoutRehash) X(TcpDuplicateDataRehash) X(TCPOFODrop) X(TCPRcvCollapsed) X(TCPRcvQDrop) \
     X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) \
     X(TCPAbortOnTimeout) X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPMTUPSuccess) X(TCPMTUPFail) X(TCPZeroWindowProbes) X(TCPSackReneging) X(TCPWqueueTooBig) \
-    X(TCPScoreboardSteps) X(TCPDeliveredCE) X(NeighFailed) \
+    X(TCPParked) X(TCPWoken) X(TCPScoreboardSteps) X(TCPDeliveredCE) X(NeighFailed) \
     X(NeighQueueDrops) X(TCPFastOpenActive) X(TCPFastOpenActiveFail) X(TCPFastOpenPassive) X(TCPFastOpenPassiveFail) \
     X(TCPFastOpenListenOverflow) X(TCPFastOpenCookieReqd) X(TCPFastOpenBlackhole) X(TCPFastOpenPassiveAltKey)
 /* clang-format on */

@@ -118,6 +118,7 @@ static const struct tunable tunables[] = {
     V4(tcp_orphan_retries, 0, 0, 255, "retransmissions of a connection without a handle; 0: 8"),
     V4(tcp_pacing_ca_ratio, 120, 0, 1000, "pacing rate in congestion avoidance, percent of a window an RTT"),
     V4(tcp_pacing_ss_ratio, 200, 0, 1000, "pacing rate in slow start, percent of a window an RTT"),
+    V4(tcp_park_idle_ms, 5000, -1, 1000000, "milliseconds without a segment or call after which a connection's memory shrinks to what is its own; 0: as soon as may be; -1: never"),
     V4(tcp_pingpong_thresh, 1, 1, 255, "answers soon after a question that make a connection interactive: its ACKs wait for the next answer"),
     V4(tcp_probe_interval, 600, 300, INT_MAX, "seconds until the path's MTU is searched for again (RFC 4821 7.3)"),
     V4(tcp_probe_threshold, 8, 0, 65535, "bytes of the search range that end the search for the path's MTU"),

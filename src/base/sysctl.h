@@ -69,6 +69,7 @@ struct wi_sysctl {
     int64_t tcp_mtu_probing, tcp_mtu_probe_floor, tcp_probe_interval, tcp_probe_threshold;
     int64_t tcp_notsent_lowat;
     int64_t tcp_orphan_retries;
+    int64_t tcp_park_idle_ms;
     int64_t tcp_pacing_ca_ratio, tcp_pacing_ss_ratio;
     int64_t tcp_pingpong_thresh;
     int64_t tcp_recovery;

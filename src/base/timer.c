@@ -169,6 +169,20 @@ void wi_timer_cancel(struct wi_wheel *w, struct wi_timer *t)
         unlink_timer(w, t);
 }
 
+void wi_timer_move(struct wi_timer *from, struct wi_timer *to)
+{
+    WI_ASSERT(!to->link && from->link);
+    void (*fire)(struct wi_timer *, weir_ns) = to->fire;
+    *to = *from;
+    to->fire = fire;
+    *to->link = to;
+    if (to->child)
+        to->child->link = &to->child;
+    if (to->next)
+        to->next->link = &to->next;
+    wi_timer_init(from, from->fire);
+}
+
 /* The earliest timer that the running (or next) advance may fire, else NULL. What has moved or stopped is put right on
  * the way. */
 static struct wi_timer *earliest(struct wi_wheel *w)

@@ -59,7 +59,11 @@ void wi_timer_arm(struct wi_wheel *w, struct wi_timer *t, weir_ns due);
 /* After it `t` is not armed; that it wasn't before is fine. A timer must be cancelled before its memory goes. */
 void wi_timer_cancel(struct wi_wheel *w, struct wi_timer *t);
 
-/* The same, cheaper, for a timer that will be armed again soon; it is not enough before its memory goes. */
+/* `to`, initialised and not armed, takes the place of `from`, deadline and turn included; `from` is not armed then. Its
+ * `fire` stays its own. O(1). */
+void wi_timer_move(struct wi_timer *from, struct wi_timer *to);
+
+/* The same as cancelling, cheaper, for a timer that will be armed again soon; it is not enough before its memory goes. */
 static inline void wi_timer_stop(struct wi_timer *t)
 {
     t->due = WEIR_NEVER;

@@ -1,6 +1,7 @@
 /* Epoll objects. See epoll.h. */
 #include "sock/epoll.h"
 #include "net/sk.h"
+#include "tcp/park.h"
 
 #define ALWAYS    ((uint32_t)(WEIR_POLLERR | WEIR_POLLHUP)) /* reported whether asked for or not */
 #define MODES     (WEIR_EPOLLET | WEIR_EPOLLONESHOT | WEIR_EPOLLEXCLUSIVE)
@@ -68,6 +69,7 @@ uint32_t wi_handle_poll(const struct wi_handle *h)
 {
     switch (h->kind) {
     case WI_HANDLE_SOCKET: return with_synonyms(h->sk->ops->poll(h->sk));
+    case WI_HANDLE_PARKED: return WI_TCP_PARKED_POLL;
     case WI_HANDLE_EPOLL: return epoll_is_ready(h->epoll) ? READABLE : 0;
     case WI_HANDLE_NEW: break;
     }
@@ -115,7 +117,7 @@ static void on_socket_ready(struct wi_sk *sk, uint32_t events)
     notify(sk->owner, with_synonyms(events) | (events & WEIR_POLLIN ? WEIR_POLLPRI : 0));
 }
 
-static void listen_to(struct wi_handle *h)
+void wi_epoll_resume(struct wi_handle *h)
 {
     if (h->kind == WI_HANDLE_SOCKET)
         h->sk->on_ready = wi_list_empty(&h->watches) ? NULL : on_socket_ready;
@@ -177,7 +179,7 @@ static void watch_free(struct wi_epolls *e, struct wi_watch *w)
     wi_list_del(&w->by_handle);
     wi_list_del(&w->by_epoll);
     wi_list_del(&w->ready);
-    listen_to(w->handle);
+    wi_epoll_resume(w->handle);
     wi_slab_free(&e->watches, w);
 }
 
@@ -211,7 +213,7 @@ static int watch_add(struct wi_epolls *e, struct wi_epoll *ep, struct wi_handle 
     wi_list_init(&w->ready);
     wi_list_add_tail(&h->watches, &w->by_handle);
     wi_list_add_tail(is_nested ? &ep->nested : &ep->watches, &w->by_epoll);
-    listen_to(h);
+    wi_epoll_resume(h);
     watch_set(w, ev);
     return 0;
 }
@@ -289,12 +291,12 @@ int wi_epoll_wait(struct wi_epoll *ep, struct weir_epoll_event *out, int max)
     return n;
 }
 
-static const char *check_watches(const struct wi_epoll *ep, const struct wi_list *list, enum wi_handle_kind kind)
+static const char *check_watches(const struct wi_epoll *ep, const struct wi_list *list, bool is_nested)
 {
     wi_list_for_each (w, list, struct wi_watch, by_epoll) {
-        if (w->epoll != ep || w->handle->kind != kind)
+        if (w->epoll != ep || (w->handle->kind == WI_HANDLE_EPOLL) != is_nested || w->handle->kind == WI_HANDLE_NEW)
             return "an epoll object holds another one's watch";
-        if (kind == WI_HANDLE_SOCKET && !w->handle->sk->on_ready)
+        if (w->handle->kind == WI_HANDLE_SOCKET && !w->handle->sk->on_ready)
             return "a watched socket tells nobody";
     }
     return NULL;
@@ -302,9 +304,9 @@ static const char *check_watches(const struct wi_epoll *ep, const struct wi_list
 
 const char *wi_epoll_check(const struct wi_epoll *ep)
 {
-    const char *wrong = check_watches(ep, &ep->watches, WI_HANDLE_SOCKET);
+    const char *wrong = check_watches(ep, &ep->watches, false);
     if (!wrong)
-        wrong = check_watches(ep, &ep->nested, WI_HANDLE_EPOLL);
+        wrong = check_watches(ep, &ep->nested, true);
     wi_list_for_each (w, &ep->ready, struct wi_watch, ready) {
         if (w->epoll != ep)
             wrong = "an epoll object's ready list holds another one's watch";

@@ -49,6 +49,9 @@ int wi_epoll_ctl(struct wi_epolls *, struct wi_handle *epoll, int op, struct wi_
                  const struct weir_epoll_event *);
 int wi_epoll_wait(struct wi_epoll *, struct weir_epoll_event *, int max);
 
+/* Who watches a handle shall hear of its socket, which may be back from where it was parked. */
+void wi_epoll_resume(struct wi_handle *);
+
 /* WEIR_POLL* that are true of a handle now. */
 uint32_t wi_handle_poll(const struct wi_handle *);
 

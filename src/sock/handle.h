@@ -12,15 +12,17 @@
 #include <weir/types.h>
 
 struct wi_sk;
+struct wi_tcp_parked;
 struct wi_epoll;
 
-enum wi_handle_kind { WI_HANDLE_NEW, WI_HANDLE_SOCKET, WI_HANDLE_EPOLL };
+enum wi_handle_kind { WI_HANDLE_NEW, WI_HANDLE_SOCKET, WI_HANDLE_PARKED, WI_HANDLE_EPOLL };
 
 struct wi_handle {
     weir_fd fd;
     enum wi_handle_kind kind; /* NEW: taken, and not yet given its object */
     union {
         struct wi_sk *sk;
+        struct wi_tcp_parked *parked; /* tcp/park.h: a socket that comes back by wi_sock_find */
         struct wi_epoll *epoll;
     };
     struct wi_list watches; /* struct wi_watch.by_handle: the epolls that watch it */

@@ -5,12 +5,29 @@
 #include "tcp/conn.h"
 #include "udp/udp.h"
 
+static void on_park(void *owner, struct wi_tcp_parked *parked)
+{
+    struct wi_handle *h = owner;
+    h->kind = WI_HANDLE_PARKED;
+    h->parked = parked;
+}
+
+static void on_wake(void *owner, struct wi_sk *sk)
+{
+    struct wi_handle *h = owner;
+    h->kind = WI_HANDLE_SOCKET;
+    h->sk = sk;
+    wi_epoll_resume(h);
+}
+
 void wi_sock_init(struct wi_sock *s, struct wi_core *core, struct wi_net *net, struct wi_tcp *tcp, struct wi_udp *udp,
                   uint32_t sockets_max)
 {
     *s = (struct wi_sock){.core = core, .net = net, .tcp = tcp, .udp = udp};
     wi_handles_init(&s->handles, core, sockets_max);
     wi_epolls_init(&s->epolls, core);
+    tcp->park.on_park = on_park;
+    tcp->park.on_wake = on_wake;
 }
 
 /* The handle goes, and what watches it; the object behind it is left. */
@@ -37,6 +54,8 @@ int wi_sock_find(const struct wi_sock *s, weir_fd fd, struct wi_handle **out)
     struct wi_handle *h = wi_handle_find(&s->handles, fd);
     if (!h)
         return -WEIR_EBADF;
+    if (h->kind == WI_HANDLE_PARKED && !wi_tcp_wake(s->tcp, h->parked))
+        return -WEIR_ENOBUFS;
     if (h->kind != WI_HANDLE_SOCKET)
         return -WEIR_ENOTSOCK;
     *out = h;
@@ -304,13 +323,23 @@ int wi_sock_shutdown(struct wi_sock *s, weir_fd fd, int how)
     return sk->ops->shutdown(sk, how);
 }
 
+/* For close and abort, which don't fail for want of memory: NULL, and the endpoint has gone already. */
+static struct wi_sk *let_go(struct wi_sock *s, struct wi_handle *h)
+{
+    struct wi_tcp_parked *parked = h->kind == WI_HANDLE_PARKED ? h->parked : NULL;
+    if (parked && !wi_tcp_wake(s->tcp, parked))
+        wi_tcp_parked_abort(s->tcp, parked);
+    struct wi_sk *sk = h->kind == WI_HANDLE_SOCKET ? h->sk : NULL;
+    detach(s, h);
+    return sk;
+}
+
 int wi_sock_close(struct wi_sock *s, weir_fd fd)
 {
     struct wi_handle *h = wi_handle_find(&s->handles, fd);
     if (!h)
         return -WEIR_EBADF;
-    struct wi_sk *sk = h->kind == WI_HANDLE_SOCKET ? h->sk : NULL;
-    detach(s, h);
+    struct wi_sk *sk = let_go(s, h);
     if (sk)
         sk->ops->close(sk);
     return 0;
@@ -318,13 +347,14 @@ int wi_sock_close(struct wi_sock *s, weir_fd fd)
 
 int wi_sock_abort(struct wi_sock *s, weir_fd fd)
 {
-    struct wi_handle *h;
-    int err = wi_sock_find(s, fd, &h);
-    if (err)
-        return err;
-    struct wi_sk *sk = h->sk;
-    detach(s, h);
-    sk->ops->abort(sk);
+    struct wi_handle *h = wi_handle_find(&s->handles, fd);
+    if (!h)
+        return -WEIR_EBADF;
+    if (h->kind == WI_HANDLE_EPOLL)
+        return -WEIR_ENOTSOCK;
+    struct wi_sk *sk = let_go(s, h);
+    if (sk)
+        sk->ops->abort(sk);
     return 0;
 }
 
@@ -379,6 +409,7 @@ static const char *check_handle(const struct wi_handle *h)
 {
     switch (h->kind) {
     case WI_HANDLE_EPOLL: return wi_epoll_check(h->epoll);
+    case WI_HANDLE_PARKED: return NULL; /* wi_tcp_park_check */
     case WI_HANDLE_SOCKET: return h->sk->owner == h ? NULL : "an endpoint does not know its handle";
     case WI_HANDLE_NEW: break;
     }

@@ -23,6 +23,7 @@
 #include "tcp/chrono.h"
 #include "tcp/ecn.h"
 #include "tcp/ledger.h"
+#include "tcp/park.h"
 #include "tcp/rcvq.h"
 #include "wire/tcp.h"
 
@@ -459,7 +460,7 @@ struct wi_tcp {
     struct wi_ports ports;
     struct wi_slab conn_slab, rec_slab, chunk_slab;
     struct wi_list pending;       /* struct wi_tcp_conn by pend_link: something is owed */
-    struct wi_list all;           /* every connection, by all_link */
+    struct wi_list all;           /* every connection that is not parked, by all_link */
     struct wi_htable conns;       /* struct wi_tcp_conn by four-tuple */
     struct wi_htable requests;    /* SYN queue entries (listen.c) */
     struct wi_htable timewaits;   /* compact entries (timewait.c) */
@@ -474,6 +475,7 @@ struct wi_tcp {
     struct wi_tcp_rst_limit rst_limit;
     uint32_t orphan_n;
     struct wi_tcp_fo_stack fo;
+    struct wi_tcp_park park;
 };
 
 static inline struct wi_tcp_conn *wi_tcp_conn_of(struct wi_sk *sk)
@@ -505,8 +507,18 @@ void wi_tcp_owe(struct wi_tcp_conn *, enum wi_tcp_owed);
 /* Owe an ACK for a reason. */
 void wi_tcp_owe_ack(struct wi_tcp_conn *, enum weir_why);
 
+/* All that a connection has, but its own memory, goes; silently. */
+void wi_tcp_conn_end(struct wi_tcp_conn *);
+
 /* Send what is owed, free what is dead. */
 void wi_tcp_flush(struct wi_tcp *);
+
+/* After the flush of a call that told the time: is a look at idle connections due (park.h)? */
+static inline void wi_tcp_park_idle(struct wi_tcp *t)
+{
+    if (t->core->now >= t->park.due)
+        wi_tcp_park_sweep(t);
+}
 
 /* The invariants of every connection: NULL, or the first that is broken. */
 const char *wi_tcp_check_all(const struct wi_tcp *);
@@ -645,6 +657,9 @@ void wi_tcp_event_close(struct wi_tcp_conn *); /* once */
 
 void wi_tcp_timers_init(struct wi_tcp_conn *);
 void wi_tcp_timers_stop(struct wi_tcp_conn *);
+
+/* The keepalive timer of a parked connection has fired, and here is the connection again. */
+void wi_tcp_keepalive_fire(struct wi_tcp_conn *);
 
 /* SO_KEEPALIVE or its knobs changed, or the peer was heard. */
 void wi_tcp_keepalive_update(struct wi_tcp_conn *);

@@ -51,12 +51,7 @@ struct weir_sockaddr wi_tcp_sockaddr(const struct weir_addr *addr, uint16_t port
 
 static bool conn_matches(const struct wi_hnode *node, const void *arg)
 {
-    const struct wi_tcp_conn *c = WI_CONTAINER_OF((struct wi_hnode *)(uintptr_t)node, struct wi_tcp_conn, hnode);
-    const struct wi_tcp_key *key = arg;
-    return c->sk.local.port == key->tuple.local_port && c->sk.remote.port == key->tuple.remote_port &&
-           weir_addr_equal(&c->sk.remote.addr, &key->tuple.remote) &&
-           weir_addr_equal(&c->sk.local.addr, &key->tuple.local) &&
-           (!c->sk.opts.bound_if || !key->netif || c->sk.opts.bound_if == key->netif);
+    return wi_tcp_conn_is(WI_CONTAINER_OF((struct wi_hnode *)(uintptr_t)node, struct wi_tcp_conn, hnode), arg);
 }
 
 struct wi_tcp_conn *wi_tcp_conn_find(const struct wi_tcp *tcp, const struct wi_tcp_key *key)
@@ -223,6 +218,20 @@ static enum weir_drop to_listener(struct wi_tcp *tcp, struct wi_tcp_seg *seg, co
     return listener ? wi_tcp_listen_input(listener, seg, key, NULL) : no_socket(tcp, seg);
 }
 
+/* The connection, woken if it is parked; NULL: there is none, or with *why no memory to wake it. */
+static struct wi_tcp_conn *conn_for(struct wi_tcp *tcp, const struct wi_tcp_key *key, enum weir_drop *why)
+{
+    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, key);
+    struct wi_tcp_parked *parked = c ? NULL : wi_tcp_parked_find(tcp, key);
+    *why = WEIR_DROP_NONE;
+    if (!parked)
+        return c;
+    c = wi_tcp_wake(tcp, parked);
+    if (!c)
+        *why = WEIR_DROP_NO_MEMORY;
+    return c;
+}
+
 /* What no connection takes: half-open, TIME-WAIT, listening, nobody. */
 static enum weir_drop to_others(struct wi_tcp *tcp, struct wi_tcp_seg *seg, const struct wi_tcp_key *key)
 {
@@ -260,8 +269,11 @@ static void input(void *ctx, struct weir_pkt *pkt, const struct wi_ip *ip, int n
     }
     struct wi_tcp_tuple tuple = {ip->dst, ip->src, seg.h.dst_port, seg.h.src_port};
     struct wi_tcp_key key = wi_tcp_key_of(tcp, &tuple, netif);
-    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, &key);
-    why = c ? wi_tcp_input(c, &seg) : to_others(tcp, &seg, &key);
+    struct wi_tcp_conn *c = conn_for(tcp, &key, &why);
+    if (c)
+        why = wi_tcp_input(c, &seg);
+    else if (why == WEIR_DROP_NONE)
+        why = to_others(tcp, &seg, &key);
     if (why != WEIR_DROP_NONE)
         wi_drop(tcp->core, why, pkt, netif);
 }
@@ -279,14 +291,15 @@ static void error(void *ctx, const struct wi_net_error *err, const struct wi_ip 
     struct wi_tcp_tuple tuple = {inner->src, inner->dst, wi_get16(l4), wi_get16(l4 + 2)};
     struct wi_tcp_key key = wi_tcp_key_of(tcp, &tuple, 0);
     struct wi_seq seq = {wi_get32(l4 + 4)};
-    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, &key);
+    enum weir_drop why;
+    struct wi_tcp_conn *c = conn_for(tcp, &key, &why);
     struct wi_tcp_request *req = c ? NULL : wi_tcp_request_find(tcp, &key);
-
-    enum weir_drop why = WEIR_DROP_ICMP_NO_SOCKET;
     if (c)
         why = wi_tcp_icmp(c, err, seq);
     else if (req)
         why = wi_tcp_request_icmp(tcp, req, err, seq);
+    else if (why == WEIR_DROP_NONE)
+        why = WEIR_DROP_ICMP_NO_SOCKET;
     if (why != WEIR_DROP_NONE)
         wi_drop(tcp->core, why, NULL, 0);
 }

@@ -33,6 +33,16 @@ uint64_t wi_tcp_tuple_hash(const struct wi_tcp *, const struct wi_tcp_tuple *);
 struct wi_tcp_tuple wi_tcp_tuple_of(const struct wi_sk *);
 struct wi_tcp_key wi_tcp_key_of(const struct wi_tcp *, const struct wi_tcp_tuple *, int netif);
 
+/* Is this the connection that is sought? */
+static inline bool wi_tcp_conn_is(const struct wi_tcp_conn *c, const struct wi_tcp_key *key)
+{
+    return c->sk.local.port == key->tuple.local_port && c->sk.remote.port == key->tuple.remote_port &&
+           weir_addr_equal(&c->sk.remote.addr, &key->tuple.remote) &&
+           weir_addr_equal(&c->sk.local.addr, &key->tuple.local) &&
+           (!c->sk.opts.bound_if || !key->netif || c->sk.opts.bound_if == key->netif);
+}
+
+/* Among those that are not parked. */
 struct wi_tcp_conn *wi_tcp_conn_find(const struct wi_tcp *, const struct wi_tcp_key *);
 
 /* A segment without connection is worth an event too: what a request or TIME-WAIT entry got. irs, iss: for relative

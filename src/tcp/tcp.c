@@ -27,13 +27,20 @@ int wi_tcp_init(struct wi_tcp *t, struct wi_core *core, struct wi_net *net)
     wi_pool_slab_init(core->pool, &t->chunk_slab, sizeof(struct wi_tcp_chunk), "tcp send chunks");
     wi_slab_init(&t->ooo_slab, core->mem, sizeof(struct wi_tcp_ooo), "tcp out-of-order runs");
     wi_tcp_notice_init(t);
-    int err = wi_tcp_demux_init(t);
-    if (err < 0)
-        slabs_fini(t);
-    return err;
+    if (!wi_tcp_park_init(t))
+        goto fail_park;
+    if (wi_tcp_demux_init(t) < 0)
+        goto fail_demux;
+    return 0;
+
+fail_demux:
+    wi_tcp_park_fini(t);
+fail_park:
+    slabs_fini(t);
+    return -WEIR_ENOMEM;
 }
 
-static void conn_free(struct wi_tcp_conn *c)
+void wi_tcp_conn_end(struct wi_tcp_conn *c)
 {
     wi_tcp_timers_stop(c);
     wi_tcp_fo_forget(c);
@@ -48,6 +55,11 @@ static void conn_free(struct wi_tcp_conn *c)
     wi_ports_release(&c->tcp->ports, &c->sk);
     wi_list_del(&c->pend_link);
     wi_list_del(&c->all_link);
+}
+
+static void conn_free(struct wi_tcp_conn *c)
+{
+    wi_tcp_conn_end(c);
     wi_slab_free(&c->tcp->conn_slab, c);
 }
 
@@ -59,6 +71,7 @@ void wi_tcp_fini(struct wi_tcp *t)
     }
     for (struct wi_tcp_conn *c; (c = wi_list_first(&t->all, struct wi_tcp_conn, all_link));)
         conn_free(c);
+    wi_tcp_park_fini(t);
     wi_tcp_demux_fini(t);
     slabs_fini(t);
 }
@@ -92,6 +105,8 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
 struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
 {
     struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
+    if (!c && wi_tcp_park_any(t))
+        c = wi_slab_alloc_raw(&t->conn_slab);
     if (c)
         wi_tcp_conn_init(c, t, family);
     return c;
@@ -147,5 +162,5 @@ const char *wi_tcp_check_all(const struct wi_tcp *t)
         if (bad)
             return bad;
     }
-    return NULL;
+    return wi_tcp_park_check(t);
 }

@@ -409,15 +409,19 @@ static void keepalive_fire(struct wi_tcp_conn *c)
     arm_keep(c, now + keep_interval(c));
 }
 
-static void on_keep(struct wi_timer *t, weir_ns now)
+void wi_tcp_keepalive_fire(struct wi_tcp_conn *c)
 {
-    (void)now;
-    struct wi_tcp_conn *c = WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_keep);
     wi_tcp_ledger_charge(c);
     if (keeps_alive(c)) {
         wi_tcp_event_timer(c, WEIR_TIMER_KEEPALIVE);
         keepalive_fire(c);
     }
+}
+
+static void on_keep(struct wi_timer *t, weir_ns now)
+{
+    (void)now;
+    wi_tcp_keepalive_fire(WI_CONTAINER_OF(t, struct wi_tcp_conn, timer_keep));
 }
 
 void wi_tcp_timers_init(struct wi_tcp_conn *c)

@@ -1,0 +1,400 @@
+/*
+ * Parking. A connection is 2 KiB for what it may have to do: to lose segments, to reorder them, to measure and to pace.
+ * Most connections of most servers do nothing: all that is theirs is a four-tuple, some sequence numbers, the time of
+ * this and that, and an estimate of the path. So one that is established, has nothing queued, nothing under way and no
+ * timer but keepalive, and has not been touched for tcp_park_idle_ms, becomes an image (image.c) of about 100 bytes,
+ * and its memory serves others. A segment, an ICMP error, its keepalive timer or a call on its handle brings it back as
+ * it was: nothing is forgotten or rounded, so parking changes no packet.
+ *
+ * Idle ones are found by a sweep: the head of wi_tcp.all is looked at and goes to its end, so often that each is looked
+ * at once in the idle time. It has no timer of its own, which would wake the owner of a stack that sleeps: it goes on
+ * when packets come or time is told. So a connection costs its fast path nothing; who is parked is found by a table of
+ * their own, asked only when no other connection matches.
+ */
+#include "tcp/park.h"
+
+#include "base/str.h"
+#include "tcp/demux.h"
+#include "tcp/send.h"
+
+#define TABLE_INITIAL   16
+#define LOOKS_MAX       64u  /* connections looked at in one sweep: a bound for its length */
+#define LOOKS_FOR_ROOM  256u /* the same where memory is wanted */
+#define SWEEPS_A_ROUND  1024u
+#define IMAGE_GOOD      96u  /* bytes: no other mould is tried */
+#define IMAGE_POOR      160u /* and from here on a mould of its own is worth it, if others of its kind follow */
+#define WAKE_RETRY_NS   WEIR_SEC(1)
+
+/* What images are differences from: a connection in its normal form. */
+struct wi_tcp_mould {
+    uint32_t user_n; /* images made by it */
+    struct wi_tcp_conn form;
+};
+
+struct wi_tcp_parked {
+    struct wi_hnode hnode; /* wi_tcp_park.table */
+    void *owner;
+    struct wi_tcp_mould *mould;
+    uint16_t image_len;
+    bool is_timed; /* it lies in a struct timed, whose timer is armed */
+    uint8_t image[];
+};
+
+/* With SO_KEEPALIVE. */
+struct timed {
+    struct wi_timer timer;
+    struct wi_tcp *tcp;
+    struct wi_tcp_parked parked;
+};
+
+/* ---- Memory ---- */
+
+static size_t class_size(unsigned class)
+{
+    return (size_t)(class + 1) * WI_TCP_PARK_STEP + 8; /* a slab has 8 bytes beside each object, and 16 divides both */
+}
+
+static struct wi_slab *slab_for(struct wi_tcp *t, size_t image_len, bool is_timed)
+{
+    size_t size = (is_timed ? offsetof(struct timed, parked) : 0) + offsetof(struct wi_tcp_parked, image) + image_len;
+    return &t->park.slabs[(size - 8 + WI_TCP_PARK_STEP - 1) / WI_TCP_PARK_STEP - 1];
+}
+
+_Static_assert(sizeof(struct timed) + WI_TCP_IMAGE_MAX <= WI_TCP_PARK_CLASSES * WI_TCP_PARK_STEP + 8,
+               "there is a slab for the largest image");
+
+static struct timed *timed_of(struct wi_tcp_parked *p)
+{
+    return WI_CONTAINER_OF(p, struct timed, parked);
+}
+
+static struct wi_tcp_parked *parked_of(const struct wi_hnode *node)
+{
+    return WI_CONTAINER_OF((struct wi_hnode *)(uintptr_t)node, struct wi_tcp_parked, hnode);
+}
+
+static struct wi_tcp_parked *parked_new(struct wi_tcp *t, size_t image_len, bool is_timed)
+{
+    char *p = wi_slab_alloc_raw(slab_for(t, image_len, is_timed));
+    return p ? (struct wi_tcp_parked *)(void *)(p + (is_timed ? offsetof(struct timed, parked) : 0)) : NULL;
+}
+
+/* ---- Moulds ---- */
+
+static void mould_to_front(struct wi_tcp_park *park, unsigned i)
+{
+    struct wi_tcp_mould *m = park->moulds[i];
+    memmove(park->moulds + 1, park->moulds, i * sizeof(struct wi_tcp_mould *));
+    park->moulds[0] = m;
+}
+
+static unsigned mould_n(const struct wi_tcp_park *park)
+{
+    unsigned n = 0;
+    while (n < WI_TCP_MOULDS && park->moulds[n])
+        n++;
+    return n;
+}
+
+/* A mould in the shape of this connection, in front; NULL: no room. */
+static struct wi_tcp_mould *mould_new(struct wi_tcp *t, const struct wi_tcp_conn *folded)
+{
+    unsigned n = mould_n(&t->park);
+    struct wi_tcp_mould *m = n < WI_TCP_MOULDS ? wi_core_alloc(t->core, sizeof *m) : NULL;
+    if (!m)
+        return NULL;
+    m->user_n = 0;
+    memcpy(&m->form, folded, sizeof m->form);
+    t->park.moulds[n] = m;
+    mould_to_front(&t->park, n);
+    return m;
+}
+
+static void mould_put(struct wi_tcp *t, struct wi_tcp_mould *m)
+{
+    if (--m->user_n)
+        return;
+    unsigned n = mould_n(&t->park), i = 0;
+    while (t->park.moulds[i] != m)
+        i++;
+    memmove(t->park.moulds + i, t->park.moulds + i + 1, (n - i - 1) * sizeof(struct wi_tcp_mould *));
+    t->park.moulds[n - 1] = NULL;
+    wi_core_free(t->core, m, sizeof *m);
+}
+
+/* The mould that makes the shortest image, and the image; the first one that is good enough. NULL: none is. */
+static struct wi_tcp_mould *mould_for(struct wi_tcp *t, const struct wi_tcp_conn *folded, uint8_t *image, size_t *len)
+{
+    struct wi_tcp_park *park = &t->park;
+    size_t least = WI_TCP_IMAGE_MAX;
+    unsigned n = mould_n(park), best = n, tried = n;
+    for (unsigned i = 0; i < n && least > IMAGE_GOOD; i++) {
+        *len = wi_tcp_image_write(image, least, folded, &park->moulds[i]->form);
+        tried = i;
+        if (*len <= least) {
+            least = *len;
+            best = i;
+        }
+    }
+    if ((best == n || least > IMAGE_POOR) && mould_new(t, folded)) {
+        *len = 0;
+        return park->moulds[0];
+    }
+    if (best == n)
+        return NULL;
+    if (best != tried)
+        *len = wi_tcp_image_write(image, WI_TCP_IMAGE_MAX, folded, &park->moulds[best]->form);
+    mould_to_front(park, best);
+    return park->moulds[0];
+}
+
+/* ---- Parking and waking ---- */
+
+static bool is_idle(const struct wi_tcp_conn *c)
+{
+    return c->state == WEIR_TCP_ESTABLISHED && c->sk.owner && !c->owed && wi_list_empty(&c->pend_link) &&
+           !wi_timer_armed(&c->timer_rtx) && !wi_timer_armed(&c->timer_delack) && !wi_timer_armed(&c->timer_pace);
+}
+
+/* Has it nothing that lies outside of it and points back? And does poll say what it says of each that is parked? */
+static bool may_park(const struct wi_tcp_conn *c)
+{
+    return is_idle(c) && c->is_hashed && !c->listener && !c->held && !c->fo.pending && wi_list_empty(&c->sk.groups) &&
+           wi_list_empty(&c->sndq.recs) && wi_list_empty(&c->sndq.chunks) && wi_list_empty(&c->rcvq.chunks) &&
+           !c->rcvq.ooo_n && c->sk.ops->poll(&c->sk) == WI_TCP_PARKED_POLL;
+}
+
+static void on_keep(struct wi_timer *timer, weir_ns now)
+{
+    struct timed *timed = WI_CONTAINER_OF(timer, struct timed, timer);
+    struct wi_tcp *t = timed->tcp;
+    struct wi_tcp_conn *c = wi_tcp_wake(t, &timed->parked);
+    if (c)
+        wi_tcp_keepalive_fire(c);
+    else
+        wi_timer_arm(&t->core->wheel, timer, now + WAKE_RETRY_NS);
+}
+
+static void parked_fill(struct wi_tcp_conn *c, struct wi_tcp_parked *p, bool is_timed)
+{
+    p->owner = c->sk.owner;
+    p->is_timed = is_timed;
+    if (!is_timed)
+        return;
+    struct timed *timed = timed_of(p);
+    timed->tcp = c->tcp;
+    wi_timer_init(&timed->timer, on_keep);
+    wi_timer_move(&c->timer_keep, &timed->timer);
+}
+
+bool wi_tcp_park(struct wi_tcp_conn *c)
+{
+    struct wi_tcp *t = c->tcp;
+    struct wi_tcp_conn folded;
+    uint8_t image[WI_TCP_IMAGE_MAX];
+    size_t len = 0;
+    if (!t->park.on_park || !may_park(c))
+        return false;
+    bool is_timed = wi_timer_armed(&c->timer_keep);
+    wi_tcp_image_fold(&folded, c);
+    struct wi_tcp_mould *mould = mould_for(t, &folded, image, &len);
+    if (!mould)
+        return false;
+    mould->user_n++;
+    struct wi_tcp_parked *p = parked_new(t, len, is_timed);
+    if (!p) {
+        mould_put(t, mould);
+        return false;
+    }
+    p->mould = mould;
+    p->image_len = (uint16_t)len;
+    memcpy(p->image, image, len);
+    parked_fill(c, p, is_timed);
+
+    wi_tcp_timers_stop(c);
+    wi_list_del(&c->all_link);
+    wi_htable_remove(&t->conns, &c->hnode);
+    wi_htable_insert(&t->park.table, &p->hnode, c->hnode.hash);
+    wi_slab_free(&t->conn_slab, c);
+    t->park.on_park(p->owner, p);
+    wi_count(t->core, WI_STAT_TCPParked);
+    return true;
+}
+
+static void read_image(const struct wi_tcp_parked *p, struct wi_tcp_conn *out)
+{
+    memcpy(out, &p->mould->form, sizeof *out);
+    wi_tcp_image_read(out, p->image, p->image_len);
+}
+
+/* Take it out of all that knows it, and free it. */
+static void parked_free(struct wi_tcp *t, struct wi_tcp_parked *p)
+{
+    if (p->is_timed)
+        wi_timer_cancel(&t->core->wheel, &timed_of(p)->timer);
+    wi_htable_remove(&t->park.table, &p->hnode);
+    mould_put(t, p->mould);
+    wi_slab_free(slab_for(t, p->image_len, p->is_timed), p->is_timed ? (void *)timed_of(p) : (void *)p);
+}
+
+struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *t, struct wi_tcp_parked *p)
+{
+    struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
+    if (!c && wi_tcp_park_any(t))
+        c = wi_slab_alloc_raw(&t->conn_slab);
+    if (!c)
+        return NULL;
+    read_image(p, c);
+    c->sk.owner = p->owner;
+    if (p->is_timed && wi_timer_armed(&timed_of(p)->timer))
+        wi_timer_move(&timed_of(p)->timer, &c->timer_keep);
+    uint64_t hash = p->hnode.hash;
+    parked_free(t, p);
+    wi_htable_insert(&t->conns, &c->hnode, hash);
+    c->is_hashed = true;
+    wi_list_add_tail(&t->all, &c->all_link);
+    t->park.on_wake(c->sk.owner, &c->sk);
+    wi_count(t->core, WI_STAT_TCPWoken);
+    return c;
+}
+
+static bool parked_is(const struct wi_hnode *node, const void *key)
+{
+    struct wi_tcp_conn c;
+    read_image(parked_of(node), &c);
+    return wi_tcp_conn_is(&c, key);
+}
+
+struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *t, const struct wi_tcp_key *key)
+{
+    struct wi_hnode *node = wi_htable_find(&t->park.table, key->hash, parked_is, key);
+    return node ? parked_of(node) : NULL;
+}
+
+/* ---- The end of a parked one ---- */
+
+void wi_tcp_parked_abort(struct wi_tcp *t, struct wi_tcp_parked *p)
+{
+    struct wi_tcp_conn c; /* for as long as it takes */
+    read_image(p, &c);
+    parked_free(t, p);
+    wi_count(t->core, WI_STAT_TCPAbortOnMemory);
+    wi_tcp_send_rst(&c, WEIR_WHY_RST_ABORT);
+    wi_tcp_done(&c, 0, WEIR_WHY_NONE, "no memory to close it");
+    wi_tcp_conn_end(&c);
+}
+
+/* ---- The sweep ---- */
+
+/* The next in turn, at the end of the list already. */
+static struct wi_tcp_conn *next_in_turn(struct wi_tcp *t)
+{
+    struct wi_tcp_conn *c = wi_list_first(&t->all, struct wi_tcp_conn, all_link);
+    wi_list_del(&c->all_link);
+    wi_list_add_tail(&t->all, &c->all_link);
+    return c;
+}
+
+bool wi_tcp_park_any(struct wi_tcp *t)
+{
+    size_t n = t->core->sysctl.tcp_park_idle_ms < 0 ? 0 : wi_min_size(t->conn_slab.obj_n, LOOKS_FOR_ROOM);
+    for (; n > 0; n--) {
+        if (wi_tcp_park(next_in_turn(t)))
+            return true;
+    }
+    return false;
+}
+
+/* So many are to be looked at by now, of n in a round. */
+static size_t looks_due(const struct wi_tcp_park *park, weir_ns now, weir_ns round, size_t n)
+{
+    return round ? (size_t)((now - park->swept_at) * n / round) : n;
+}
+
+void wi_tcp_park_sweep(struct wi_tcp *t)
+{
+    struct wi_tcp_park *park = &t->park;
+    weir_ns now = t->core->now;
+    int64_t idle_ms = t->core->sysctl.tcp_park_idle_ms;
+    size_t n = t->conn_slab.obj_n;
+    if (idle_ms < 0 || n == 0) {
+        park->swept_at = now;
+        park->due = now + WEIR_MS(1);
+        return;
+    }
+    weir_ns round = WEIR_MS((weir_ns)idle_ms), a_look = round / n;
+    if (now - park->swept_at > round)
+        park->swept_at = now - round;
+    size_t looks = looks_due(park, now, round, n);
+    bool is_behind = looks > LOOKS_MAX;
+    if (is_behind)
+        looks = LOOKS_MAX;
+    for (size_t i = 0; i < looks; i++) {
+        struct wi_tcp_conn *c = next_in_turn(t);
+        if (now - c->ledger.at >= round)
+            (void)wi_tcp_park(c);
+    }
+    park->swept_at += looks * round / n;
+    park->due = is_behind ? now : now + wi_max_u64(a_look, round / SWEEPS_A_ROUND);
+}
+
+/* ---- Life and checks ---- */
+
+bool wi_tcp_park_init(struct wi_tcp *t)
+{
+    if (!wi_htable_init(&t->park.table, t->core->mem, TABLE_INITIAL))
+        return false;
+    for (unsigned i = 0; i < WI_TCP_PARK_CLASSES; i++)
+        wi_slab_init(&t->park.slabs[i], t->core->mem, class_size(i), "tcp parked connections");
+    return true;
+}
+
+void wi_tcp_park_fini(struct wi_tcp *t)
+{
+    struct wi_htable_iter it;
+    wi_htable_iter_begin(&it, &t->park.table);
+    for (struct wi_hnode *node; (node = wi_htable_iter_next(&it));) {
+        struct wi_tcp_conn c;
+        read_image(parked_of(node), &c);
+        parked_free(t, parked_of(node));
+        wi_tcp_conn_end(&c);
+    }
+    wi_htable_iter_end(&it);
+    for (unsigned i = 0; i < WI_TCP_PARK_CLASSES; i++)
+        wi_slab_fini(&t->park.slabs[i]);
+    wi_htable_fini(&t->park.table);
+}
+
+static const char *check_parked(const struct wi_tcp *t, struct wi_tcp_parked *p)
+{
+    struct wi_tcp_conn c;
+    read_image(p, &c);
+    struct wi_tcp_tuple tuple = wi_tcp_tuple_of(&c.sk);
+    if (wi_tcp_tuple_hash(t, &tuple) != p->hnode.hash)
+        return "a parked connection lies in another one's place";
+    if (!p->owner || !c.sk.port || !c.sk.port_is_held)
+        return "a parked connection has no owner, or no port";
+    c.sk.owner = p->owner;
+    c.is_hashed = true;
+    if (!may_park(&c))
+        return "a connection is parked that has something to do";
+    return p->is_timed && !wi_timer_armed(&timed_of(p)->timer) ? "a parked connection lost its timer" : NULL;
+}
+
+const char *wi_tcp_park_check(const struct wi_tcp *t)
+{
+    const char *broken = NULL;
+    size_t user_n = 0, object_n = 0, parked_n = wi_htable_count(&t->park.table);
+    for (unsigned i = 0; i < mould_n(&t->park); i++)
+        user_n += t->park.moulds[i]->user_n;
+    for (unsigned i = 0; i < WI_TCP_PARK_CLASSES; i++)
+        object_n += t->park.slabs[i].obj_n;
+    if (user_n != parked_n || object_n != parked_n)
+        return "the number of parked connections is off";
+    struct wi_htable_iter it;
+    wi_htable_iter_begin(&it, (struct wi_htable *)(uintptr_t)&t->park.table);
+    for (struct wi_hnode *node; !broken && (node = wi_htable_iter_next(&it));)
+        broken = check_parked(t, parked_of(node));
+    wi_htable_iter_end(&it);
+    return broken;
+}
