@@ -12,6 +12,7 @@
 #include <weir/types.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct wi_tcp_conn;
@@ -65,7 +66,13 @@ struct wi_tcp_cc {
     void (*lost)(struct wi_tcp_conn *, const struct wi_tcp_rec *);     /* was just marked lost */
     uint64_t (*pacing)(const struct wi_tcp_conn *);                    /* bytes a second; the connection is paced */
     uint32_t (*tso_segs_min)(const struct wi_tcp_conn *);              /* instead of tcp_min_tso_segs */
+
+    /* Bits, by WI_TCP_CC_WORD: words of cc_state that are moments, and those that begin with a sequence number of ours.
+     * A parked connection holds them as distances. */
+    uint32_t moments, numbers;
 };
+
+#define WI_TCP_CC_WORD(type, member) (UINT32_C(1) << offsetof(type, member) / sizeof(uint64_t))
 
 extern const struct wi_tcp_cc wi_tcp_cc_reno, wi_tcp_cc_cubic, wi_tcp_cc_bbr, wi_tcp_cc_dctcp;
 

@@ -764,4 +764,7 @@ const struct wi_tcp_cc wi_tcp_cc_bbr = {
     .pacing = bbr_pacing,
     .tso_segs_min = bbr_tso_segs_min,
     .info = bbr_info,
+    .moments = WI_TCP_CC_WORD(struct bbr, min_rtt_at) | WI_TCP_CC_WORD(struct bbr, probe_rtt_min_at) |
+               WI_TCP_CC_WORD(struct bbr, probe_rtt_done_at) | WI_TCP_CC_WORD(struct bbr, cycle_at) |
+               WI_TCP_CC_WORD(struct bbr, ack_epoch_at),
 };

@@ -197,4 +197,7 @@ const struct wi_tcp_cc wi_tcp_cc_cubic = {
     .acked = cubic_acked,
     .undo = cubic_undo,
     .event = cubic_event,
+    .moments = WI_TCP_CC_WORD(struct cubic, now.epoch_at) | WI_TCP_CC_WORD(struct cubic, before.epoch_at) |
+               WI_TCP_CC_WORD(struct cubic, hystart.round_at) | WI_TCP_CC_WORD(struct cubic, hystart.train_at),
+    .numbers = WI_TCP_CC_WORD(struct cubic, hystart.round_end),
 };

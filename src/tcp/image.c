@@ -5,13 +5,14 @@
  * mould: for each word that differs the number of equal words before it, a bit for each byte of it, and those bytes.
  */
 #include "base/str.h"
+#include "tcp/isn.h"
 #include "tcp/send.h"
 
 /* ---- The normal form ---- */
 
 enum fold_kind {
-    FOLD_NUMBER,  /* 32 bits: the distance from the base */
-    FOLD_TIME,    /* the same in 64 bits, and 0 stays 0 */
+    FOLD_NUMBER,  /* 32 bits: the distance from the base; 0, which may stand for none, stays 0 */
+    FOLD_TIME,    /* the same in 64 bits */
     FOLD_ADDRESS, /* 16 bytes: are they the base's? */
 };
 
@@ -52,6 +53,7 @@ static const struct fold folds[] = {
     NUMBER(rcvq.collapsed_seq, rcv_nxt),
     NUMBER(rcv_nxt, irs),
     NUMBER(rcvq.rtt_last_tsecr, last_tsecr),
+    TIME(mtup.begun_at, opened_at),
     TIME(established_at, opened_at),
     TIME(synack_rtt_from, opened_at),
     TIME(rtt.min_at, established_at),
@@ -107,22 +109,40 @@ static uint32_t unzigzag32(uint32_t z)
     return z >> 1 ^ (0 - (z & 1));
 }
 
-#define FARTHEST ((uint64_t)1 << 63) /* the distance whose zigzag has no successor */
+#define FARTHEST   ((uint64_t)1 << 63) /* the distance whose zigzag has no successor */
+#define FARTHEST32 ((uint32_t)1 << 31)
 
-/* 0, which stands for none, stays 0, and what would become 0 so takes its number. */
-static uint64_t fold_time(uint64_t t, uint64_t base)
+/* 0 stays 0, and what would become 0 so takes its number. */
+static void fold_time(void *p, uint64_t base)
 {
-    if (t == 0)
-        return 0;
-    return zigzag((t - base == FARTHEST ? 0 : t) - base) + 1;
+    uint64_t t = read64(p), d = (t - base == FARTHEST ? 0 : t) - base;
+    t = t == 0 ? 0 : zigzag(d) + 1;
+    memcpy(p, &t, sizeof t);
 }
 
-static uint64_t unfold_time(uint64_t z, uint64_t base)
+static void unfold_time(void *p, uint64_t base)
 {
+    uint64_t z = read64(p), t = unzigzag(z - 1) + base;
     if (z == 0)
-        return 0;
-    uint64_t t = unzigzag(z - 1) + base;
-    return t == 0 ? base + FARTHEST : t;
+        return;
+    t = t == 0 ? base + FARTHEST : t;
+    memcpy(p, &t, sizeof t);
+}
+
+static void fold_number(void *p, uint32_t base)
+{
+    uint32_t n = read32(p), d = (n - base == FARTHEST32 ? 0 : n) - base;
+    n = n == 0 ? 0 : zigzag32(d) + 1;
+    memcpy(p, &n, sizeof n);
+}
+
+static void unfold_number(void *p, uint32_t base)
+{
+    uint32_t z = read32(p), n = unzigzag32(z - 1) + base;
+    if (z == 0)
+        return;
+    n = n == 0 ? base + FARTHEST32 : n;
+    memcpy(p, &n, sizeof n);
 }
 
 /* The base itself is written as 0, and 0 as the base. */
@@ -138,17 +158,9 @@ static void swap_address(void *p, const void *base)
 static void fold_one(struct wi_tcp_conn *c, const struct fold *f)
 {
     char *p = (char *)c + f->at, *base = (char *)c + f->base;
-    uint32_t number;
-    uint64_t moment;
     switch (f->kind) {
-    case FOLD_NUMBER:
-        number = zigzag32(read32(p) - read32(base));
-        memcpy(p, &number, sizeof number);
-        return;
-    case FOLD_TIME:
-        moment = fold_time(read64(p), read64(base));
-        memcpy(p, &moment, sizeof moment);
-        return;
+    case FOLD_NUMBER: fold_number(p, read32(base)); return;
+    case FOLD_TIME: fold_time(p, read64(base)); return;
     case FOLD_ADDRESS: swap_address(p, base); return;
     }
 }
@@ -156,28 +168,45 @@ static void fold_one(struct wi_tcp_conn *c, const struct fold *f)
 static void unfold_one(struct wi_tcp_conn *c, const struct fold *f)
 {
     char *p = (char *)c + f->at, *base = (char *)c + f->base;
-    uint32_t number;
-    uint64_t moment;
     switch (f->kind) {
-    case FOLD_NUMBER:
-        number = unzigzag32(read32(p)) + read32(base);
-        memcpy(p, &number, sizeof number);
-        return;
-    case FOLD_TIME:
-        moment = unfold_time(read64(p), read64(base));
-        memcpy(p, &moment, sizeof moment);
-        return;
+    case FOLD_NUMBER: unfold_number(p, read32(base)); return;
+    case FOLD_TIME: unfold_time(p, read64(base)); return;
     case FOLD_ADDRESS: swap_address(p, base); return;
     }
 }
 
-/* The ledger's parts sum to the connection's life, so its beginning is known. */
+/* The controller says what its own are. */
+static void fold_cc(struct wi_tcp_conn *c, bool is_back)
+{
+    void (*time)(void *, uint64_t) = is_back ? unfold_time : fold_time;
+    void (*number)(void *, uint32_t) = is_back ? unfold_number : fold_number;
+    for (unsigned i = 0; i < WI_TCP_CC_STATE_WORDS; i++) {
+        if (c->cc->moments >> i & 1)
+            time(&c->cc_state[i], c->ledger.at);
+        if (c->cc->numbers >> i & 1)
+            number(&c->cc_state[i], c->snd_una.v);
+    }
+}
+
+/* What is told by the rest: the ledger's parts sum to the connection's life; our clock's offset is the four-tuple's, and
+ * with it what the last ACK echoed was our clock when it came, or a little earlier. */
 static void fold_derived(struct wi_tcp_conn *c, bool is_back)
 {
+    struct wi_tcp_tuple tuple = wi_tcp_tuple_of(&c->sk);
     weir_ns opened_at = c->ledger.at;
     for (unsigned i = 0; i < WEIR_CAUSE_N; i++)
         opened_at -= c->ledger.spent[i];
-    c->opened_at = is_back ? c->opened_at + opened_at : c->opened_at - opened_at;
+    uint32_t ts_off = c->ts_ok ? wi_tcp_ts_off(c->tcp, &tuple) : 0;
+    uint32_t clock = (uint32_t)(c->ledger.at / WEIR_MS(1)) + ts_off;
+    if (is_back) {
+        c->opened_at += opened_at;
+        c->ts_off += ts_off;
+        unfold_number(&c->last_tsecr, clock);
+        return;
+    }
+    c->opened_at -= opened_at;
+    c->ts_off -= ts_off;
+    fold_number(&c->last_tsecr, clock);
 }
 
 /* ---- What only its place says ---- */
@@ -208,16 +237,18 @@ void wi_tcp_image_fold(struct wi_tcp_conn *out, const struct wi_tcp_conn *c)
 {
     memcpy(out, c, sizeof *out); /* the padding too: what is the same shall be equal bytes */
     drop_links(out);
-    fold_derived(out, false);
+    fold_cc(out, false);
     for (size_t i = 0; i < WI_ARRAY_LEN(folds); i++)
         fold_one(out, &folds[i]);
+    fold_derived(out, false);
 }
 
 void wi_tcp_image_unfold(struct wi_tcp_conn *out)
 {
+    fold_derived(out, true);
     for (size_t i = WI_ARRAY_LEN(folds); i-- > 0;)
         unfold_one(out, &folds[i]);
-    fold_derived(out, true);
+    fold_cc(out, true);
     make_links(out);
 }
 

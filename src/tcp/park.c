@@ -34,8 +34,8 @@ struct wi_tcp_mould {
 struct wi_tcp_parked {
     struct wi_hnode hnode; /* wi_tcp_park.table */
     void *owner;
-    struct wi_tcp_mould *mould;
     uint16_t image_len;
+    uint8_t mould; /* wi_tcp_park.moulds */
     bool is_timed; /* it lies in a struct timed, whose timer is armed */
     uint8_t image[];
 };
@@ -45,6 +45,13 @@ struct timed {
     struct wi_timer timer;
     struct wi_tcp *tcp;
     struct wi_tcp_parked parked;
+};
+
+/* An image under work. */
+struct image {
+    unsigned mould;
+    size_t len;
+    uint8_t bytes[WI_TCP_IMAGE_MAX + 1];
 };
 
 /* ---- Memory ---- */
@@ -81,71 +88,62 @@ static struct wi_tcp_parked *parked_new(struct wi_tcp *t, size_t image_len, bool
 
 /* ---- Moulds ---- */
 
-static void mould_to_front(struct wi_tcp_park *park, unsigned i)
+/* A mould in the shape of this connection; its place, WI_TCP_MOULDS: no room. */
+static unsigned mould_new(struct wi_tcp *t, const struct wi_tcp_conn *folded)
 {
-    struct wi_tcp_mould *m = park->moulds[i];
-    memmove(park->moulds + 1, park->moulds, i * sizeof(struct wi_tcp_mould *));
-    park->moulds[0] = m;
-}
-
-static unsigned mould_n(const struct wi_tcp_park *park)
-{
-    unsigned n = 0;
-    while (n < WI_TCP_MOULDS && park->moulds[n])
-        n++;
-    return n;
-}
-
-/* A mould in the shape of this connection, in front; NULL: no room. */
-static struct wi_tcp_mould *mould_new(struct wi_tcp *t, const struct wi_tcp_conn *folded)
-{
-    unsigned n = mould_n(&t->park);
-    struct wi_tcp_mould *m = n < WI_TCP_MOULDS ? wi_core_alloc(t->core, sizeof *m) : NULL;
+    unsigned i = 0;
+    while (i < WI_TCP_MOULDS && t->park.moulds[i])
+        i++;
+    struct wi_tcp_mould *m = i < WI_TCP_MOULDS ? wi_core_alloc(t->core, sizeof *m) : NULL;
     if (!m)
-        return NULL;
+        return WI_TCP_MOULDS;
     m->user_n = 0;
     memcpy(&m->form, folded, sizeof m->form);
-    t->park.moulds[n] = m;
-    mould_to_front(&t->park, n);
-    return m;
+    t->park.moulds[i] = m;
+    return i;
 }
 
-static void mould_put(struct wi_tcp *t, struct wi_tcp_mould *m)
+static void mould_put(struct wi_tcp *t, unsigned i)
 {
+    struct wi_tcp_mould *m = t->park.moulds[i];
     if (--m->user_n)
         return;
-    unsigned n = mould_n(&t->park), i = 0;
-    while (t->park.moulds[i] != m)
-        i++;
-    memmove(t->park.moulds + i, t->park.moulds + i + 1, (n - i - 1) * sizeof(struct wi_tcp_mould *));
-    t->park.moulds[n - 1] = NULL;
+    t->park.moulds[i] = NULL;
     wi_core_free(t->core, m, sizeof *m);
 }
 
-/* The mould that makes the shortest image, and the image; the first one that is good enough. NULL: none is. */
-static struct wi_tcp_mould *mould_for(struct wi_tcp *t, const struct wi_tcp_conn *folded, uint8_t *image, size_t *len)
+/* Try one more: is its image the shortest so far? */
+static void try_mould(const struct wi_tcp *t, unsigned i, const struct wi_tcp_conn *folded, struct image *best)
 {
-    struct wi_tcp_park *park = &t->park;
-    size_t least = WI_TCP_IMAGE_MAX;
-    unsigned n = mould_n(park), best = n, tried = n;
-    for (unsigned i = 0; i < n && least > IMAGE_GOOD; i++) {
-        *len = wi_tcp_image_write(image, least, folded, &park->moulds[i]->form);
-        tried = i;
-        if (*len <= least) {
-            least = *len;
-            best = i;
-        }
+    struct image one = {.mould = i};
+    if (!t->park.moulds[i])
+        return;
+    one.len = wi_tcp_image_write(one.bytes, best->len, folded, &t->park.moulds[i]->form);
+    if (one.len < best->len)
+        *best = one;
+}
+
+/* The shortest image, or the first that is good enough; the mould that served last is tried first, for most
+ * connections of a stack are of a kind. False: there is none. */
+static bool make_image(struct wi_tcp *t, const struct wi_tcp_conn *folded, struct image *out)
+{
+    unsigned last = t->park.mould_last;
+    *out = (struct image){.len = WI_TCP_IMAGE_MAX + 1};
+    try_mould(t, last, folded, out);
+    for (unsigned i = 0; i < WI_TCP_MOULDS && out->len > IMAGE_GOOD; i++) {
+        if (i != last)
+            try_mould(t, i, folded, out);
     }
-    if ((best == n || least > IMAGE_POOR) && mould_new(t, folded)) {
-        *len = 0;
-        return park->moulds[0];
+    if (out->len > IMAGE_POOR) {
+        unsigned own = mould_new(t, folded);
+        if (own < WI_TCP_MOULDS)
+            *out = (struct image){.mould = own};
     }
-    if (best == n)
-        return NULL;
-    if (best != tried)
-        *len = wi_tcp_image_write(image, WI_TCP_IMAGE_MAX, folded, &park->moulds[best]->form);
-    mould_to_front(park, best);
-    return park->moulds[0];
+    if (out->len > WI_TCP_IMAGE_MAX)
+        return false;
+    t->park.mould_last = out->mould;
+    t->park.moulds[out->mould]->user_n++;
+    return true;
 }
 
 /* ---- Parking and waking ---- */
@@ -191,24 +189,21 @@ bool wi_tcp_park(struct wi_tcp_conn *c)
 {
     struct wi_tcp *t = c->tcp;
     struct wi_tcp_conn folded;
-    uint8_t image[WI_TCP_IMAGE_MAX];
-    size_t len = 0;
+    struct image image;
     if (!t->park.on_park || !may_park(c))
         return false;
     bool is_timed = wi_timer_armed(&c->timer_keep);
     wi_tcp_image_fold(&folded, c);
-    struct wi_tcp_mould *mould = mould_for(t, &folded, image, &len);
-    if (!mould)
+    if (!make_image(t, &folded, &image))
         return false;
-    mould->user_n++;
-    struct wi_tcp_parked *p = parked_new(t, len, is_timed);
+    struct wi_tcp_parked *p = parked_new(t, image.len, is_timed);
     if (!p) {
-        mould_put(t, mould);
+        mould_put(t, image.mould);
         return false;
     }
-    p->mould = mould;
-    p->image_len = (uint16_t)len;
-    memcpy(p->image, image, len);
+    p->mould = (uint8_t)image.mould;
+    p->image_len = (uint16_t)image.len;
+    memcpy(p->image, image.bytes, image.len);
     parked_fill(c, p, is_timed);
 
     wi_tcp_timers_stop(c);
@@ -221,9 +216,9 @@ bool wi_tcp_park(struct wi_tcp_conn *c)
     return true;
 }
 
-static void read_image(const struct wi_tcp_parked *p, struct wi_tcp_conn *out)
+static void read_image(const struct wi_tcp *t, const struct wi_tcp_parked *p, struct wi_tcp_conn *out)
 {
-    memcpy(out, &p->mould->form, sizeof *out);
+    memcpy(out, &t->park.moulds[p->mould]->form, sizeof *out);
     wi_tcp_image_read(out, p->image, p->image_len);
 }
 
@@ -244,7 +239,7 @@ struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *t, struct wi_tcp_parked *p)
         c = wi_slab_alloc_raw(&t->conn_slab);
     if (!c)
         return NULL;
-    read_image(p, c);
+    read_image(t, p, c);
     c->sk.owner = p->owner;
     if (p->is_timed && wi_timer_armed(&timed_of(p)->timer))
         wi_timer_move(&timed_of(p)->timer, &c->timer_keep);
@@ -258,16 +253,24 @@ struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *t, struct wi_tcp_parked *p)
     return c;
 }
 
-static bool parked_is(const struct wi_hnode *node, const void *key)
+/* What is sought, and where. */
+struct search {
+    const struct wi_tcp *tcp;
+    const struct wi_tcp_key *key;
+};
+
+static bool parked_is(const struct wi_hnode *node, const void *arg)
 {
+    const struct search *s = arg;
     struct wi_tcp_conn c;
-    read_image(parked_of(node), &c);
-    return wi_tcp_conn_is(&c, key);
+    read_image(s->tcp, parked_of(node), &c);
+    return wi_tcp_conn_is(&c, s->key);
 }
 
 struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *t, const struct wi_tcp_key *key)
 {
-    struct wi_hnode *node = wi_htable_find(&t->park.table, key->hash, parked_is, key);
+    struct search s = {t, key};
+    struct wi_hnode *node = wi_htable_find(&t->park.table, key->hash, parked_is, &s);
     return node ? parked_of(node) : NULL;
 }
 
@@ -276,7 +279,7 @@ struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *t, const struct wi
 void wi_tcp_parked_abort(struct wi_tcp *t, struct wi_tcp_parked *p)
 {
     struct wi_tcp_conn c; /* for as long as it takes */
-    read_image(p, &c);
+    read_image(t, p, &c);
     parked_free(t, p);
     wi_count(t->core, WI_STAT_TCPAbortOnMemory);
     wi_tcp_send_rst(&c, WEIR_WHY_RST_ABORT);
@@ -355,7 +358,7 @@ void wi_tcp_park_fini(struct wi_tcp *t)
     wi_htable_iter_begin(&it, &t->park.table);
     for (struct wi_hnode *node; (node = wi_htable_iter_next(&it));) {
         struct wi_tcp_conn c;
-        read_image(parked_of(node), &c);
+        read_image(t, parked_of(node), &c);
         parked_free(t, parked_of(node));
         wi_tcp_conn_end(&c);
     }
@@ -368,7 +371,7 @@ void wi_tcp_park_fini(struct wi_tcp *t)
 static const char *check_parked(const struct wi_tcp *t, struct wi_tcp_parked *p)
 {
     struct wi_tcp_conn c;
-    read_image(p, &c);
+    read_image(t, p, &c);
     struct wi_tcp_tuple tuple = wi_tcp_tuple_of(&c.sk);
     if (wi_tcp_tuple_hash(t, &tuple) != p->hnode.hash)
         return "a parked connection lies in another one's place";
@@ -385,8 +388,8 @@ const char *wi_tcp_park_check(const struct wi_tcp *t)
 {
     const char *broken = NULL;
     size_t user_n = 0, object_n = 0, parked_n = wi_htable_count(&t->park.table);
-    for (unsigned i = 0; i < mould_n(&t->park); i++)
-        user_n += t->park.moulds[i]->user_n;
+    for (unsigned i = 0; i < WI_TCP_MOULDS; i++)
+        user_n += t->park.moulds[i] ? t->park.moulds[i]->user_n : 0;
     for (unsigned i = 0; i < WI_TCP_PARK_CLASSES; i++)
         object_n += t->park.slabs[i].obj_n;
     if (user_n != parked_n || object_n != parked_n)

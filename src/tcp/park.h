@@ -26,7 +26,8 @@ struct wi_tcp_mould;
 struct wi_tcp_park {
     struct wi_htable table; /* struct wi_tcp_parked by four-tuple, hashed as wi_tcp.conns */
     struct wi_slab slabs[WI_TCP_PARK_CLASSES];
-    struct wi_tcp_mould *moulds[WI_TCP_MOULDS]; /* the one used last comes first; NULL behind the last */
+    struct wi_tcp_mould *moulds[WI_TCP_MOULDS]; /* NULL: a place that is free */
+    unsigned mould_last;                        /* made the last image */
     weir_ns swept_at; /* the sweep has done what was due by then */
     weir_ns due;      /* and has nothing to do before this */
 
