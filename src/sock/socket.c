@@ -271,10 +271,17 @@ int64_t wi_sock_sendmsg(struct wi_sock *s, weir_fd fd, const struct weir_msg *ms
     return sk->ops->sendmsg(sk, &checked, flags);
 }
 
+/* Where memory lacks to wake a connection: nothing has come, or it would not be parked. */
+static int find_sk_to_read(struct wi_sock *s, weir_fd fd, struct wi_sk **out)
+{
+    int err = find_sk(s, fd, out);
+    return err == -WEIR_ENOBUFS ? -WEIR_EAGAIN : err;
+}
+
 int64_t wi_sock_recvmsg(struct wi_sock *s, weir_fd fd, struct weir_msg *msg, int flags)
 {
     struct wi_sk *sk;
-    int err = find_sk(s, fd, &sk);
+    int err = find_sk_to_read(s, fd, &sk);
     if (err)
         return err;
     msg->flags = 0;
@@ -303,7 +310,7 @@ int64_t wi_sock_recv_frags(struct wi_sock *s, weir_fd fd, struct weir_frag *frag
                            size_t *bytes)
 {
     struct wi_sk *sk;
-    int err = find_sk(s, fd, &sk);
+    int err = find_sk_to_read(s, fd, &sk);
     *bytes = 0;
     if (err)
         return err;

@@ -328,17 +328,14 @@ void wi_tcp_park_sweep(struct wi_tcp *t)
     weir_ns round = WEIR_MS((weir_ns)idle_ms), a_look = round / n;
     if (now - park->swept_at > round)
         park->swept_at = now - round;
-    size_t looks = looks_due(park, now, round, n);
-    bool is_behind = looks > LOOKS_MAX;
-    if (is_behind)
-        looks = LOOKS_MAX;
-    for (size_t i = 0; i < looks; i++) {
+    size_t looks = looks_due(park, now, round, n), left = looks;
+    for (size_t i = 0; i < LOOKS_MAX && left > 0 && !wi_list_empty(&t->all); i++) {
         struct wi_tcp_conn *c = next_in_turn(t);
-        if (now - c->ledger.at >= round)
-            (void)wi_tcp_park(c);
+        bool is_parked = now - c->ledger.at >= round && wi_tcp_park(c);
+        left -= !is_parked; /* one that goes is no work for the rounds to come */
     }
-    park->swept_at += looks * round / n;
-    park->due = is_behind ? now : now + wi_max_u64(a_look, round / SWEEPS_A_ROUND);
+    park->swept_at += (looks - left) * round / n;
+    park->due = left > 0 ? now : now + wi_max_u64(a_look, round / SWEEPS_A_ROUND);
 }
 
 /* ---- Life and checks ---- */
