@@ -42,8 +42,8 @@ struct bench {
     weir_fd listener, epoll;
     uint64_t now_ns, mem_bytes, mem_most;
     uint64_t conns, active, rounds;
-    uint64_t stride;       /* each so many-th connection asks */
-    uint32_t *server_iss;  /* of those */
+    uint64_t stride;      /* each so many-th connection asks */
+    uint32_t *server_iss; /* of those */
     uint64_t accepted_n;
     struct weir_block *block; /* where frames are built, one behind the other */
     uint32_t used;

@@ -2,9 +2,9 @@
  * Sockets: POSIX's names, flags, constants and error numbers (Linux's values), on handles of one stack.
  *
  * No call blocks: where POSIX would, it returns -EAGAIN (connect: -EINPROGRESS). Every call returns a count, a handle
- * or 0, or a negative errno of <weir/errno.h>; -EBADF for a stale handle, -ENOTSOCK for an epoll object and -ENOBUFS for
- * a TCP connection that idles and now lacks the memory to do more (try later; poll, recv, close and abort do without)
- * are common to all and not repeated below.
+ * or 0, or a negative errno of <weir/errno.h>; -EBADF for a stale handle, -ENOTSOCK for an epoll object and -ENOBUFS
+ * for a TCP connection that idles and now lacks the memory to do more (try later; poll, recv, close and abort do
+ * without) are common to all and not repeated below.
  *
  * No call takes the time: it is what weir_input or weir_advance said last, so call weir_advance first if that is long
  * ago. What a call gives cause to send leaves through the interfaces' xmit before it returns.

@@ -63,7 +63,8 @@ void wi_timer_cancel(struct wi_wheel *w, struct wi_timer *t);
  * `fire` stays its own. O(1). */
 void wi_timer_move(struct wi_timer *from, struct wi_timer *to);
 
-/* The same as cancelling, cheaper, for a timer that will be armed again soon; it is not enough before its memory goes. */
+/* The same as cancelling, cheaper, for a timer that will be armed again soon; it is not enough before its memory goes.
+ */
 static inline void wi_timer_stop(struct wi_timer *t)
 {
     t->due = WEIR_NEVER;

@@ -21,10 +21,19 @@ struct fold {
     size_t at, base;
 };
 
-#define AT(member)          offsetof(struct wi_tcp_conn, member)
-#define NUMBER(member, of)  {FOLD_NUMBER, AT(member), AT(of)}
-#define TIME(member, of)    {FOLD_TIME, AT(member), AT(of)}
-#define ADDRESS(member, of) {FOLD_ADDRESS, AT(member), AT(of)}
+#define AT(member) offsetof(struct wi_tcp_conn, member)
+#define NUMBER(member, of)                                                                                             \
+    {                                                                                                                  \
+        FOLD_NUMBER, AT(member), AT(of)                                                                                \
+    }
+#define TIME(member, of)                                                                                               \
+    {                                                                                                                  \
+        FOLD_TIME, AT(member), AT(of)                                                                                  \
+    }
+#define ADDRESS(member, of)                                                                                            \
+    {                                                                                                                  \
+        FOLD_ADDRESS, AT(member), AT(of)                                                                               \
+    }
 
 /* What is a base stands behind all that is measured from it: so each is whole when it is used, both ways. */
 static const struct fold folds[] = {
@@ -188,8 +197,8 @@ static void fold_cc(struct wi_tcp_conn *c, bool is_back)
     }
 }
 
-/* What is told by the rest: the ledger's parts sum to the connection's life; our clock's offset is the four-tuple's, and
- * with it what the last ACK echoed was our clock when it came, or a little earlier. */
+/* What is told by the rest: the ledger's parts sum to the connection's life; our clock's offset is the four-tuple's,
+ * and with it what the last ACK echoed was our clock when it came, or a little earlier. */
 static void fold_derived(struct wi_tcp_conn *c, bool is_back)
 {
     struct wi_tcp_tuple tuple = wi_tcp_tuple_of(&c->sk);
@@ -226,8 +235,8 @@ static void drop_links(struct wi_tcp_conn *c)
 
 static void make_links(struct wi_tcp_conn *c)
 {
-    struct wi_list *const lists[] = {&c->sk.groups,   &c->all_link,     &c->pend_link,    &c->queue_link,
-                                     &c->sndq.recs,   &c->sndq.chunks,  &c->sndq.by_time, &c->rcvq.chunks};
+    struct wi_list *const lists[] = {&c->sk.groups, &c->all_link,    &c->pend_link,    &c->queue_link,
+                                     &c->sndq.recs, &c->sndq.chunks, &c->sndq.by_time, &c->rcvq.chunks};
     for (size_t i = 0; i < WI_ARRAY_LEN(lists); i++)
         wi_list_init(lists[i]);
     wi_tcp_timers_init(c);

@@ -17,13 +17,14 @@
 #include "tcp/demux.h"
 #include "tcp/send.h"
 
-#define TABLE_INITIAL   16
-#define LOOKS_MAX       64u  /* connections looked at in one sweep: a bound for its length */
-#define LOOKS_FOR_ROOM  256u /* the same where memory is wanted */
-#define SWEEPS_A_ROUND  1024u
-#define IMAGE_GOOD      96u  /* bytes: no other mould is tried */
-#define IMAGE_POOR      160u /* and from here on a mould of its own is worth it, if others of its kind follow */
-#define WAKE_RETRY_NS   WEIR_SEC(1)
+#define TABLE_INITIAL  16
+#define LOOKS_MAX      64u /* connections looked at in one sweep: a bound for its length */
+#define LOOKS_FOR_ROOM 32u /* the same where memory is wanted */
+#define TIGHT_SHARE    8u  /* an eighth of the memory or less is left: an image needs some before it frees more */
+#define SWEEPS_A_ROUND 1024u
+#define IMAGE_GOOD     96u  /* bytes: no other mould is tried */
+#define IMAGE_POOR     160u /* and from here on a mould of its own is worth it, if others of its kind follow */
+#define WAKE_RETRY_NS  WEIR_SEC(1)
 
 /* What images are differences from: a connection in its normal form. */
 struct wi_tcp_mould {
@@ -234,9 +235,7 @@ static void parked_free(struct wi_tcp *t, struct wi_tcp_parked *p)
 
 struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *t, struct wi_tcp_parked *p)
 {
-    struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
-    if (!c && wi_tcp_park_any(t))
-        c = wi_slab_alloc_raw(&t->conn_slab);
+    struct wi_tcp_conn *c = wi_tcp_conn_room(t);
     if (!c)
         return NULL;
     read_image(t, p, c);
@@ -298,14 +297,29 @@ static struct wi_tcp_conn *next_in_turn(struct wi_tcp *t)
     return c;
 }
 
-bool wi_tcp_park_any(struct wi_tcp *t)
+/* Park so many that idle, however short; fewer where few do. Returns how many. */
+static unsigned park_some(struct wi_tcp *t, unsigned wanted)
 {
+    unsigned done = 0;
     size_t n = t->core->sysctl.tcp_park_idle_ms < 0 ? 0 : wi_min_size(t->conn_slab.obj_n, LOOKS_FOR_ROOM);
-    for (; n > 0; n--) {
-        if (wi_tcp_park(next_in_turn(t)))
-            return true;
-    }
-    return false;
+    for (; n > 0 && done < wanted; n--)
+        done += wi_tcp_park(next_in_turn(t));
+    return done;
+}
+
+static bool is_tight(const struct wi_tcp *t)
+{
+    const struct wi_mem *mem = t->core->mem;
+    return mem->used >= mem->limit - mem->limit / TIGHT_SHARE;
+}
+
+/* Two go for one that comes: so there is room for more than it when memory is tight. */
+struct wi_tcp_conn *wi_tcp_conn_room(struct wi_tcp *t)
+{
+    if (is_tight(t))
+        (void)park_some(t, 2);
+    struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
+    return c || !park_some(t, 1) ? c : wi_slab_alloc_raw(&t->conn_slab);
 }
 
 /* So many are to be looked at by now, of n in a round. */

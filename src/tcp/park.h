@@ -28,8 +28,8 @@ struct wi_tcp_park {
     struct wi_slab slabs[WI_TCP_PARK_CLASSES];
     struct wi_tcp_mould *moulds[WI_TCP_MOULDS]; /* NULL: a place that is free */
     unsigned mould_last;                        /* made the last image */
-    weir_ns swept_at; /* the sweep has done what was due by then */
-    weir_ns due;      /* and has nothing to do before this */
+    weir_ns swept_at;                           /* the sweep has done what was due by then */
+    weir_ns due;                                /* and has nothing to do before this */
 
     /* The owner (wi_sk.owner) learns that its endpoint went, and that it is back, at another place. NULL: nothing is
      * parked. on_ready is the owner's to set again. */
@@ -54,8 +54,8 @@ struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *, const struct wi_
 /* For close and abort where there is no memory to wake it: it ends by a reset (as one does that lacks it for a FIN). */
 void wi_tcp_parked_abort(struct wi_tcp *, struct wi_tcp_parked *);
 
-/* There is no memory for a connection: park one that idles, however short. False: there is none. */
-bool wi_tcp_park_any(struct wi_tcp *);
+/* Memory for a connection, its contents undefined, for which others may be parked; NULL: there is none. */
+struct wi_tcp_conn *wi_tcp_conn_room(struct wi_tcp *);
 
 /* Look at some connections, so that each is looked at once in tcp_park_idle_ms, and park those that idle. */
 void wi_tcp_park_sweep(struct wi_tcp *);

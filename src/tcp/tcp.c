@@ -104,9 +104,7 @@ void wi_tcp_conn_init(struct wi_tcp_conn *c, struct wi_tcp *t, int family)
 
 struct wi_tcp_conn *wi_tcp_conn_new(struct wi_tcp *t, int family)
 {
-    struct wi_tcp_conn *c = wi_slab_alloc_raw(&t->conn_slab);
-    if (!c && wi_tcp_park_any(t))
-        c = wi_slab_alloc_raw(&t->conn_slab);
+    struct wi_tcp_conn *c = wi_tcp_conn_room(t);
     if (c)
         wi_tcp_conn_init(c, t, family);
     return c;
