@@ -232,7 +232,7 @@ static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
 {
     struct bench *b = driver;
     unsigned taken = n < OUT_MAX - b->out_n ? n : OUT_MAX - b->out_n;
-    memcpy(b->out + b->out_n, pkts, taken * sizeof *pkts);
+    memcpy(b->out + b->out_n, pkts, taken * sizeof(struct weir_pkt *));
     b->out_n += taken;
     return taken;
 }
@@ -303,7 +303,7 @@ static void settle(struct bench *b)
     while (b->out_n > 0) {
         struct weir_pkt *held[OUT_MAX];
         unsigned n = b->out_n;
-        memcpy(held, b->out, n * sizeof *held);
+        memcpy(held, b->out, n * sizeof(struct weir_pkt *));
         b->out_n = 0;
         for (unsigned i = 0; i < n; i++) {
             struct segment got = read_segment(held[i], flat);

@@ -40,6 +40,8 @@
 #define TIME_WAIT_NS    60000000000u /* weir's and Linux's; lwIP's is twice that */
 #define STALL_NS        10000000000u
 #define THREADS_MAX     64u
+#define IDLE_TURN_NS    2000000u
+#define IDLE_TURNS      10000u
 
 struct bench;
 
@@ -423,8 +425,8 @@ static void run_idle(struct bench *b)
     for (unsigned side = 0; side < 2; side++)
         before[side] = b->stack->mem_bytes(b->nodes[side]);
     b->work->set_up(b);
-    for (unsigned i = 0; i < 1000; i++) {
-        pass(b, START_NS / 30);
+    for (unsigned i = 0; i < IDLE_TURNS; i++) { /* what was kept for the handshake goes, and what idles is parked */
+        pass(b, IDLE_TURN_NS);
         settle(b);
     }
     printf("%s\t%s\tconns=%llu", b->stack->name, b->work->name, (unsigned long long)b->conns);

@@ -218,20 +218,6 @@ static enum weir_drop to_listener(struct wi_tcp *tcp, struct wi_tcp_seg *seg, co
     return listener ? wi_tcp_listen_input(listener, seg, key, NULL) : no_socket(tcp, seg);
 }
 
-/* The connection, woken if it is parked; NULL: there is none, or with *why no memory to wake it. */
-static struct wi_tcp_conn *conn_for(struct wi_tcp *tcp, const struct wi_tcp_key *key, enum weir_drop *why)
-{
-    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, key);
-    struct wi_tcp_parked *parked = c ? NULL : wi_tcp_parked_find(tcp, key);
-    *why = WEIR_DROP_NONE;
-    if (!parked)
-        return c;
-    c = wi_tcp_wake(tcp, parked);
-    if (!c)
-        *why = WEIR_DROP_NO_MEMORY;
-    return c;
-}
-
 /* What no connection takes: half-open, TIME-WAIT, listening, nobody. */
 static enum weir_drop to_others(struct wi_tcp *tcp, struct wi_tcp_seg *seg, const struct wi_tcp_key *key)
 {
@@ -269,7 +255,9 @@ static void input(void *ctx, struct weir_pkt *pkt, const struct wi_ip *ip, int n
     }
     struct wi_tcp_tuple tuple = {ip->dst, ip->src, seg.h.dst_port, seg.h.src_port};
     struct wi_tcp_key key = wi_tcp_key_of(tcp, &tuple, netif);
-    struct wi_tcp_conn *c = conn_for(tcp, &key, &why);
+    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, &key);
+    if (!c)
+        c = wi_tcp_wake_for(tcp, &key, &why);
     if (c)
         why = wi_tcp_input(c, &seg);
     else if (why == WEIR_DROP_NONE)
@@ -291,8 +279,10 @@ static void error(void *ctx, const struct wi_net_error *err, const struct wi_ip 
     struct wi_tcp_tuple tuple = {inner->src, inner->dst, wi_get16(l4), wi_get16(l4 + 2)};
     struct wi_tcp_key key = wi_tcp_key_of(tcp, &tuple, 0);
     struct wi_seq seq = {wi_get32(l4 + 4)};
-    enum weir_drop why;
-    struct wi_tcp_conn *c = conn_for(tcp, &key, &why);
+    enum weir_drop why = WEIR_DROP_NONE;
+    struct wi_tcp_conn *c = wi_tcp_conn_find(tcp, &key);
+    if (!c)
+        c = wi_tcp_wake_for(tcp, &key, &why);
     struct wi_tcp_request *req = c ? NULL : wi_tcp_request_find(tcp, &key);
     if (c)
         why = wi_tcp_icmp(c, err, seq);

@@ -252,6 +252,28 @@ struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *t, struct wi_tcp_parked *p)
     return c;
 }
 
+static bool any(const struct wi_hnode *node, const void *key)
+{
+    (void)node;
+    (void)key;
+    return true;
+}
+
+/* By the hash alone, which is 64 bits and keyed: who it is shows when it is awake, and no harm is done if another was. */
+struct wi_tcp_conn *wi_tcp_wake_for(struct wi_tcp *t, const struct wi_tcp_key *key, enum weir_drop *why)
+{
+    struct wi_hnode *node;
+    *why = WEIR_DROP_NONE;
+    while ((node = wi_htable_find(&t->park.table, key->hash, any, NULL))) {
+        struct wi_tcp_conn *c = wi_tcp_wake(t, parked_of(node));
+        if (!c)
+            *why = WEIR_DROP_NO_MEMORY;
+        if (!c || wi_tcp_conn_is(c, key))
+            return c;
+    }
+    return NULL;
+}
+
 /* What is sought, and where. */
 struct search {
     const struct wi_tcp *tcp;
@@ -266,11 +288,10 @@ static bool parked_is(const struct wi_hnode *node, const void *arg)
     return wi_tcp_conn_is(&c, s->key);
 }
 
-struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *t, const struct wi_tcp_key *key)
+bool wi_tcp_is_parked(const struct wi_tcp *t, const struct wi_tcp_key *key)
 {
     struct search s = {t, key};
-    struct wi_hnode *node = wi_htable_find(&t->park.table, key->hash, parked_is, &s);
-    return node ? parked_of(node) : NULL;
+    return wi_htable_find(&t->park.table, key->hash, parked_is, &s) != NULL;
 }
 
 /* ---- The end of a parked one ---- */

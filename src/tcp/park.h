@@ -7,6 +7,7 @@
 
 #include "base/htable.h"
 #include "base/slab.h"
+#include <weir/drop.h>
 #include <weir/socket.h>
 
 struct wi_sk;
@@ -48,8 +49,11 @@ bool wi_tcp_park(struct wi_tcp_conn *);
 /* The connection as it was; NULL, and nothing changed: no memory. */
 struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *, struct wi_tcp_parked *);
 
-/* Whose four-tuple it is, NULL: nobody's. */
-struct wi_tcp_parked *wi_tcp_parked_find(const struct wi_tcp *, const struct wi_tcp_key *);
+/* By its four-tuple. NULL: none is parked that is sought (*why: NONE), or there is no memory (NO_MEMORY). */
+struct wi_tcp_conn *wi_tcp_wake_for(struct wi_tcp *, const struct wi_tcp_key *, enum weir_drop *why);
+
+/* Is it parked? */
+bool wi_tcp_is_parked(const struct wi_tcp *, const struct wi_tcp_key *);
 
 /* For close and abort where there is no memory to wake it: it ends by a reset (as one does that lacks it for a FIN). */
 void wi_tcp_parked_abort(struct wi_tcp *, struct wi_tcp_parked *);

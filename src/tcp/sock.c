@@ -110,7 +110,7 @@ static int disconnect(struct wi_tcp_conn *c)
 static bool tuple_is_free(const struct wi_tcp *tcp, const struct wi_tcp_tuple *t)
 {
     struct wi_tcp_key key = wi_tcp_key_of(tcp, t, 0);
-    if (wi_tcp_conn_find(tcp, &key) || wi_tcp_parked_find(tcp, &key) || wi_tcp_request_find(tcp, &key))
+    if (wi_tcp_conn_find(tcp, &key) || wi_tcp_is_parked(tcp, &key) || wi_tcp_request_find(tcp, &key))
         return false;
     const struct wi_tcp_timewait *tw = wi_tcp_timewait_find(tcp, &key);
     return !tw || wi_tcp_timewait_reusable(tcp, tw);
