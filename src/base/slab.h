@@ -16,27 +16,27 @@
 #include "base/alloc.h"
 #include "base/list.h"
 
-#define WI_SLAB_SWINGS 64
-#define WI_SLAB_WARM   16 /* objects that wait so, and bytes of them, at most */
+#define WI_SLAB_SWINGS     64
+#define WI_SLAB_WARM       16 /* objects that wait so, and bytes of them, at most */
 #define WI_SLAB_WARM_BYTES ((size_t)65536)
 
 struct wi_slab {
     struct wi_mem *mem;
-    const char *name;       /* for people; the caller's, must outlive the slab */
-    struct wi_list usable;  /* chunks with a free object, the empty one last */
-    struct wi_list full;    /* chunks without */
-    size_t obj_size;        /* as asked for */
-    size_t stride;          /* between two objects of a chunk */
-    size_t obj_n;           /* objects now allocated */
-    uint32_t chunk_n;       /* chunks now held */
-    uint32_t empty_n;       /* of these, chunks with no object */
-    uint32_t objs_in_chunk; /* objects that a chunk holds */
-    uint32_t returned_n;    /* chunks that went back and have not been wanted again */
-    uint32_t swings;        /* chunks that went back and were, since the last spare was added */
-    uint32_t spares;        /* empty chunks that are held back */
+    const char *name;          /* for people; the caller's, must outlive the slab */
+    struct wi_list usable;     /* chunks with a free object, the empty one last */
+    struct wi_list full;       /* chunks without */
+    size_t obj_size;           /* as asked for */
+    size_t stride;             /* between two objects of a chunk */
+    size_t obj_n;              /* objects now allocated */
+    uint32_t chunk_n;          /* chunks now held */
+    uint32_t empty_n;          /* of these, chunks with no object */
+    uint32_t objs_in_chunk;    /* objects that a chunk holds */
+    uint32_t returned_n;       /* chunks that went back and have not been wanted again */
+    uint32_t swings;           /* chunks that went back and were, since the last spare was added */
+    uint32_t spares;           /* empty chunks that are held back */
     uint32_t warm_n, warm_max; /* freed objects that their chunks count as used; 0 at most until there are spares */
-    uint32_t spares_max;    /* the owner may set it */
-    struct wi_list reserve; /* whose reserves go back together: wi_pool_slab_init */
+    uint32_t spares_max;       /* the owner may set it */
+    struct wi_list reserve;    /* whose reserves go back together: wi_pool_slab_init */
     void *warm[WI_SLAB_WARM];
 };
 

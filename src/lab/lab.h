@@ -53,6 +53,7 @@ struct wlb_lab {
     struct wsim_world *world;
     struct wsim_host *hosts[WLB_HOSTS_MAX];
     unsigned host_n;
+    bool is_switch[WLB_HOSTS_MAX];
     struct wlb_lab_link links[WLB_LINKS_MAX];
     unsigned link_n;
     struct wlb_proc *procs;  /* all that ever ran */
@@ -92,7 +93,9 @@ bool wlb_address_of(const struct wlb_lab *, const struct wsim_host *from, const 
 
 void wlb_on_event(void *ctx, struct wsim_host *, const struct weir_event *);
 void wlb_on_note(void *ctx, const struct wio_link_note *); /* ctx: struct wlb_lab_link */
-void wlb_call_returned(struct wlb_lab *, const struct wsim_host *, const char *call, int64_t result, weir_ns began);
+/* The entry, to be completed; NULL: no memory. */
+struct wlb_entry *wlb_call_returned(struct wlb_lab *, const struct wsim_host *, const char *call, int64_t result,
+                                    weir_ns began);
 
 /* ---- proc.c ---- */
 

@@ -197,6 +197,7 @@ static bool add_hosts(struct wlb_lab *lab)
         struct wsim_host *h = wsim_host_add(lab->world, sc->hosts[i].name);
         if (!h)
             return wlb_fail(lab, "out of memory");
+        lab->is_switch[lab->host_n] = sc->hosts[i].is_switch && strcmp(sc->hosts[i].is_switch, "true") == 0;
         lab->hosts[lab->host_n++] = h;
         if (!set_sysctls(lab, h, &sc->hosts[i]))
             return false;

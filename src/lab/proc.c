@@ -1,33 +1,11 @@
 /*
  * Programs of the lab: each walks through its steps, and waits where a blocking program would.
  */
-#include "lab/lab.h"
+#include "lab/proc.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
-
-#define PIECE 65536u
-
-struct wlb_proc {
-    struct wsim_waiter listener, conn; /* fd 0: none */
-    struct wsim_alarm alarm;
-    struct wlb_lab *lab;
-    const char *where; /* for messages */
-    const struct wlb_step *steps;
-    unsigned step_n, pc;
-    uint64_t *left; /* of each repeat, turns to come */
-    weir_ns began;  /* the call under way */
-    bool is_begun;  /* there is one */
-    bool is_asleep, is_over;
-    uint64_t done; /* bytes of it */
-    uint64_t sent; /* of the connection's stream */
-    struct wlb_proc *next;
-};
-
-enum outcome { NEXT, WAIT, STOP };
-
-static void run(struct wlb_proc *p);
 
 static struct wlb_proc *proc_of(void *member, size_t offset)
 {
@@ -37,20 +15,21 @@ static struct wlb_proc *proc_of(void *member, size_t offset)
 static void on_listener(struct wsim_waiter *w, uint32_t events)
 {
     (void)events;
-    run(proc_of(w, offsetof(struct wlb_proc, listener)));
+    wlb_proc_run(proc_of(w, offsetof(struct wlb_proc, listener)));
 }
 
 static void on_conn(struct wsim_waiter *w, uint32_t events)
 {
     (void)events;
-    run(proc_of(w, offsetof(struct wlb_proc, conn)));
+    wlb_proc_run(proc_of(w, offsetof(struct wlb_proc, conn)));
 }
 
 static void on_alarm(struct wsim_alarm *a)
 {
     struct wlb_proc *p = proc_of(a, offsetof(struct wlb_proc, alarm));
     p->is_asleep = false;
-    run(p);
+    p->is_late = true;
+    wlb_proc_run(p);
 }
 
 /* ---- Birth and death ---- */
@@ -98,6 +77,8 @@ void wlb_procs_free(struct wlb_lab *lab)
     for (struct wlb_proc *p; (p = lab->procs);) {
         lab->procs = p->next;
         free(p->left);
+        wlb_inbox_free(p->inbox);
+        wlb_ready_free(p->ready);
         free(p);
     }
     for (unsigned i = 0; lab->steps && i < lab->scenario->program_n; i++)
@@ -107,7 +88,7 @@ void wlb_procs_free(struct wlb_lab *lab)
 
 /* ---- Calls ---- */
 
-static void begin_call(struct wlb_proc *p)
+void wlb_begin_call(struct wlb_proc *p)
 {
     if (p->is_begun)
         return;
@@ -116,17 +97,36 @@ static void begin_call(struct wlb_proc *p)
     p->done = 0;
 }
 
-/* The call under way returns; one that fails is the program's last. */
-static enum outcome end_call(struct wlb_proc *p, int64_t result)
+struct wlb_entry *wlb_note_call(struct wlb_proc *p, int64_t result)
 {
-    p->is_begun = false;
-    wlb_call_returned(p->lab, p->conn.host, wlb_step_name(p->steps[p->pc].kind), result, p->began);
-    return result < 0 ? STOP : NEXT;
+    const char *name = wlb_step_name(p->steps[p->pc].kind);
+    struct wlb_entry *e = wlb_call_returned(p->lab, p->conn.host, name, result, p->began);
+    if (e)
+        e->program = p->where;
+    return e;
 }
 
-static enum outcome wait_or_end(struct wlb_proc *p, int64_t result)
+enum wlb_outcome wlb_end_call(struct wlb_proc *p, int64_t result)
 {
-    return result == -WEIR_EAGAIN || result == -WEIR_EINPROGRESS ? WAIT : end_call(p, result);
+    p->is_begun = false;
+    wlb_note_call(p, result);
+    return result < 0 ? WLB_STOP : WLB_NEXT;
+}
+
+enum wlb_outcome wlb_wait_or_end(struct wlb_proc *p, int64_t result)
+{
+    return result == -WEIR_EAGAIN || result == -WEIR_EINPROGRESS ? WLB_WAIT : wlb_end_call(p, result);
+}
+
+void wlb_leave_loop(struct wlb_proc *p)
+{
+    for (unsigned i = p->pc; i-- > 0;) {
+        const struct wlb_step *s = &p->steps[i];
+        if (s->kind == WLB_REPEAT && s->n == UINT64_MAX && s->other > p->pc) {
+            p->pc = s->other;
+            return;
+        }
+    }
 }
 
 /* A stream socket, if there is none yet. */
@@ -154,12 +154,12 @@ static struct weir_sockaddr any_at(uint16_t port)
     return (struct weir_sockaddr){.addr = weir_addr_any(WEIR_AF_INET), .family = WEIR_AF_INET, .port = port};
 }
 
-static enum outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
 {
     struct weir *w = p->conn.host->w;
     struct weir_sockaddr at = any_at(s->port);
     int one = 1;
-    begin_call(p);
+    wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_STREAM);
     if (!err)
         err = weir_setsockopt(w, p->conn.fd, WEIR_SOL_SOCKET, WEIR_SO_REUSEADDR, &one, sizeof one);
@@ -172,73 +172,75 @@ static enum outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
         p->conn.fd = 0;
         err = watch(&p->listener);
     }
-    return end_call(p, err);
+    return wlb_end_call(p, err);
 }
 
-static enum outcome do_port(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_port(struct wlb_proc *p, const struct wlb_step *s)
 {
     struct weir_sockaddr at = any_at(s->port);
-    begin_call(p);
+    wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_STREAM);
-    return end_call(p, err ? err : weir_bind(p->conn.host->w, p->conn.fd, &at));
+    return wlb_end_call(p, err ? err : weir_bind(p->conn.host->w, p->conn.fd, &at));
 }
 
-static enum outcome do_accept(struct wlb_proc *p)
+static enum wlb_outcome do_accept(struct wlb_proc *p)
 {
-    begin_call(p);
+    wlb_begin_call(p);
     weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
     if (fd < 0)
-        return wait_or_end(p, fd);
+        return wlb_wait_or_end(p, fd);
     close_one(&p->conn);
     p->conn.fd = fd;
     p->sent = 0;
-    return end_call(p, watch(&p->conn));
+    wlb_inbox_free(p->inbox);
+    p->inbox = NULL;
+    return wlb_end_call(p, watch(&p->conn));
 }
 
 /* Each connection gets a program that goes on from here; this one stays. */
-static enum outcome do_accept_each(struct wlb_proc *p)
+static enum wlb_outcome do_accept_each(struct wlb_proc *p)
 {
     for (;;) {
-        begin_call(p);
+        wlb_begin_call(p);
         weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
         if (fd < 0)
-            return wait_or_end(p, fd);
+            return wlb_wait_or_end(p, fd);
         struct wlb_proc *child = proc_new(p->lab, p->conn.host, p->steps, p->step_n, p->where);
         if (!child)
-            return STOP;
+            return WLB_STOP;
         child->pc = p->pc + 1;
         child->conn.fd = fd;
-        end_call(p, watch(&child->conn));
-        run(child);
+        wlb_end_call(p, watch(&child->conn));
+        wlb_proc_run(child);
     }
 }
 
-static enum outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
 {
     struct weir *w = p->conn.host->w;
     if (!p->is_begun) {
-        begin_call(p);
+        wlb_begin_call(p);
         struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
         const struct wsim_host *peer = wlb_host_of(p->lab, s->host);
         if (!peer || !wlb_address_of(p->lab, p->conn.host, peer, &to.addr)) {
             wlb_fail(p->lab, "%s: connect: there is no way to a host '%s'", p->where, s->host);
-            return STOP;
+            return WLB_STOP;
         }
         int64_t err = have_socket(p, WEIR_SOCK_STREAM);
         if (!err)
             err = watch(&p->conn);
         if (!err)
             err = weir_connect(w, p->conn.fd, &to);
-        return s->kind == WLB_DIAL && err == -WEIR_EINPROGRESS ? end_call(p, 0) : wait_or_end(p, err);
+        return s->kind == WLB_DIAL && err == -WEIR_EINPROGRESS ? wlb_end_call(p, 0) : wlb_wait_or_end(p, err);
     }
     struct weir_pollfd at = {.fd = p->conn.fd, .events = WEIR_POLLOUT};
     weir_poll(w, &at, 1);
     if (!at.revents)
-        return WAIT;
+        return WLB_WAIT;
     int err = 0;
     uint32_t len = sizeof err;
     weir_getsockopt(w, p->conn.fd, WEIR_SOL_SOCKET, WEIR_SO_ERROR, &err, &len);
-    return end_call(p, -err);
+    return wlb_end_call(p, -err);
 }
 
 /* The stream's bytes know their place: byte n is n modulo a prime. */
@@ -248,12 +250,12 @@ static void fill(uint8_t *buf, size_t len, uint64_t at)
         buf[i] = (uint8_t)((at + i) % 251);
 }
 
-static enum outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
 {
-    static uint8_t buf[PIECE];
-    begin_call(p);
+    static uint8_t buf[WLB_PIECE];
+    wlb_begin_call(p);
     while (p->done < s->n) {
-        uint64_t left = s->n - p->done, most = s->by && s->by < PIECE ? s->by : PIECE;
+        uint64_t left = s->n - p->done, most = s->by && s->by < WLB_PIECE ? s->by : WLB_PIECE;
         size_t n = (size_t)(left < most ? left : most);
         if (s->text[0])
             memcpy(buf, s->text + p->done, n);
@@ -261,65 +263,116 @@ static enum outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
             fill(buf, n, p->sent);
         int64_t got = weir_send(p->conn.host->w, p->conn.fd, buf, n, 0);
         if (got < 0)
-            return wait_or_end(p, got);
+            return wlb_wait_or_end(p, got);
         p->done += (uint64_t)got;
         p->sent += (uint64_t)got;
     }
-    return end_call(p, (int64_t)p->done);
+    return wlb_end_call(p, (int64_t)p->done);
 }
 
-static enum outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
 {
-    static uint8_t buf[PIECE];
-    bool is_some = s->kind == WLB_READ && s->n == UINT64_MAX, to_end = s->kind == WLB_READ_END;
-    begin_call(p);
+    static uint8_t buf[WLB_PIECE];
+    bool is_some = s->kind == WLB_READ && s->n == UINT64_MAX;
+    bool to_end = s->kind == WLB_READ_END || s->kind == WLB_READ_ALL;
+    wlb_begin_call(p);
     for (;;) {
-        uint64_t left = to_end || is_some ? PIECE : s->n - p->done;
-        int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, (size_t)(left < PIECE ? left : PIECE), 0);
+        uint64_t left = to_end || is_some ? WLB_PIECE : s->n - p->done;
+        int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, (size_t)(left < WLB_PIECE ? left : WLB_PIECE), 0);
+        if (got == -WEIR_EAGAIN && s->kind == WLB_READ_ALL)
+            return wlb_end_call(p, (int64_t)p->done);
         if (got < 0)
-            return wait_or_end(p, got);
+            return wlb_wait_or_end(p, got);
         p->done += (uint64_t)got;
+        if (got == 0 && p->done == 0) {
+            wlb_end_call(p, 0);
+            wlb_leave_loop(p);
+            return WLB_NEXT;
+        }
         if (got == 0 || is_some || (!to_end && p->done == s->n))
-            return end_call(p, (int64_t)p->done);
+            return wlb_end_call(p, (int64_t)p->done);
     }
 }
 
-static enum outcome do_send_to(struct wlb_proc *p, const struct wlb_step *s)
+/* A host by its name, "all" of the network, or an address. */
+static bool find_peer(const struct wlb_proc *p, const char *name, struct weir_addr *addr)
 {
-    static uint8_t buf[PIECE];
+    const struct wsim_host *peer = wlb_host_of(p->lab, name);
+    if (peer)
+        return wlb_address_of(p->lab, p->conn.host, peer, addr);
+    return weir_addr_parse(addr, strcmp(name, "all") == 0 ? "255.255.255.255" : name) == 0;
+}
+
+static enum wlb_outcome do_send_to(struct wlb_proc *p, const struct wlb_step *s)
+{
+    static uint8_t buf[WLB_PIECE];
+    struct weir *w = p->conn.host->w;
     struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
-    const struct wsim_host *peer = wlb_host_of(p->lab, s->host);
-    begin_call(p);
-    if (!peer || !wlb_address_of(p->lab, p->conn.host, peer, &to.addr)) {
+    int one = 1;
+    wlb_begin_call(p);
+    if (!find_peer(p, s->host, &to.addr)) {
         wlb_fail(p->lab, "%s: send: there is no way to a host '%s'", p->where, s->host);
-        return STOP;
+        return WLB_STOP;
     }
     int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
-    size_t len = (size_t)(s->n < PIECE ? s->n : PIECE - 1);
-    return end_call(p, err ? err : weir_sendto(p->conn.host->w, p->conn.fd, buf, len, 0, &to));
+    size_t len = (size_t)(s->n < WLB_PIECE ? s->n : WLB_PIECE - 1);
+    memset(buf, '.', len);
+    wlb_stamp(p, buf, len);
+    if (!err)
+        err = weir_setsockopt(w, p->conn.fd, WEIR_SOL_SOCKET, WEIR_SO_BROADCAST, &one, sizeof one);
+    return wlb_end_call(p, err ? err : weir_sendto(w, p->conn.fd, buf, len, 0, &to));
 }
 
-static enum outcome do_bind(struct wlb_proc *p, const struct wlb_step *s)
+/* On each of its links: a group is the same wherever it comes from. */
+static enum wlb_outcome do_join(struct wlb_proc *p, const struct wlb_step *s)
+{
+    struct weir_addr group, own;
+    wlb_begin_call(p);
+    int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
+    if (weir_addr_parse(&group, s->host) < 0) {
+        wlb_fail(p->lab, "%s: join: '%s' is no address", p->where, s->host);
+        return WLB_STOP;
+    }
+    for (unsigned i = 0; !err && i < p->lab->link_n; i++) {
+        const struct wlb_lab_link *l = &p->lab->links[i];
+        struct weir_mreqn m = {0};
+        if (l->ends[0] != p->conn.host && l->ends[1] != p->conn.host)
+            continue;
+        own = wsim_addr(i + 1, l->ends[0] == p->conn.host ? WIO_NEAR : WIO_FAR, WEIR_AF_INET);
+        memcpy(m.group, group.b + 12, 4);
+        memcpy(m.address, own.b + 12, 4);
+        err = weir_setsockopt(p->conn.host->w, p->conn.fd, WEIR_SOL_IP, WEIR_IP_ADD_MEMBERSHIP, &m, sizeof m);
+    }
+    return wlb_end_call(p, err);
+}
+
+static enum wlb_outcome do_bind(struct wlb_proc *p, const struct wlb_step *s)
 {
     struct weir_sockaddr at = any_at(s->port);
-    begin_call(p);
+    wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
     if (!err)
         err = weir_bind(p->conn.host->w, p->conn.fd, &at);
-    return end_call(p, err ? err : watch(&p->conn));
+    return wlb_end_call(p, err ? err : watch(&p->conn));
 }
 
-static enum outcome do_receive(struct wlb_proc *p)
+static enum wlb_outcome do_receive(struct wlb_proc *p)
 {
-    static uint8_t buf[PIECE];
-    begin_call(p);
-    return wait_or_end(p, weir_recv(p->conn.host->w, p->conn.fd, buf, sizeof buf, 0));
+    static uint8_t buf[WLB_PIECE];
+    wlb_begin_call(p);
+    int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, sizeof buf, 0);
+    if (got < 0)
+        return wlb_wait_or_end(p, got);
+    p->is_begun = false;
+    wlb_read_stamp(p, wlb_note_call(p, got), buf, (size_t)got);
+    return WLB_NEXT;
 }
 
 static const struct {
     const char *name;
     int level, option;
 } options[] = {
+    {"congestion", WEIR_SOL_TCP, WEIR_TCP_CONGESTION},
     {"cork", WEIR_SOL_TCP, WEIR_TCP_CORK},
     {"defer_accept", WEIR_SOL_TCP, WEIR_TCP_DEFER_ACCEPT},
     {"keepalive", WEIR_SOL_SOCKET, WEIR_SO_KEEPALIVE},
@@ -335,28 +388,33 @@ static const struct {
     {"user_timeout", WEIR_SOL_TCP, WEIR_TCP_USER_TIMEOUT},
 };
 
-static enum outcome do_set(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_set(struct wlb_proc *p, const struct wlb_step *s)
 {
-    begin_call(p);
+    wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_STREAM);
-    for (size_t i = 0; !err && i < sizeof options / sizeof options[0]; i++) {
+    if (err)
+        return wlb_end_call(p, err);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         if (strcmp(options[i].name, s->text) != 0)
             continue;
         int value = (int)s->n;
+        if (s->host[0])
+            return wlb_end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
+                                                   s->host, (uint32_t)strlen(s->host)));
         struct weir_linger linger = {1, value};
         bool is_linger = options[i].option == WEIR_SO_LINGER && options[i].level == WEIR_SOL_SOCKET;
-        return end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
-                                           is_linger ? (const void *)&linger : &value,
-                                           is_linger ? sizeof linger : sizeof value));
+        return wlb_end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
+                                               is_linger ? (const void *)&linger : &value,
+                                               is_linger ? sizeof linger : sizeof value));
     }
     wlb_fail(p->lab, "%s: there is no option '%s'", p->where, s->text);
-    return STOP;
+    return WLB_STOP;
 }
 
-static enum outcome do_close(struct wlb_proc *p, enum wlb_step_kind how)
+static enum wlb_outcome do_close(struct wlb_proc *p, enum wlb_step_kind how)
 {
     struct wsim_waiter *w = p->conn.fd ? &p->conn : &p->listener;
-    begin_call(p);
+    wlb_begin_call(p);
     int64_t err = -WEIR_EBADF;
     if (how == WLB_SHUTDOWN) {
         err = weir_shutdown(w->host->w, w->fd, WEIR_SHUT_WR);
@@ -364,42 +422,42 @@ static enum outcome do_close(struct wlb_proc *p, enum wlb_step_kind how)
         err = how == WLB_ABORT ? weir_abort(w->host->w, w->fd) : weir_close(w->host->w, w->fd);
         w->fd = 0;
     }
-    return end_call(p, err);
+    return wlb_end_call(p, err);
 }
 
-static enum outcome do_sleep(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_sleep(struct wlb_proc *p, const struct wlb_step *s)
 {
     if (p->is_begun) {
         p->is_begun = false;
-        return NEXT;
+        return WLB_NEXT;
     }
-    begin_call(p);
+    wlb_begin_call(p);
     p->is_asleep = true;
     wsim_alarm_set(p->lab->world, &p->alarm, wsim_now(p->lab->world) + s->n);
-    return WAIT;
+    return WLB_WAIT;
 }
 
 /* ---- Walking ---- */
 
-static enum outcome do_repeat(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_repeat(struct wlb_proc *p, const struct wlb_step *s)
 {
     p->left[p->pc] = s->n;
     if (s->n == 0)
         p->pc = s->other;
-    return NEXT;
+    return WLB_NEXT;
 }
 
-static enum outcome do_repeat_end(struct wlb_proc *p, const struct wlb_step *s)
+static enum wlb_outcome do_repeat_end(struct wlb_proc *p, const struct wlb_step *s)
 {
     uint64_t *left = &p->left[s->other];
     if (*left != UINT64_MAX)
         --*left;
     if (*left > 0)
         p->pc = s->other;
-    return NEXT;
+    return WLB_NEXT;
 }
 
-static enum outcome take_step(struct wlb_proc *p)
+static enum wlb_outcome take_step(struct wlb_proc *p)
 {
     const struct wlb_step *s = &p->steps[p->pc];
     switch (s->kind) {
@@ -411,7 +469,8 @@ static enum outcome take_step(struct wlb_proc *p)
     case WLB_DIAL: return do_connect(p, s);
     case WLB_WRITE: return do_write(p, s);
     case WLB_READ:
-    case WLB_READ_END: return do_read(p, s);
+    case WLB_READ_END:
+    case WLB_READ_ALL: return do_read(p, s);
     case WLB_SET: return do_set(p, s);
     case WLB_SLEEP: return do_sleep(p, s);
     case WLB_REPEAT: return do_repeat(p, s);
@@ -419,22 +478,28 @@ static enum outcome take_step(struct wlb_proc *p)
     case WLB_BIND: return do_bind(p, s);
     case WLB_SEND_TO: return do_send_to(p, s);
     case WLB_RECEIVE: return do_receive(p);
+    case WLB_JOIN: return do_join(p, s);
+    case WLB_SEND_MESSAGE: return wlb_send_message(p, s);
+    case WLB_RECEIVE_MESSAGE: return wlb_receive_message(p, s);
+    case WLB_SERVE: return wlb_serve(p, s);
+    case WLB_WATCH: return wlb_watch(p, s);
+    case WLB_AWAIT: return wlb_await(p, s);
     case WLB_SHUTDOWN:
     case WLB_CLOSE:
     case WLB_ABORT: return do_close(p, s->kind);
     case WLB_STEP_N: break;
     }
-    return STOP;
+    return WLB_STOP;
 }
 
-static void run(struct wlb_proc *p)
+void wlb_proc_run(struct wlb_proc *p)
 {
-    enum outcome o = NEXT;
+    enum wlb_outcome o = WLB_NEXT;
     while (!p->is_over && !p->is_asleep && !p->lab->error[0]) {
-        o = p->pc < p->step_n ? take_step(p) : STOP;
-        if (o == WAIT)
+        o = p->pc < p->step_n ? take_step(p) : WLB_STOP;
+        if (o == WLB_WAIT)
             return;
-        if (o == STOP) {
+        if (o == WLB_STOP) {
             proc_end(p);
             return;
         }

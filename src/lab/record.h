@@ -26,14 +26,23 @@ struct wlb_entry {
     double seq, ack, len, win; /* numbers relative where they are known */
     double value;              /* RTT sample, cwnd before, ledger's life, result of a CALL; by kind */
     double cwnd, ssthresh, flight, srtt, rto;
-    weir_ns took; /* a CALL: how long it lasted */
+    double peer_win;     /* what the peer's window lets be in flight, bytes */
+    double memory;       /* that the host's stack has from its allocator, bytes */
+    double size;         /* a WIRE: the packet's bytes */
+    double queued;       /* a WIRE: how much longer than the link's delay it takes, ns */
+    unsigned link;       /* a WIRE: on the n-th link, from 1 */
+    const char *program; /* a CALL: whose; the scenario's */
+    unsigned message;    /* a CALL: the number that a message carries, from 1 */
+    weir_ns age;         /* a CALL: how long the message was under way */
+    unsigned looked;     /* a CALL: sockets that a wait for readiness had to look at */
+    weir_ns took;        /* a CALL: how long it lasted */
     uint32_t src_port, dst_port;
     uint16_t flags;
     bool is_again; /* carries what was sent before */
     bool is_tcp, is_ect, is_ce;
     uint8_t sack_n;
     enum weir_drop drop;
-    bool is_corrupted, is_duplicated, is_reordered;
+    bool is_corrupted, is_duplicated, is_reordered, is_marked;
     uint8_t head[WLB_HEAD_CAP]; /* WIRE: the packet's first bytes, from its IP header on */
     uint8_t head_len;
 };

@@ -34,6 +34,7 @@ static const cyaml_schema_value_t option_schema = MAPPING(struct wlb_option, opt
 
 static const cyaml_schema_field_t host_fields[] = {
     TEXT("name", struct wlb_host, name),
+    MAYBE_TEXT("switch", struct wlb_host, is_switch),
     LIST("sysctl", CYAML_FLAG_OPTIONAL, struct wlb_host, sysctl, &text_schema),
     CYAML_FIELD_END,
 };

@@ -15,7 +15,8 @@ struct wlb_option {
 
 struct wlb_host {
     char *name;
-    char **sysctl; /* "tcp_sack=0" */
+    char *is_switch; /* "true": what is sent to all or to a group goes on over its other links; NULL: not */
+    char **sysctl;   /* "tcp_sack=0" */
     unsigned sysctl_n;
 };
 

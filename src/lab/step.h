@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <weir/frame.h>
 
 enum wlb_step_kind {
     WLB_LISTEN,      /* listen PORT [backlog N] */
@@ -18,6 +19,7 @@ enum wlb_step_kind {
     WLB_WRITE,       /* write N [by N] | write 'text' */
     WLB_READ,        /* read N | read some */
     WLB_READ_END,    /* read to end */
+    WLB_READ_ALL,    /* read all: what is there, without waiting for more */
     WLB_SHUTDOWN,    /* shutdown: no more will be sent */
     WLB_CLOSE,
     WLB_ABORT,
@@ -26,19 +28,27 @@ enum wlb_step_kind {
     WLB_REPEAT, /* repeat N | repeat forever, up to its end */
     WLB_END,
     WLB_BIND,    /* udp [PORT]: a datagram socket */
-    WLB_SEND_TO, /* send N to HOST PORT */
+    WLB_SEND_TO, /* send N to HOST PORT | send N to ADDRESS PORT | send N to all PORT */
     WLB_RECEIVE, /* receive: a datagram */
+    WLB_JOIN,    /* join GROUP: datagrams to it are taken */
+    /* A message of a stream; FRAMING: fixed N | line [escaped] | length N [little], and max N behind it */
+    WLB_SEND_MESSAGE,    /* send message N by FRAMING | send message 'text' by FRAMING */
+    WLB_RECEIVE_MESSAGE, /* receive message by FRAMING */
+    WLB_SERVE,           /* serve N by select|poll|epoll: accept N connections, and answer each with what it sends */
+    WLB_WATCH,           /* watch level|edge: the connection, by an epoll object */
+    WLB_AWAIT,           /* wait TIME: for what is watched to be readable, so long at most */
     WLB_STEP_N,
 };
 
 struct wlb_step {
     enum wlb_step_kind kind;
-    char host[16];
-    char text[64]; /* to write; or an option's name */
+    char host[16]; /* or an address, or an option's value that is a name */
+    char text[64]; /* to write; or an option's name, or a way to wait */
     uint64_t n;    /* bytes, times, backlog, value or nanoseconds; UINT64_MAX: for ever, or some */
     uint64_t by;   /* bytes in a call, 0: as many as go */
     uint16_t port;
-    unsigned other; /* of REPEAT and END: the index of the other one */
+    struct weir_frame_config framing; /* of messages */
+    unsigned other;                   /* of REPEAT and END: the index of the other one */
 };
 
 /* Read a step. false: err says what is wrong and what the right form is. */

@@ -109,6 +109,8 @@ static void record_event(struct wlb_lab *lab, const struct wsim_host *h, const s
     e->flight = ev->conn.flight_bytes;
     e->srtt = (double)ev->conn.srtt;
     e->rto = (double)ev->conn.rto;
+    e->peer_win = ev->conn.snd_wnd_bytes;
+    e->memory = (double)h->mem_bytes;
     take_by_kind(e, ev);
 }
 
@@ -249,11 +251,50 @@ static void record_wire(struct wlb_lab_link *l, const struct wio_link_note *note
     e->is_corrupted = note->is_corrupted;
     e->is_duplicated = note->is_duplicated;
     e->is_reordered = note->is_reordered;
+    e->is_marked = note->is_marked;
+    e->link = l->index + 1;
+    e->size = note->pkt->len;
+    e->queued = note->drop ? 0 : (double)(note->due - note->at) - (double)l->cfg.dir[note->dir].delay;
     take_ecn(e, note->pkt, l->cfg.type);
     e->head_len =
         (uint8_t)weir_pkt_copy(note->pkt, l->cfg.type == WEIR_LINK_ETHERNET ? 14 : 0, e->head, sizeof e->head);
     if (f.proto == 6)
         take_tcp(l->lab, e, &f);
+}
+
+/* ---- Switches ---- */
+
+static bool is_to_many(const struct weir_pkt *pkt, enum weir_link_type type)
+{
+    uint8_t head[20];
+    size_t at = type == WEIR_LINK_ETHERNET ? 14 : 0;
+    return weir_pkt_copy(pkt, at, head, sizeof head) == sizeof head && head[0] >> 4 == 4 && head[16] >= 224;
+}
+
+static void copy_onto(struct wlb_lab_link *l, enum wio_side from, const struct weir_pkt *pkt)
+{
+    uint8_t bytes[2048];
+    size_t len = weir_pkt_copy(pkt, 0, bytes, sizeof bytes);
+    struct weir_pkt *copy = len == pkt->len ? weir_pkt_from(weir_stack_pool(l->ends[from]->w), bytes, len) : NULL;
+    if (copy && wio_link_ops()->xmit(wio_link_driver(l->link, from), &copy, 1) == 0)
+        weir_pkt_unref(copy);
+}
+
+/* What came to a switch for many goes on over its other links. */
+static void flood_on(const struct wlb_lab_link *in, const struct wio_link_note *note)
+{
+    struct wlb_lab *lab = in->lab;
+    const struct wsim_host *h = in->ends[note->dir == WIO_UP ? WIO_FAR : WIO_NEAR];
+    unsigned host = 0;
+    while (host < lab->host_n && lab->hosts[host] != h)
+        host++;
+    if (host == lab->host_n || !lab->is_switch[host] || !is_to_many(note->pkt, in->cfg.type))
+        return;
+    for (unsigned i = 0; i < lab->link_n; i++) {
+        struct wlb_lab_link *l = &lab->links[i];
+        if (l != in && l->cfg.type == in->cfg.type && (l->ends[0] == h || l->ends[1] == h))
+            copy_onto(l, l->ends[0] == h ? WIO_NEAR : WIO_FAR, note->pkt);
+    }
 }
 
 void wlb_on_note(void *ctx, const struct wio_link_note *note)
@@ -264,6 +305,8 @@ void wlb_on_note(void *ctx, const struct wio_link_note *note)
         return;
     if (note->what == WIO_NOTE_SENT)
         record_wire(l, note);
+    else
+        flood_on(l, note);
     if (lab->json)
         wtr_json_link(lab->json, "link", note, l->cfg.type);
     if (l->index > 0)
@@ -275,11 +318,12 @@ void wlb_on_note(void *ctx, const struct wio_link_note *note)
 
 /* ---- Calls ---- */
 
-void wlb_call_returned(struct wlb_lab *lab, const struct wsim_host *h, const char *call, int64_t result, weir_ns began)
+struct wlb_entry *wlb_call_returned(struct wlb_lab *lab, const struct wsim_host *h, const char *call, int64_t result,
+                                    weir_ns began)
 {
     struct wlb_entry *e = wlb_record_add(&lab->record);
     if (!e)
-        return;
+        return NULL;
     weir_ns now = wsim_now(lab->world);
     e->kind = WLB_CALL;
     e->at = now - lab->zero;
@@ -287,4 +331,6 @@ void wlb_call_returned(struct wlb_lab *lab, const struct wsim_host *h, const cha
     e->text = call;
     e->value = (double)result;
     e->took = now - began;
+    e->memory = (double)h->mem_bytes;
+    return e;
 }

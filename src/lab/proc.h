@@ -1,0 +1,68 @@
+/*
+ * A program of the lab that runs: what the files of its steps share (proc.c walks, message.c and ready.c have steps).
+ */
+#ifndef WLB_PROC_H
+#define WLB_PROC_H
+
+#include "lab/lab.h"
+
+#define WLB_PIECE 65536u /* bytes that one call moves at most */
+
+struct wlb_inbox; /* message.c */
+struct wlb_ready; /* ready.c */
+
+struct wlb_proc {
+    struct wsim_waiter listener, conn; /* fd 0: none */
+    struct wsim_alarm alarm;
+    struct wlb_lab *lab;
+    const char *where; /* for messages, and the record */
+    const struct wlb_step *steps;
+    unsigned step_n, pc;
+    uint64_t *left; /* of each repeat, turns to come */
+    weir_ns began;  /* the call under way */
+    bool is_begun;  /* there is one */
+    bool is_asleep, is_over;
+    bool is_late;      /* of a wait: its time is over */
+    uint64_t done;     /* bytes of it */
+    uint64_t sent;     /* of the connection's stream */
+    unsigned messages; /* that it sent */
+    struct wlb_inbox *inbox;
+    struct wlb_ready *ready;
+    struct wlb_proc *next;
+};
+
+enum wlb_outcome { WLB_NEXT, WLB_WAIT, WLB_STOP };
+
+/* A call begins: nothing where it is under way already. */
+void wlb_begin_call(struct wlb_proc *);
+
+/* A call has returned, and is noted; NULL: no memory. wlb_end_call ends the one under way too: one that fails is the
+ * program's last. wlb_wait_or_end does not where it would block. */
+struct wlb_entry *wlb_note_call(struct wlb_proc *, int64_t result);
+enum wlb_outcome wlb_end_call(struct wlb_proc *, int64_t result);
+enum wlb_outcome wlb_wait_or_end(struct wlb_proc *, int64_t result);
+
+/* The stream has ended: go on behind the innermost "repeat forever", if there is one. */
+void wlb_leave_loop(struct wlb_proc *);
+
+/* Go on, after something that was waited for. */
+void wlb_proc_run(struct wlb_proc *);
+
+/* ---- message.c ---- */
+
+enum wlb_outcome wlb_send_message(struct wlb_proc *, const struct wlb_step *);
+enum wlb_outcome wlb_receive_message(struct wlb_proc *, const struct wlb_step *);
+void wlb_inbox_free(struct wlb_inbox *);
+
+/* A datagram or a message carries its number and when it was sent, if there is room for them. */
+void wlb_stamp(struct wlb_proc *, uint8_t *bytes, size_t len);
+void wlb_read_stamp(const struct wlb_proc *, struct wlb_entry *, const uint8_t *bytes, size_t len);
+
+/* ---- ready.c ---- */
+
+enum wlb_outcome wlb_serve(struct wlb_proc *, const struct wlb_step *);
+enum wlb_outcome wlb_watch(struct wlb_proc *, const struct wlb_step *);
+enum wlb_outcome wlb_await(struct wlb_proc *, const struct wlb_step *);
+void wlb_ready_free(struct wlb_ready *);
+
+#endif
