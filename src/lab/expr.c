@@ -35,6 +35,7 @@ struct wlb_expr {
     enum function function;
     struct wlb_value value;
     char *word; /* a name, or the text of a value */
+    int field;  /* of a NAME: which of an event, one of a selection's own (OWN_N ...), or -1 */
     struct wlb_expr *args[ARGS_MAX];
     struct wlb_value memo; /* of a CALL inside of another's argument: it is the same for each event */
     bool has_memo;
@@ -174,6 +175,19 @@ static struct wlb_expr *read_call(struct reader *r, const char *name)
     return x;
 }
 
+/* What a selection knows beside the event's fields. */
+enum own { OWN_N = 1000, OWN_GAP, OWN_PREV_GAP };
+
+static int find_field(const char *name)
+{
+    static const char *const own[] = {"n", "gap", "prev_gap"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, own[i]) == 0)
+            return OWN_N + i;
+    }
+    return wlb_record_field_find(name);
+}
+
 static struct wlb_expr *read_word(struct reader *r)
 {
     char word[WORD_CAP];
@@ -189,6 +203,7 @@ static struct wlb_expr *read_word(struct reader *r)
     if (!x)
         return NULL;
     x->word = strdup(word);
+    x->field = find_field(word);
     if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0) {
         x->op = OP_VALUE;
         x->value = (struct wlb_value){.type = WLB_TRUTH, .number = word[0] == 't'};
@@ -341,27 +356,22 @@ static bool fail(struct scope *s, const char *form, ...)
 
 static bool eval(struct scope *s, struct wlb_expr *x, struct wlb_value *v);
 
-static bool eval_name(const struct scope *s, const char *name, struct wlb_value *v)
+static bool eval_name(const struct scope *s, const struct wlb_expr *x, struct wlb_value *v)
 {
-    static const char *const own[] = {"n", "gap", "prev_gap"};
-    const double values[] = {s->n, s->gap, s->prev_gap};
-    for (size_t i = 0; s->entry && i < 3; i++) {
-        if (strcmp(name, own[i]) == 0) {
-            *v = (struct wlb_value){.type = WLB_NUMBER, .number = values[i]};
-            return true;
-        }
-    }
-    if (s->entry && wlb_record_field(s->entry, name, v))
-        return true;
-    return s->names && s->names->find(s->names->ctx, name, v);
+    const double own[] = {s->n, s->gap, s->prev_gap};
+    if (!s->entry || x->field < 0)
+        return s->names && s->names->find(s->names->ctx, x->word, v);
+    if (x->field >= OWN_N)
+        *v = (struct wlb_value){.type = WLB_NUMBER, .number = own[x->field - OWN_N]};
+    else
+        *v = wlb_record_field(s->entry, x->field);
+    return true;
 }
 
 /* Why is the name not known? */
 static bool unknown(struct scope *s, const char *name)
 {
-    static const struct wlb_entry nothing;
-    struct wlb_value v;
-    if (!s->entry && wlb_record_field(&nothing, name, &v))
+    if (!s->entry && wlb_record_field_find(name) >= 0)
         return fail(s, "'%s' is a field of an event: ask for it in first, last, count ...", name);
     return fail(s, "'%s' is neither an option nor a field of an event", name);
 }
@@ -456,8 +466,7 @@ static void note_value(struct fold *f, const struct wlb_value *v)
 static bool is_undecided(const struct scope *s, const struct wlb_expr *x)
 {
     if (x->op == OP_NAME)
-        return (strcmp(x->word, "gap") == 0 && isnan(s->gap)) ||
-               (strcmp(x->word, "prev_gap") == 0 && isnan(s->prev_gap));
+        return (x->field == OWN_GAP && isnan(s->gap)) || (x->field == OWN_PREV_GAP && isnan(s->prev_gap));
     for (unsigned i = 0; i < ARGS_MAX; i++) {
         if (x->args[i] && is_undecided(s, x->args[i]))
             return true;
@@ -567,7 +576,7 @@ static bool eval(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
     bool is = false;
     switch (x->op) {
     case OP_VALUE: *v = x->value; return true;
-    case OP_NAME: return eval_name(s, x->word, v) || unknown(s, x->word);
+    case OP_NAME: return eval_name(s, x, v) || unknown(s, x->word);
     case OP_NOT:
         if (!as_truth(s, x->args[0], &is))
             return false;

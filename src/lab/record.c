@@ -75,15 +75,18 @@ static const struct {
 #undef FIELD
 };
 
-bool wlb_record_field(const struct wlb_entry *e, const char *name, struct wlb_value *v)
+int wlb_record_field_find(const char *name)
 {
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (strcmp(fields[i].name, name) == 0) {
-            *v = fields[i].get(e);
-            return true;
-        }
+        if (strcmp(fields[i].name, name) == 0)
+            return (int)i;
     }
-    return false;
+    return -1;
+}
+
+struct wlb_value wlb_record_field(const struct wlb_entry *e, int field)
+{
+    return fields[field].get(e);
 }
 
 const char *wlb_record_field_name(unsigned i, const char **about)

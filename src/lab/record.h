@@ -58,8 +58,9 @@ void wlb_record_free(struct wlb_record *);
 /* Room for one entry more, zeroed; NULL when there is no memory. */
 struct wlb_entry *wlb_record_add(struct wlb_record *);
 
-/* A field of an entry by its name; false: there is no such field. */
-bool wlb_record_field(const struct wlb_entry *, const char *name, struct wlb_value *);
+/* Which field has this name, or -1; and what it is of an entry. */
+int wlb_record_field_find(const char *name);
+struct wlb_value wlb_record_field(const struct wlb_entry *, int field);
 
 /* The i-th field's name and what it is, for --help and docs; NULL past the last. */
 const char *wlb_record_field_name(unsigned i, const char **about);

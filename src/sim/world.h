@@ -89,8 +89,8 @@ struct weir *wsim_stack(struct wsim_host *);
  */
 int wsim_wait(struct wsim_waiter *, uint32_t events);
 
-/* Call on_alarm once at that time (at once when it is past). The alarm must live until then or until it is cancelled.
- */
+/* Call on_alarm once at that time (at once when it is past). The alarm, zeroed before its first use, must live until
+ * then or until it is cancelled. */
 void wsim_alarm_set(struct wsim_world *, struct wsim_alarm *, weir_ns at);
 void wsim_alarm_cancel(struct wsim_world *, struct wsim_alarm *);
 

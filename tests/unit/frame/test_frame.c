@@ -1,4 +1,5 @@
-/* Messages on a byte stream: what is written comes back, in pieces of any length; what is too long or broken is told. */
+/* Messages on a byte stream: what is written comes back, in pieces of any length; what is too long or broken is told.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -234,7 +235,8 @@ static void test_bad_configurations_are_refused(void **state)
     (void)state;
     struct weir_frame_reader r;
     uint8_t buf[64];
-    struct weir_frame_config none = weir_frame_fixed(0), wide = weir_frame_lengths(9, 10), zero = weir_frame_lengths(0, 10);
+    struct weir_frame_config none = weir_frame_fixed(0), wide = weir_frame_lengths(9, 10),
+                             zero = weir_frame_lengths(0, 10);
     struct weir_frame_config huge = weir_frame_lengths(8, SIZE_MAX), small = weir_frame_fixed(65);
     struct weir_frame_config own = crlf('\n', 8), byte = crlf(256, 8), empty = crlf(WEIR_FRAME_NO_ESCAPE, 8);
     const struct weir_frame_config *bad[] = {&none, &wide, &zero, &huge, &small, &own, &byte, &empty};
@@ -287,7 +289,7 @@ static void test_any_messages_in_any_pieces_come_back(void **state)
         while (n < 20) {
             lens[n] = cfg.framing == WEIR_FRAME_FIXED ? cfg.max_bytes : next_random(&seed) % (cfg.max_bytes + 1);
             for (size_t i = 0; i < lens[n]; i++)
-                sent[n][i] = (uint8_t)"ab\r\n\\"[next_random(&seed) % 5];
+                sent[n][i] = (uint8_t) "ab\r\n\\"[next_random(&seed) % 5];
             int64_t got = weir_frame_write(&cfg, sent[n], lens[n], stream + len, sizeof stream - len);
             if (got < 0) {
                 assert_int_equal(got, -WEIR_EINVAL); /* a line with "\n" in it */

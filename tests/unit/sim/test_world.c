@@ -55,6 +55,53 @@ static void test_world_alarms_ring_by_time_then_by_turn(void **state)
     wsim_world_free(wd);
 }
 
+/* Hundreds at random times, some moved, some cancelled: they ring in the order of time and turn. */
+#define MANY 500
+
+static struct many {
+    struct wsim_alarm alarm; /* first, as in struct bell */
+    weir_ns at;
+    unsigned turn;
+    bool is_off;
+} many[MANY];
+static weir_ns last_at;
+static unsigned last_turn, many_rung;
+
+static void on_many(struct wsim_alarm *a)
+{
+    const struct many *m = (struct many *)a;
+    assert_false(m->is_off);
+    assert_true(m->at > last_at || (m->at == last_at && m->turn > last_turn));
+    last_at = m->at;
+    last_turn = m->turn;
+    many_rung++;
+}
+
+static void test_world_many_alarms_ring_in_order(void **state)
+{
+    (void)state;
+    struct wsim_world *wd = wsim_world_new(&(struct wsim_config){.seed = 1});
+    struct wio_rng *rng = wsim_rng(wd);
+    unsigned turn = 0, off = 0;
+    last_at = last_turn = many_rung = 0;
+    for (unsigned i = 0; i < 3 * MANY; i++) {
+        struct many *m = &many[i < MANY ? i : wio_rng_u64(rng) % MANY];
+        m->alarm.on_alarm = on_many;
+        m->at = 1 + wio_rng_u64(rng) % 100;
+        m->turn = ++turn;
+        m->is_off = i % 5 == 4;
+        wsim_alarm_set(wd, &m->alarm, m->at);
+        if (m->is_off)
+            wsim_alarm_cancel(wd, &m->alarm);
+    }
+    for (unsigned i = 0; i < MANY; i++)
+        off += many[i].is_off;
+    assert_null(wsim_run(wd, WEIR_NEVER, NULL, NULL));
+    assert_int_equal(many_rung, MANY - off);
+    assert_true(off > 0);
+    wsim_world_free(wd);
+}
+
 static void test_world_whose_time_stands_still_fails(void **state)
 {
     (void)state;
@@ -217,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_world_alarms_ring_by_time_then_by_turn),
+        cmocka_unit_test(test_world_many_alarms_ring_in_order),
         cmocka_unit_test(test_world_whose_time_stands_still_fails),
         cmocka_unit_test(test_world_with_too_many_steps_fails),
         cmocka_unit_test(test_world_links_have_nets_of_their_own),
