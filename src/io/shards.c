@@ -242,8 +242,10 @@ static unsigned run_queue(struct wio_shard *s, short revents, weir_ns now)
 /* What another shard, which has no queue, wants sent; what the device has no room for is lost, as on a cable. */
 static void send_for(struct wio_shard *s, struct weir_pkt **pkts, unsigned n)
 {
-    unsigned sent = n > 0 ? wio_queue_xmit(s->queue, pkts, n) : 0;
-    s->queue->stats.tx_refused += n - sent;
+    struct wio_queue *q = s->queue; /* nobody sends through a shard that has none */
+    unsigned sent = q ? wio_queue_xmit(q, pkts, n) : 0;
+    if (q)
+        q->stats.tx_refused += n - sent;
     for (unsigned i = sent; i < n; i++)
         weir_pkt_unref(pkts[i]);
 }
