@@ -96,7 +96,7 @@ static int run_members(struct member *members, unsigned n)
 
 int wpf_rr_serve(const struct wpf_rr_options *opts)
 {
-    unsigned n = opts->shards;
+    unsigned n = opts->shards > 1 ? opts->shards : 1;
     struct group g = {.opts = opts, .serving_n = n};
     struct member members[WIO_QUEUES_MAX] = {{0}};
     if (!opts->net.is_kernel) {
