@@ -21,6 +21,7 @@
 #define STALL_S      180
 #define DRAIN_S      3600
 #define AFTER        WEIR_SEC(1800) /* for orphans to end and 2 MSL to pass */
+#define IDLE         WEIR_SEC(2)    /* then the stacks are told the time, and give back what they have in reserve */
 #define KEEP_IDLE_S  30
 #define KEEP_EVERY_S 10
 #define REQUESTS_MAX 300u
@@ -403,6 +404,7 @@ static void wind_down(struct soak *s)
             wsim_fail(s->world, "connections have not ended after %d s", DRAIN_S);
     }
     wsim_run(s->world, wsim_now(s->world) + AFTER, NULL, NULL);
+    wsim_run(s->world, wsim_now(s->world) + IDLE, NULL, NULL);
     s->is_draining = false;
 }
 

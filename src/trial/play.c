@@ -15,6 +15,7 @@
 
 #define TIME_MAX   WEIR_SEC(200 * 3600) /* of a transfer: far beyond what any of them needs */
 #define TIME_AFTER WEIR_SEC(1800)       /* for orphans to end and 2 MSL to pass */
+#define TIME_IDLE  WEIR_SEC(2)
 #define STEPS_MAX  5000000
 /* Timers fire on the wheel's ticks, which are coarser the further away they are; paced segments wait for theirs. */
 #define RTO_SLACK(rto) (WEIR_MS(10) + (rto) / 32)
@@ -266,7 +267,10 @@ static void run(struct play *p)
     if (wsim_run(p->world, wsim_now(p->world) + TIME_MAX, are_done, p))
         return;
     check_ended(p);
-    if (wsim_run(p->world, wsim_now(p->world) + TIME_AFTER, NULL, NULL))
+    /* In two parts: a stack that has nothing more to do is told the time at the end of each, and gives back what it
+     * holds in reserve when it has been idle between them. */
+    if (wsim_run(p->world, wsim_now(p->world) + TIME_AFTER, NULL, NULL) ||
+        wsim_run(p->world, wsim_now(p->world) + TIME_IDLE, NULL, NULL))
         return;
     check_quiet(p);
 }
