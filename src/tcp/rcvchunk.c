@@ -202,6 +202,7 @@ void wi_rcvchunks_append(struct wi_tcp_conn *c, struct wi_list *to, struct wi_li
 
 void wi_rcvchunk_drop_front(struct wi_tcp_chunk *k, uint32_t len)
 {
+    WI_ASSERT(len < k->len);
     struct wi_rcvcursor at = wi_rcvcursor_at(k);
     for (uint32_t n, left = len; left > 0; left -= n) {
         n = wi_min_u32(left, at.run);
