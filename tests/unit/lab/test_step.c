@@ -56,11 +56,45 @@ static void test_step_nonsense_is_refused_with_the_form(void **state)
     refuse("connect a-name-that-is-too-long 80", "connect HOST PORT");
     refuse("write", "write BYTES");
     refuse("write ''", "write BYTES");
-    refuse("read all", "read to end");
+    refuse("read every", "read to end");
     refuse("sleep long", "sleep TIME");
     refuse("close now", "close");
     refuse("listen 0", "listen PORT");
-    refuse("one two three four five six seven", "too many words");
+    refuse("send message 10 by", "FRAMING");
+    refuse("send message 100k by line", "FRAMING");
+    refuse("send message 10 to server 80", "FRAMING");
+    refuse("receive message by length 9", "length N [little]");
+    refuse("receive message by length 4 big", "length N [little]");
+    refuse("receive message by fixed 0", "fixed N");
+    refuse("receive message by line max 100k", "max N");
+    refuse("serve 10 by kqueue", "select|poll|epoll");
+    refuse("serve 0 by poll", "serve N");
+    refuse("watch both", "level|edge");
+    refuse("one two three four five six seven eight nine ten", "too many words");
+}
+
+static void test_step_framings_are_read(void **state)
+{
+    (void)state;
+    struct wlb_step s = step("send message 'hello world' by length 2 little max 1k");
+    assert_int_equal(s.kind, WLB_SEND_MESSAGE);
+    assert_string_equal(s.text, "hello world");
+    assert_int_equal(s.n, 11);
+    assert_int_equal(s.framing.framing, WEIR_FRAME_LENGTH);
+    assert_int_equal(s.framing.header_bytes, 2);
+    assert_true(s.framing.is_little_endian);
+    assert_int_equal(s.framing.max_bytes, 1024);
+    s = step("receive message by line escaped");
+    assert_int_equal(s.kind, WLB_RECEIVE_MESSAGE);
+    assert_int_equal(s.framing.escape, '\\');
+    s = step("send message 16 by fixed 16");
+    assert_int_equal(s.framing.framing, WEIR_FRAME_FIXED);
+    assert_int_equal(s.framing.max_bytes, 16);
+    s = step("serve 10 by poll");
+    assert_int_equal(s.n, 10);
+    assert_string_equal(s.text, "poll");
+    s = step("set congestion bbr");
+    assert_string_equal(s.host, "bbr");
 }
 
 static void test_steps_repeats_find_their_ends(void **state)
@@ -85,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step_each_kind_is_read),
         cmocka_unit_test(test_step_nonsense_is_refused_with_the_form),
+        cmocka_unit_test(test_step_framings_are_read),
         cmocka_unit_test(test_steps_repeats_find_their_ends),
     };
     return cmocka_run_group_tests_name("lab/step", tests, NULL, NULL);
