@@ -60,9 +60,9 @@ static void test_step_nonsense_is_refused_with_the_form(void **state)
     refuse("sleep long", "sleep TIME");
     refuse("close now", "close");
     refuse("listen 0", "listen PORT");
-    refuse("send message 10 by", "FRAMING");
-    refuse("send message 100k by line", "FRAMING");
-    refuse("send message 10 to server 80", "FRAMING");
+    refuse("send message 10 by", "by fixed N");
+    refuse("send message 100k by line", "by fixed N");
+    refuse("send message 10 to server 80", "by fixed N");
     refuse("receive message by length 9", "length N [little]");
     refuse("receive message by length 4 big", "length N [little]");
     refuse("receive message by fixed 0", "fixed N");
