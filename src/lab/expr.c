@@ -559,7 +559,7 @@ static bool eval_call(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 {
     if (x->function == F_ABS) {
         bool ok = eval(s, x->args[0], v);
-        v->number = fabs(v->number);
+        v->number = ok ? fabs(v->number) : 0;
         return ok;
     }
     struct scope whole = *s; /* what it asks does not depend on the event that is looked at */
@@ -574,6 +574,7 @@ static bool eval_call(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 static bool eval(struct scope *s, struct wlb_expr *x, struct wlb_value *v)
 {
     bool is = false;
+    *v = (struct wlb_value){.type = WLB_NUMBER};
     switch (x->op) {
     case OP_VALUE: *v = x->value; return true;
     case OP_NAME: return eval_name(s, x, v) || unknown(s, x->word);
