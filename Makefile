@@ -1,6 +1,6 @@
 # A short front for meson and ninja. Each goal first sees to it that what it needs is installed (scripts/bootstrap).
 .DEFAULT_GOAL := all
-.PHONY: all demo test valgrind bench bench-quick bench-cc soak fuzz format install clean help
+.PHONY: all demo test viewer test-viewer valgrind bench bench-quick bench-cc soak fuzz format install clean help
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
@@ -20,6 +20,14 @@ demo: all ## fetch a file with an unmodified curl through a link that loses pack
 test: ## every test, with gcc under ASan and UBSan; and compile with clang
 	@scripts/bootstrap test
 	@scripts/run-tests $(SUITE)
+
+viewer: ## build the page of weir report from viewer/, into src/trace/viewer.html
+	@scripts/bootstrap viewer
+	@scripts/viewer build
+
+test-viewer: all ## the page's tests: its logic, and all of it in a browser without a screen
+	@scripts/bootstrap viewer
+	@scripts/viewer test
 
 valgrind: ## the unit tests under valgrind
 	@scripts/bootstrap test

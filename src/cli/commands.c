@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/report.h"
 #include "cli/rfc.h"
 #include "drill/command_line.h"
 #include "io/units.h"
@@ -16,6 +17,7 @@ const struct wcl_command wcl_commands[] = {
     {"drill", "play TCP tests in packetdrill's language, in virtual time", wdr_drill_main},
     {"iperf", "measure how fast TCP goes; the other end may be iperf3", wpf_iperf_main},
     {"lab", "play any textbook situation of TCP, see it, and have its claims checked", wlb_lab_main},
+    {"report", "make a page to look at of a trace or a capture", wcl_report_main},
     {"rfc", "print what the RFCs ask, and the test that proves it", wcl_rfc_main},
     {"rr", "measure requests and responses a second, and how long each takes", wpf_rr_main},
     {"run", "run a program with weir as its TCP/IP, over any link", wir_run_main},

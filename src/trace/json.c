@@ -120,6 +120,13 @@ static void conn(struct wtr_json *j, const struct weir_ev_conn *c)
     number(j, "rto_ns", c->rto);
 }
 
+/* Which event of its sender made a packet that came in. */
+static void sender(struct wtr_json *j, const struct weir_pkt *pkt)
+{
+    if (pkt && pkt->serial)
+        number(j, "sender", pkt->serial);
+}
+
 static void segment(struct wtr_json *j, const struct weir_ev_seg *s)
 {
     flags(j, s->flags);
@@ -193,8 +200,11 @@ static void body(struct wtr_json *j, const struct weir_event *ev)
         text(j, "to", weir_tcp_state_name(ev->u.state.to));
         text(j, "cause", ev->u.state.cause ? ev->u.state.cause : "");
         return;
-    case WEIR_EV_SEG_OUT:
-    case WEIR_EV_SEG_IN: segment(j, &ev->u.seg); return;
+    case WEIR_EV_SEG_OUT: segment(j, &ev->u.seg); return;
+    case WEIR_EV_SEG_IN:
+        segment(j, &ev->u.seg);
+        sender(j, ev->u.seg.pkt);
+        return;
     case WEIR_EV_REXMIT:
         number(j, "seq", ev->u.rexmit.seq_rel);
         number(j, "len", ev->u.rexmit.len);
@@ -204,6 +214,7 @@ static void body(struct wtr_json *j, const struct weir_event *ev)
         text(j, "reason", weir_drop_name(ev->u.drop.reason));
         text(j, "text", weir_drop_text(ev->u.drop.reason));
         number(j, "bytes", ev->u.drop.pkt ? ev->u.drop.pkt->len : 0);
+        sender(j, ev->u.drop.pkt);
         return;
     case WEIR_EV_RTT: number(j, "sample_ns", ev->u.rtt.sample); return;
     case WEIR_EV_CWND:
@@ -215,8 +226,11 @@ static void body(struct wtr_json *j, const struct weir_event *ev)
         number(j, "backoff", ev->u.timer.backoff);
         return;
     case WEIR_EV_NEIGH: neighbour(j, ev); return;
-    case WEIR_EV_DGRAM_OUT:
-    case WEIR_EV_DGRAM_IN: number(j, "len", ev->u.dgram.len); return;
+    case WEIR_EV_DGRAM_OUT: number(j, "len", ev->u.dgram.len); return;
+    case WEIR_EV_DGRAM_IN:
+        number(j, "len", ev->u.dgram.len);
+        sender(j, ev->u.dgram.pkt);
+        return;
     case WEIR_EV_ICMP_IN:
         number(j, "type", ev->u.icmp.type);
         number(j, "code", ev->u.icmp.code);
