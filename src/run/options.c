@@ -35,13 +35,25 @@ static const char help[] =
     "  --pcap FILE       capture the link, each packet with why it was sent\n"
     "  --pcap-end END    where: program (the default), gateway, or both as two interfaces\n"
     "  --trace FILE      every event of both hosts and the link, as JSON lines\n"
+    "  --report FILE     a page to look at, made at the end: diagrams, windows, round trips\n"
     "  --story           at the end, the longest connection as a sequence diagram\n"
     "  -q, --quiet       no line for each connection at the end\n"
     "  -h, --help        this\n"
     "\n"
     "The exit status is the program's. 125: weir run failed; 126: the program can't be run; 127: there is none.\n";
 
-enum { OPT_LINK = 256, OPT_PROFILE, OPT_SYSCTL, OPT_SEED, OPT_MTU, OPT_PCAP, OPT_PCAP_END, OPT_TRACE, OPT_STORY };
+enum {
+    OPT_LINK = 256,
+    OPT_PROFILE,
+    OPT_SYSCTL,
+    OPT_SEED,
+    OPT_MTU,
+    OPT_PCAP,
+    OPT_PCAP_END,
+    OPT_TRACE,
+    OPT_REPORT,
+    OPT_STORY
+};
 
 static const struct option longs[] = {
     {"link", required_argument, NULL, OPT_LINK},
@@ -53,6 +65,7 @@ static const struct option longs[] = {
     {"pcap", required_argument, NULL, OPT_PCAP},
     {"pcap-end", required_argument, NULL, OPT_PCAP_END},
     {"trace", required_argument, NULL, OPT_TRACE},
+    {"report", required_argument, NULL, OPT_REPORT},
     {"story", no_argument, NULL, OPT_STORY},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -229,6 +242,7 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
     case OPT_PCAP: o->pcap = optarg; return 0;
     case OPT_PCAP_END: return read_end(o, optarg);
     case OPT_TRACE: o->trace = optarg; return 0;
+    case OPT_REPORT: o->report = optarg; return 0;
     case OPT_STORY: o->wants_story = true; return 0;
     case 'q': o->is_quiet = true; return 0;
     case '4': o->family = AF_INET; return 0;

@@ -26,8 +26,8 @@ struct wir_run_opts {
     struct wio_link_config link;
     uint64_t seed;
     bool has_seed;
-    const char *pcap, *trace;        /* files, or NULL */
-    bool pcap_program, pcap_gateway; /* whose end of the link is captured */
+    const char *pcap, *trace, *report; /* files, or NULL */
+    bool pcap_program, pcap_gateway;   /* whose end of the link is captured */
     bool wants_story, is_quiet;
     int family; /* AF_INET: -4; AF_INET6: -6; 0: both */
     struct wir_publish publish[WIR_PUBLISH_MAX];

@@ -14,6 +14,7 @@
 #include "run/watch.h"
 #include "trace/capture.h"
 #include "trace/json.h"
+#include "trace/report.h"
 #include "trace/story.h"
 
 /* What a stack's events come with. */
@@ -31,6 +32,8 @@ struct wir_watch {
     struct wtr_capture *capture;
     struct wtr_json *json;
     struct wtr_story *story;
+    struct wtr_report *report;
+    int hosts[2]; /* in the report, by side */
 };
 
 /* The Unix time at which our clock was 0. */
@@ -69,6 +72,35 @@ static int open_trace(struct wir_watch *w, uint64_t epoch_ns)
     return w->json ? 0 : -1;
 }
 
+/* The program and its arguments, as they were given. */
+static void command_line(char *const *argv, char *text, size_t cap)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (; *argv && at < cap; argv++)
+        at += (size_t)snprintf(text + at, cap - at, "%s%s", at ? " " : "", *argv);
+}
+
+/* The page is written at the end; that it can't be is to be known before the program starts. */
+static int open_report(struct wir_watch *w, uint64_t epoch_ns)
+{
+    char command[256];
+    struct wtr_report_config cfg = {.title = command, .epoch_ns = epoch_ns};
+    if (!w->opts->report)
+        return 0;
+    FILE *out = fopen(w->opts->report, "ae");
+    if (!out) {
+        fprintf(stderr, "weir run: --report %s: %s\n", w->opts->report, strerror(errno));
+        return -1;
+    }
+    fclose(out);
+    command_line(w->opts->argv, command, sizeof command);
+    w->report = wtr_report_new(&cfg);
+    for (unsigned i = 0; w->report && i < 2; i++)
+        w->hosts[i] = wtr_report_host(w->report, w->sides[i].name);
+    return w->report && w->hosts[0] >= 0 && w->hosts[1] >= 0 ? 0 : -1;
+}
+
 int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
 {
     struct wir_watch *w = calloc(1, sizeof *w);
@@ -79,7 +111,7 @@ int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
     w->sides[WIO_NEAR] = (struct side){.watch = w, .side = WIO_NEAR, .name = "program"};
     w->sides[WIO_FAR] = (struct side){.watch = w, .side = WIO_FAR, .name = "gateway"};
     w->summary = wir_summary_new();
-    if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0)
+    if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0 || open_report(w, epoch()) < 0)
         return -EIO;
     if (opts->wants_story)
         w->story = wtr_story_new(opts->link.type, 0);
@@ -99,6 +131,8 @@ static void on_event(void *ctx, const struct weir_event *ev)
         wtr_json_event(w->json, side->name, ev);
     if (w->story)
         wtr_story_event(w->story, side->side, ev);
+    if (w->report)
+        wtr_report_event(w->report, w->hosts[side->side], ev);
 }
 
 static void on_link(void *ctx, const struct wio_link_note *note)
@@ -110,6 +144,8 @@ static void on_link(void *ctx, const struct wio_link_note *note)
         wtr_json_link(w->json, "link", note, w->opts->link.type);
     if (w->story)
         wtr_story_link(w->story, note);
+    if (w->report)
+        wtr_report_link(w->report, w->hosts[WIO_NEAR], w->hosts[WIO_FAR], note, w->opts->link.type);
 }
 
 void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config *cfg)
@@ -121,13 +157,13 @@ void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config 
         cfg->event_mask |= WTR_WHY_MASK;
     if (w->story)
         cfg->event_mask |= WTR_STORY_MASK;
-    if (w->json)
+    if (w->json || w->report)
         cfg->event_mask = WEIR_EV_ALL;
 }
 
 void wir_watch_link(struct wir_watch *w, struct wio_link *link)
 {
-    if (w->capture || w->json || w->story)
+    if (w->capture || w->json || w->story || w->report)
         wio_link_set_tap(link, on_link, w);
 }
 
@@ -164,6 +200,17 @@ static void close_trace(struct wir_watch *w)
         fprintf(stderr, "weir: --trace %s: %s: lines are missing from it\n", w->opts->trace, strerror(-err));
 }
 
+static void close_report(struct wir_watch *w)
+{
+    int err = w->report ? wtr_report_save(w->report, w->opts->report) : 0;
+    if (err)
+        fprintf(stderr, "weir: --report %s: %s: it was not written\n", w->opts->report, strerror(-err));
+    else if (w->report && wtr_report_left_out(w->report))
+        fprintf(stderr, "weir: --report %s: the first %u events are in it, %llu more are not\n", w->opts->report,
+                WTR_REPORT_ROWS_MAX, (unsigned long long)wtr_report_left_out(w->report));
+    wtr_report_free(w->report);
+}
+
 void wir_watch_finish(struct wir_watch *w, weir_ns now)
 {
     if (w->story && wtr_story_count(w->story))
@@ -174,5 +221,6 @@ void wir_watch_finish(struct wir_watch *w, weir_ns now)
     wir_summary_free(w->summary);
     close_pcap(w);
     close_trace(w);
+    close_report(w);
     free(w);
 }

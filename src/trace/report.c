@@ -224,7 +224,8 @@ static struct wtr_slot *find_slot(struct wtr_report *r, const struct weir_sockad
     for (uint32_t i = (uint32_t)hash; (slot = map_next(&r->by_ends, hash, &i));) {
         const struct wtr_flow *f = &r->flows[slot->value - 1];
         for (unsigned s = 0; s < 2 && f->is_udp == is_udp; s++) {
-            if (is_same_end(&f->ends[s].addr, local) && is_same_end(&f->ends[!s].addr, remote)) {
+            bool is_local = is_same_end(&f->ends[s].addr, local) || (is_udp && weir_addr_is_any(&local->addr));
+            if (is_local && is_same_end(&f->ends[!s].addr, remote)) {
                 *side = s;
                 return slot;
             }
@@ -316,6 +317,62 @@ static bool is_anew(const struct wtr_flow *f, unsigned side, const struct weir_e
     return false;
 }
 
+/* The row, plus one, in which a host sent what carries this serial; 0: none. */
+static uint32_t sent_row(const struct wtr_report *r, uint32_t host, uint64_t serial)
+{
+    if (host >= r->host_n || serial == 0)
+        return 0;
+    const struct wtr_report_host *h = &r->hosts[host];
+    uint32_t lo = 0, hi = h->sent_n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (h->sent[mid].serial < serial)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < h->sent_n && h->sent[lo].serial == serial ? h->sent[lo].row + 1 : 0;
+}
+
+/* What comes in names no sender but by its serial: it is the one host that sent such a packet to this one. */
+static uint32_t dropped_row(const struct wtr_report *r, int host, const struct weir_pkt *pkt)
+{
+    uint32_t found = 0;
+    for (uint32_t h = 0; pkt && h < r->host_n; h++) {
+        uint32_t row = h == (uint32_t)host ? 0 : sent_row(r, h, pkt->serial);
+        if (!row)
+            continue;
+        const struct wtr_flow *f = &r->flows[r->rows[row - 1].conn];
+        const struct wtr_end *to = &f->ends[!r->rows[row - 1].side];
+        if (to->host != (uint32_t)host && to->host != WTR_NO_HOST)
+            continue;
+        if (found)
+            return 0;
+        found = row;
+    }
+    return found;
+}
+
+/* A datagram belongs where the one that was sent does: a socket bound to no address doesn't say which it came to. What
+ * it answers is found by the same ends then. */
+static uint32_t dgram_flow(struct wtr_report *r, int host, const struct weir_event *ev, unsigned *side)
+{
+    uint32_t from = ev->kind == WEIR_EV_DGRAM_IN ? dropped_row(r, host, ev->u.dgram.pkt) : 0;
+    if (!from || r->rows[from - 1].kind != WEIR_EV_DGRAM_OUT || r->rows[from - 1].conn == 0)
+        return wtr_report_find(r, ev->local, ev->remote, true, side);
+    uint32_t id = r->rows[from - 1].conn;
+    unsigned found;
+    *side = !r->rows[from - 1].side;
+    if (weir_addr_is_any(&ev->local->addr)) {
+        struct wtr_slot *slot = find_slot(r, ev->local, ev->remote, true, &found);
+        if (slot)
+            slot->value = id + 1;
+        else
+            map_add(r, &r->by_ends, hash_ends(ev->local, ev->remote, true), id);
+    }
+    return id;
+}
+
 /* The connection of an event, and the end that tells of it; 0: it belongs to none. */
 static uint32_t flow_of(struct wtr_report *r, int host, const struct weir_event *ev, unsigned *side)
 {
@@ -326,7 +383,7 @@ static uint32_t flow_of(struct wtr_report *r, int host, const struct weir_event 
         return 0;
     if (!is_udp && ev->conn_id && (id = find_id(r, host, ev->conn_id, side)))
         return id;
-    id = wtr_report_find(r, ev->local, ev->remote, is_udp, side);
+    id = is_udp ? dgram_flow(r, host, ev, side) : wtr_report_find(r, ev->local, ev->remote, false, side);
     if (is_udp && id) {
         if (r->flows[id].ends[*side].host == WTR_NO_HOST)
             r->flows[id].ends[*side].host = (uint32_t)host;
@@ -364,23 +421,6 @@ static void remember_sent(struct wtr_report *r, int host, uint64_t serial, uint3
     h->sent[h->sent_n++] = (struct wtr_sent){serial, row};
 }
 
-/* The row, plus one, in which a host sent what carries this serial; 0: none. */
-static uint32_t sent_row(const struct wtr_report *r, uint32_t host, uint64_t serial)
-{
-    if (host >= r->host_n || serial == 0)
-        return 0;
-    const struct wtr_report_host *h = &r->hosts[host];
-    uint32_t lo = 0, hi = h->sent_n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (h->sent[mid].serial < serial)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < h->sent_n && h->sent[lo].serial == serial ? h->sent[lo].row + 1 : 0;
-}
-
 static bool is_rexmit(enum weir_why why)
 {
     return (why >= WEIR_WHY_REXMIT_RTO && why <= WEIR_WHY_REXMIT_SYN);
@@ -396,33 +436,48 @@ static void count_rst(struct wtr_flow *f, unsigned side, struct wtr_end *e, cons
     e->close_text = row ? row->text : 0;
 }
 
-void wtr_report_sent(struct wtr_report *r, uint32_t conn, unsigned side, struct wtr_row *row, uint16_t flags,
-                     uint32_t seq, uint32_t len, weir_ns at)
+/* Past its last number. A reset takes none. */
+static uint32_t end_of(uint16_t flags, uint32_t seq, uint32_t len)
+{
+    return flags & WIO_TCP_RST ? seq : seq + len + !!(flags & WIO_TCP_SYN) + !!(flags & WIO_TCP_FIN);
+}
+
+struct wtr_segment wtr_report_segment(const struct wtr_end *e, uint16_t flags, uint32_t seq, uint32_t len)
+{
+    struct wtr_segment s = {.flags = flags, .seq = seq, .len = len, .fresh = len};
+    uint32_t end = end_of(flags, seq, len);
+    if (e->segs_out == 0 || end == seq || (int32_t)(e->snd_max - seq) <= 0)
+        return s;
+    s.is_again = (int32_t)(end - e->snd_max) <= 0;
+    s.fresh = s.is_again ? 0 : end - e->snd_max < len ? end - e->snd_max : len;
+    return s;
+}
+
+void wtr_report_sent(struct wtr_report *r, uint32_t conn, unsigned side, struct wtr_row *row,
+                     const struct wtr_segment *s, weir_ns at)
 {
     struct wtr_flow *f = &r->flows[conn];
     struct wtr_end *e = &f->ends[side];
-    uint32_t end = seq + len + !!(flags & WIO_TCP_SYN) + !!(flags & WIO_TCP_FIN);
-    bool is_again = end != seq && (int32_t)(end - e->snd_max) <= 0 && e->segs_out > 0;
+    uint32_t end = end_of(s->flags, s->seq, s->len);
 
+    if (end != s->seq && (e->segs_out == 0 || (int32_t)(end - e->snd_max) > 0))
+        e->snd_max = end;
     e->segs_out++;
     e->last_at = at;
-    if (flags & WIO_TCP_SYN)
+    e->bytes_out += s->fresh;
+    if (s->flags & WIO_TCP_SYN)
         e->has_syn = true;
-    if (flags & WIO_TCP_FIN) {
+    if (s->flags & WIO_TCP_FIN) {
         e->has_fin = true;
         if (f->fin_first < 0)
             f->fin_first = (int8_t)side;
     }
-    if (flags & WIO_TCP_RST)
+    if (s->flags & WIO_TCP_RST)
         count_rst(f, side, e, row);
-    if (is_again) {
+    if (s->is_again) {
         e->again++;
         if (row)
             row->mark |= WTR_MARK_AGAIN;
-    } else if (end != seq && !(flags & WIO_TCP_RST)) {
-        uint32_t fresh = e->segs_out > 1 && (int32_t)(e->snd_max - seq) > 0 ? end - e->snd_max : len;
-        e->bytes_out += fresh < len ? fresh : len;
-        e->snd_max = end;
     }
 }
 
@@ -480,7 +535,8 @@ static void take_out(struct wtr_report *r, uint32_t conn, unsigned side, int hos
     }
     if (s->flags & WIO_TCP_ACK)
         e->last_ack = s->ack_rel;
-    wtr_report_sent(r, conn, side, row, s->flags, s->seq_rel, s->len, ev->at);
+    const struct wtr_segment sent = wtr_report_segment(e, s->flags, s->seq_rel, s->len);
+    wtr_report_sent(r, conn, side, row, &sent, ev->at);
 }
 
 static void take_in(struct wtr_report *r, uint32_t conn, unsigned side, struct wtr_row *row,
@@ -494,8 +550,10 @@ static void take_in(struct wtr_report *r, uint32_t conn, unsigned side, struct w
         other->iss = s->seq - s->seq_rel;
         other->has_iss = true;
     }
-    if (other->host == WTR_NO_HOST) /* nobody else tells what it sent */
-        wtr_report_sent(r, conn, !side, NULL, s->flags, s->seq_rel, s->len, ev->at);
+    if (other->host == WTR_NO_HOST) { /* nobody else tells what it sent */
+        const struct wtr_segment sent = wtr_report_segment(other, s->flags, s->seq_rel, s->len);
+        wtr_report_sent(r, conn, !side, NULL, &sent, ev->at);
+    }
     if (!row)
         return;
     fill_segment(r, row, s);
@@ -506,25 +564,6 @@ static void take_in(struct wtr_report *r, uint32_t conn, unsigned side, struct w
         row->from = 0;
     if (row->from)
         r->rows[row->from - 1].mark |= WTR_MARK_ARRIVED;
-}
-
-/* A drop names no sender: it is the one host that sent a packet with this serial to the one that dropped it. */
-static uint32_t dropped_row(const struct wtr_report *r, int host, const struct weir_pkt *pkt)
-{
-    uint32_t found = 0;
-    for (uint32_t h = 0; pkt && h < r->host_n; h++) {
-        uint32_t row = h == (uint32_t)host ? 0 : sent_row(r, h, pkt->serial);
-        if (!row)
-            continue;
-        const struct wtr_flow *f = &r->flows[r->rows[row - 1].conn];
-        const struct wtr_end *to = &f->ends[!r->rows[row - 1].side];
-        if (to->host != (uint32_t)host && to->host != WTR_NO_HOST)
-            continue;
-        if (found)
-            return 0;
-        found = row;
-    }
-    return found;
 }
 
 static void fill_snapshot(struct wtr_row *row, const struct weir_ev_conn *c)

@@ -8,8 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GAPS_MAX 16u
+
+/* Numbers of an end that the capture has not seen, below the highest that it has. */
+struct gap {
+    uint32_t lo, hi;
+    weir_ns since;
+};
+
 /* An end, as far as its packets tell. */
 struct side {
+    struct gap gaps[GAPS_MAX];
+    uint32_t gap_n;
     enum weir_tcp_state state;
     int8_t wscale;
     bool has_sent, has_data_ack;
@@ -99,6 +109,8 @@ struct work {
     unsigned side;
     struct side *me, *other;
     uint32_t seq, ack, end; /* relative */
+    uint32_t fresh;         /* numbers that the capture had not seen */
+    bool is_again, is_late; /* seen before; or the place of something that is missing */
 };
 
 static void fill_snapshot(const struct side *me, const struct side *other, struct wtr_row *row)
@@ -223,9 +235,59 @@ static void measure(const struct work *w, bool is_again)
     }
 }
 
-/* What a packet without a comment is. */
-static const char *reason(const struct work *w, bool is_again)
+/* What of [lo, hi) lies in gaps; those are filled. *since: when the first of them opened. */
+static uint32_t fill_gaps(struct side *me, uint32_t lo, uint32_t hi, weir_ns *since)
 {
+    uint32_t filled = 0;
+    for (uint32_t i = 0; i < me->gap_n;) {
+        struct gap *g = &me->gaps[i];
+        uint32_t from = (int32_t)(lo - g->lo) > 0 ? lo : g->lo, to = (int32_t)(hi - g->hi) < 0 ? hi : g->hi;
+        if ((int32_t)(to - from) <= 0) {
+            i++;
+            continue;
+        }
+        filled += to - from;
+        *since = g->since;
+        if (from != g->lo && to != g->hi && me->gap_n < GAPS_MAX)
+            me->gaps[me->gap_n++] = (struct gap){to, g->hi, g->since};
+        if (from != g->lo)
+            g->hi = from;
+        else if (to != g->hi)
+            g->lo = to;
+        else
+            *g = me->gaps[--me->gap_n];
+    }
+    return filled;
+}
+
+/* Is it new, or the place of something missing, or had the capture seen it? A segment that is merely out of order comes
+ * within a few milliseconds (as tshark has it), a retransmission takes a round trip. */
+static void judge(struct work *w)
+{
+    struct side *me = w->me;
+    weir_ns since = 0;
+    if (w->end == w->seq)
+        return;
+    if (!me->has_sent || (int32_t)(w->seq - me->snd_max) >= 0) {
+        if (me->has_sent && w->seq != me->snd_max && me->gap_n < GAPS_MAX)
+            me->gaps[me->gap_n++] = (struct gap){me->snd_max, w->seq, w->p->at};
+        w->fresh = w->end - w->seq;
+        return;
+    }
+    w->fresh = fill_gaps(me, w->seq, w->end, &since);
+    w->is_late = w->fresh > 0;
+    if ((int32_t)(w->end - me->snd_max) > 0)
+        w->fresh += w->end - me->snd_max;
+    w->is_again = w->fresh == 0 || (w->is_late && w->p->at > since + WEIR_MS(3));
+    const char *comment = w->p->comment; /* weir's own says what it is */
+    if (comment && *comment)
+        w->is_again = w->fresh == 0 || strncmp(comment, "retransmit", 10) == 0;
+}
+
+/* What a packet without a comment is. */
+static const char *reason(const struct work *w)
+{
+    bool is_again = w->is_again;
     const struct wtr_packet *p = w->p;
     const struct side *me = w->me, *o = w->other;
     bool is_bare = p->len == 0 && !(p->flags & (WIO_TCP_SYN | WIO_TCP_FIN | WIO_TCP_RST));
@@ -236,6 +298,10 @@ static const char *reason(const struct work *w, bool is_again)
         return "";
     if (is_again && p->len <= 1 && w->end == me->snd_max && o->last_ack == me->snd_max)
         return "keepalive probe";
+    if (w->is_late && !is_again)
+        return "out of order";
+    if (w->is_late)
+        return "sent again; the first was not seen here";
     if (is_again)
         return me->dup_n >= 3 ? "sent again, after duplicate ACKs" : "sent again";
     if (p->len == 1 && o->last_win == 0 && o->has_sent)
@@ -314,8 +380,8 @@ void wtr_flows_packet(struct wtr_flows *fs, const struct wtr_packet *p)
     w.end = w.seq + p->len + !!(p->flags & WIO_TCP_SYN) + !!(p->flags & WIO_TCP_FIN);
     if (p->flags & WIO_TCP_RST)
         w.end = w.seq;
-    bool is_again = w.end != w.seq && w.me->has_sent && (int32_t)(w.end - w.me->snd_max) <= 0;
-    const char *why = reason(&w, is_again);
+    judge(&w);
+    const char *why = reason(&w);
 
     if (p->flags & WIO_TCP_SYN)
         w.me->wscale = p->wscale;
@@ -326,7 +392,14 @@ void wtr_flows_packet(struct wtr_flows *fs, const struct wtr_packet *p)
     struct wtr_row *row = add_row(&w, w.side, WEIR_EV_SEG_OUT);
     if (row)
         fill_packet(&w, row, why);
-    wtr_report_sent(w.r, w.conn, w.side, row, p->flags, w.seq, p->len, p->at);
+    const struct wtr_segment sent = {
+        .flags = p->flags,
+        .seq = w.seq,
+        .len = p->len,
+        .fresh = w.fresh < p->len ? w.fresh : p->len,
+        .is_again = w.is_again,
+    };
+    wtr_report_sent(w.r, w.conn, w.side, row, &sent, p->at);
     if (row)
         read_fate(p->comment, row, &f->ends[w.side]);
 
@@ -344,7 +417,7 @@ void wtr_flows_packet(struct wtr_flows *fs, const struct wtr_packet *p)
         w.me->has_data_ack = true;
     }
     follow_receiver(&w);
-    measure(&w, is_again);
+    measure(&w, w.is_again || w.is_late);
     if (at < w.r->row_n)
         fill_snapshot(w.me, w.other, &w.r->rows[at]); /* where the row is now */
 }

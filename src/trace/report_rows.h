@@ -147,9 +147,20 @@ uint32_t wtr_report_find(struct wtr_report *, const struct weir_sockaddr *local,
 uint32_t wtr_report_flow(struct wtr_report *, const struct weir_sockaddr *a, const struct weir_sockaddr *b, bool is_udp,
                          weir_ns at);
 
-/* Count a segment that an end sent: what verdicts and totals are made of. Marks the row. */
-void wtr_report_sent(struct wtr_report *, uint32_t conn, unsigned side, struct wtr_row *, uint16_t flags, uint32_t seq,
-                     uint32_t len, weir_ns at);
+/* What an end sent, to be counted. */
+struct wtr_segment {
+    uint16_t flags;
+    uint32_t seq, len; /* seq is relative */
+    uint32_t fresh;    /* payload bytes that it had not sent before */
+    bool is_again;
+};
+
+/* How much of a segment is new, where every segment of that end is known in the order of its sending. */
+struct wtr_segment wtr_report_segment(const struct wtr_end *, uint16_t flags, uint32_t seq, uint32_t len);
+
+/* Count it: what verdicts and totals are made of. Marks the row, which may be NULL. */
+void wtr_report_sent(struct wtr_report *, uint32_t conn, unsigned side, struct wtr_row *, const struct wtr_segment *,
+                     weir_ns at);
 
 /* How a connection ended, in words, and a name for it: clean, reset, refused, timeout, unanswered, unreachable, error,
  * half, open, udp. */

@@ -40,6 +40,7 @@ export class Diagram {
   private scroll = 0;
   private hover = -1;
   private hits: Hit[] = [];
+  private quiet = 1; // how strong the lines are that aren't chosen
   private states: { rank: number; state: number }[][] = [];
   private pending = false;
   private readonly canvas = document.createElement("canvas");
@@ -294,8 +295,8 @@ export class Diagram {
     const drawn = { x: -1e9, left: -1e9, right: -1e9, time: -1e9 };
     this.hits = [];
     c.font = `${FONT}px ${fontFamily}`;
-    if (stride > 1)
-      c.globalAlpha = 0.55;
+    c.globalAlpha = stride > 1 ? 0.55 : 1;
+    this.quiet = stride === 1 && (this.selected >= first && this.selected <= last) ? 0.4 : c.globalAlpha;
     for (let rank = first; rank <= last; rank += stride)
       this.drawRow(c, layout, colours, rank, drawn, stride === 1);
     c.globalAlpha = 1;
@@ -352,8 +353,10 @@ export class Diagram {
   }
 
   private drawArrow(c: CanvasRenderingContext2D, style: { colour: string; width: number; dash: number[] },
-                    x0: number, y0: number, x1: number, y1: number, head: boolean): void {
+                    x0: number, y0: number, x1: number, y1: number, head: boolean, loud: boolean): void {
     const big = this.mode === "time" || this.scale > 5;
+    const alpha = c.globalAlpha;
+    c.globalAlpha = loud ? 1 : this.quiet;
     c.strokeStyle = c.fillStyle = style.colour;
     c.lineWidth = style.width;
     c.setLineDash(big ? style.dash : []);
@@ -362,22 +365,25 @@ export class Diagram {
     c.lineTo(x1, y1);
     c.stroke();
     c.setLineDash([]);
-    if (!head || !big)
+    if (!head || !big) {
+      c.globalAlpha = alpha;
       return;
+    }
     const angle = Math.atan2(y1 - y0, x1 - x0), size = 7;
     c.beginPath();
     c.moveTo(x1, y1);
     c.lineTo(x1 - size * Math.cos(angle - 0.4), y1 - size * Math.sin(angle - 0.4));
     c.lineTo(x1 - size * Math.cos(angle + 0.4), y1 - size * Math.sin(angle + 0.4));
     c.fill();
+    c.globalAlpha = alpha;
   }
 
   private emphasise(c: CanvasRenderingContext2D, colours: Palette, rank: number, other: number,
-                    x0: number, y0: number, x1: number, y1: number): void {
+                    x0: number, y0: number, x1: number, y1: number): boolean {
     this.hits.push({ x0, y0, x1, y1, rank });
     const chosen = this.selected >= 0 && (rank === this.selected || other === this.selected);
     if (!chosen && rank !== this.hover)
-      return;
+      return false;
     c.save();
     c.strokeStyle = colours.accent;
     c.globalAlpha = chosen ? 0.28 : 0.16;
@@ -388,6 +394,7 @@ export class Diagram {
     c.lineTo(x1, y1);
     c.stroke();
     c.restore();
+    return true;
   }
 
   /** From where it was sent to where it arrived. */
@@ -399,10 +406,10 @@ export class Diagram {
       return;
     const x0 = this.columnX(layout, column), y0 = this.yOf(sentRank) - this.scroll, style = this.style(sent, colours);
     const gap = x > x0 ? -4 : 4, refused = rows.kind[row] === view.report.kind.drop;
-    this.emphasise(c, colours, rank, sentRank, x0, y0, x, y);
+    const loud = this.emphasise(c, colours, rank, sentRank, x0, y0, x, y);
     if (refused)
       style.colour = colours.lost;
-    this.drawArrow(c, style, x0 - gap, y0, x + gap, y, !refused);
+    this.drawArrow(c, style, x0 - gap, y0, x + gap, y, !refused, loud);
     if (refused)
       this.drawCross(c, colours, x + 3 * gap, y);
     if (rows.mark[row] & Mark.Needless) {
@@ -439,12 +446,12 @@ export class Diagram {
     if (mark & Mark.Lost) {
       const drop = this.mode === "order" ? Math.min(this.scale * 0.8, 16) : 5;
       const xe = x + (x1 - x) * 0.62;
-      this.emphasise(c, colours, rank, rank, x, y, xe, y + drop);
-      this.drawArrow(c, { ...style, colour: colours.lost }, x + gap, y, xe, y + drop, false);
+      const loud = this.emphasise(c, colours, rank, rank, x, y, xe, y + drop);
+      this.drawArrow(c, { ...style, colour: colours.lost }, x + gap, y, xe, y + drop, false, loud);
       this.drawCross(c, colours, xe, y + drop);
     } else if (oneSided) {
-      this.emphasise(c, colours, rank, rank, x, y, x1, y);
-      this.drawArrow(c, style, x + gap, y, x1 - gap, y, true);
+      const loud = this.emphasise(c, colours, rank, rank, x, y, x1, y);
+      this.drawArrow(c, style, x + gap, y, x1 - gap, y, true, loud);
     } else {
       const xe = x + (x1 - x) * 0.45, fade = c.createLinearGradient(x, 0, xe, 0);
       fade.addColorStop(0, style.colour);
@@ -464,8 +471,8 @@ export class Diagram {
                      x: number, y: number): void {
     const peer = peerColumn(this.view!, row), x1 = peer >= 0 ? this.columnX(layout, peer) : x < layout.width / 2 ? x + 60 : x - 60;
     const x0 = x + (x1 - x) * 0.4;
-    this.emphasise(c, colours, rank, rank, x0, y, x, y);
-    this.drawArrow(c, this.style(row, colours), x0, y, x + (x1 > x ? 4 : -4), y, true);
+    const loud = this.emphasise(c, colours, rank, rank, x0, y, x, y);
+    this.drawArrow(c, this.style(row, colours), x0, y, x + (x1 > x ? 4 : -4), y, true, loud);
   }
 
   private drawText(c: CanvasRenderingContext2D, layout: Layout, colours: Palette, row: number, rank: number,

@@ -101,7 +101,7 @@ export class List {
       node.append(span);
     };
     add(`glyph ${kind}`, glyphs[kind]);
-    add("who", `${endName(this.report, c, 0)} → ${c.ends[1].addr || endName(this.report, c, 1)}`);
+    add("who", `${head.one_sided ? c.ends[0].addr : endName(this.report, c, 0)} → ${c.ends[1].addr || endName(this.report, c, 1)}`);
     add("how", c.text);
     const again = c.ends[0].again + c.ends[1].again;
     add("much", [bytes(c.ends[0].bytes + c.ends[1].bytes), duration(c.ended - c.began),

@@ -20,7 +20,7 @@ function el<K extends keyof HTMLElementTagNameMap>(tag: K, props: Record<string,
     else if (value !== false && value !== undefined)
       node.setAttribute(name, String(value));
   }
-  node.append(...content.filter((c): c is Node | string => Boolean(c)));
+  node.append(...content.filter((c) => c !== false) as (Node | string)[]);
   return node;
 }
 
@@ -172,7 +172,7 @@ class App {
     }
     const ends = c.ends.map((e, i) => ({ name: endName(this.report, c, i), ...e }));
     const title = el("h2", {}, ...ends.flatMap((e, i) => [i ? el("span", { class: "arrow" }, " → ") : "",
-      e.name, e.name !== e.addr && e.addr ? el("small", {}, ` ${e.addr}`) : ""]));
+      e.addr.startsWith(e.name) ? e.addr : e.name, !e.addr.startsWith(e.name) && el("small", {}, ` ${e.addr}`)]).filter((c) => c !== false) as (Node | string)[]);
     const fact = (name: string, value: string): HTMLElement => el("div", {}, el("dt", {}, name), el("dd", {}, value));
     const sum = (key: "again" | "lost"): number => c.ends[0][key] + c.ends[1][key];
     this.head.replaceChildren(

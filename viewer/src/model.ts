@@ -156,7 +156,7 @@ export function label(report: Report, row: number): string {
 export function remark(report: Report, row: number): string {
   const r = report.rows, k = report.kind, mark = r.mark[row], words = [];
   const text = report.head.texts[r.text[row]];
-  if (r.kind[row] === k.seg_out && text && !/^(new data|acknowledge|open|close|accept the open)$/.test(text))
+  if (r.kind[row] === k.seg_out && text && !/^(new data|acknowledge|open|close|accept the open)(;|$)/.test(text))
     words.push(text);
   if (r.kind[row] === k.state && text)
     words.push(text);

@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import { Mark } from "./format";
 import type { View } from "./model";
 import { palette, stateColour, type Palette } from "./palette";
-import { collect, Series, thin } from "./series";
+import { changes, collect, pick, Series } from "./series";
 import { bytes, duration, rate } from "./text";
 import { clip, fontFamily } from "./diagram";
 
@@ -29,11 +29,13 @@ interface Plot {
 }
 
 const rateBins = 160;
+/* Steps of an axis of bytes: round where they are read, in KiB and MiB. */
+const byteSteps = Array.from({ length: 34 }, (_, i) => 2 ** i);
 
 export class Plots {
   onPick: (seconds: number) => void = () => {};
   private view: View | null = null;
-  private plots: { plot: Plot; u: uPlot; legend: HTMLElement }[] = [];
+  private plots: { plot: Plot; u: uPlot; legend: HTMLElement; line: HTMLElement; band: HTMLElement }[] = [];
   private range: [number, number] = [0, 1];
   private whole: [number, number] = [0, 1];
   private cursor = NaN;
@@ -67,7 +69,7 @@ export class Plots {
 
   setCursor(seconds: number): void {
     this.cursor = seconds;
-    this.redraw();
+    this.place();
     this.tell();
   }
 
@@ -76,7 +78,7 @@ export class Plots {
     if (this.seen[0] === from && this.seen[1] === to)
       return;
     this.seen = [from, to];
-    this.redraw();
+    this.place();
   }
 
   reset(): void {
@@ -98,16 +100,26 @@ export class Plots {
     this.range = [a, b];
     for (const { u } of this.plots)
       u.setScale("x", { min: a, max: b });
+    this.place();
   }
 
-  private redraw(): void {
-    for (const { u } of this.plots)
-      u.redraw(false, false);
+  /** The chosen time, and what the diagram has in sight: elements above the plots, so that these aren't drawn anew. */
+  private place(): void {
+    const [from, to] = this.seen, start = this.view?.from ?? 0;
+    for (const { u, line, band } of this.plots) {
+      const x = u.valToPos(this.cursor, "x"), x0 = u.valToPos((from - start) / 1e9, "x"), x1 = u.valToPos((to - start) / 1e9, "x");
+      line.hidden = !(x >= 0 && x <= u.over.clientWidth);
+      band.hidden = !(to > from) || x1 < 0 || x0 > u.over.clientWidth;
+      line.style.transform = `translateX(${line.hidden ? 0 : x}px)`;
+      band.style.left = `${Math.max(0, x0)}px`;
+      band.style.width = `${Math.max(2, Math.min(u.over.clientWidth, x1) - Math.max(0, x0))}px`;
+    }
   }
 
   private resize(): void {
     for (const { u, plot } of this.plots)
       u.setSize({ width: this.host.clientWidth, height: plot.height ?? 170 });
+    this.place();
   }
 
   // ---- Which ----
@@ -118,71 +130,61 @@ export class Plots {
     this.host.replaceChildren();
     for (const plot of this.choose(side))
       this.add(plot);
+    this.place();
     this.tell();
   }
 
   private choose(side: number): Plot[] {
     const view = this.view!, r = view.report.rows, k = view.report.kind, oneSided = view.report.head.one_sided;
-    const isOut = (row: number): boolean => r.kind[row] === k.seg_out && r.side[row] === side;
-    const isSnap = (row: number): boolean => r.side[row] === side && r.kind[row] !== k.link && r.kind[row] !== k.drop &&
-      (r.cwnd[row] > 0 || (oneSided && (r.kind[row] === k.seg_out || r.kind[row] === k.rtt)));
-    const snap = (column: Uint32Array): Series => thin(collect(view, isSnap, (row) => column[row]));
-    const out: Plot[] = [];
+    const mine = pick(view.rows, (row) => r.side[row] === side && r.kind[row] !== k.link && r.kind[row] !== k.drop);
+    const snaps = pick(mine, (row) => r.cwnd[row] > 0 || (oneSided && (r.kind[row] === k.seg_out || r.kind[row] === k.rtt)));
+    const sent = pick(mine, (row) => r.kind[row] === k.seg_out && r.len[row] > 0);
+    const acks = oneSided ? pick(view.rows, (row) => r.kind[row] === k.seg_out && r.side[row] !== side && (r.flags[row] & 20) === 16)
+      : pick(mine, (row) => r.kind[row] === k.seg_in && (r.flags[row] & 20) === 16);
 
-    out.push({ title: "States", hint: "of both ends", curves: [], format: () => "", height: 92,
-               custom: (u, c) => this.drawStates(u, c) });
-    out.push(this.sequence(side, isOut));
     const windows: Curve[] = [
-      { name: "in flight", series: snap(r.flight), colour: (p) => p.data, width: 1.5 },
-      { name: "peer’s window", series: snap(r.snd_wnd), colour: (p) => p.control, dash: [6, 3], loose: true },
+      { name: "in flight", series: changes(view, snaps, r.flight), colour: (p) => p.data, width: 1.5 },
+      { name: "peer’s window", series: changes(view, snaps, r.snd_wnd), colour: (p) => p.control, dash: [6, 3], loose: true },
+    ];
+    const times: Curve[] = [
+      { name: "samples", series: collect(view, pick(mine, (row) => r.kind[row] === k.rtt), (row) => r.a[row] / 1e6), colour: (p) => p.data, points: "dot" },
+      { name: "smoothed", series: changes(view, snaps, r.srtt_us, 1e-6, false), colour: (p) => p.control, width: 1.5 },
     ];
     if (!oneSided) {
-      windows.unshift({ name: "cwnd", series: snap(r.cwnd), colour: (p) => p.lost, width: 2 });
-      windows.push({ name: "ssthresh", series: thin(collect(view, (row) => isSnap(row) && r.ssthresh[row] > 0,
-                     (row) => r.ssthresh[row])), colour: (p) => p.twice, dash: [2, 3], loose: true });
+      windows.unshift({ name: "cwnd", series: changes(view, snaps, r.cwnd), colour: (p) => p.lost, width: 2 });
+      windows.push({ name: "ssthresh", series: changes(view, snaps, r.ssthresh, 1, false), colour: (p) => p.twice, dash: [2, 3], loose: true });
+      times.push({ name: "RTO", series: changes(view, snaps, r.rto_us, 1e-6, false), colour: (p) => p.lost, dash: [6, 3], loose: true });
     }
-    out.push({ title: "Windows", hint: "what may be, and what is, under way", curves: windows, format: bytes });
-    const isRtt = (row: number): boolean => r.kind[row] === k.rtt && r.side[row] === side;
-    const times: Curve[] = [
-      { name: "samples", series: collect(view, isRtt, (row) => r.a[row] / 1e6), colour: (p) => p.data, points: "dot" },
-      { name: "smoothed", series: thin(collect(view, (row) => isSnap(row) && r.srtt_us[row] > 0,
-        (row) => r.srtt_us[row] / 1e6)), colour: (p) => p.control, width: 1.5 },
+    return [
+      { title: "States", hint: "of both ends", curves: [], format: () => "", height: 92, custom: (u, c) => this.drawStates(u, c) },
+      this.sequence(sent, acks),
+      { title: "Windows", hint: "what may be, and what is, under way", curves: windows, format: bytes },
+      { title: "Round trip", hint: oneSided ? "from where the capture was made" : "samples, and the timer made of them",
+        curves: times, format: (v) => duration(v * 1e9) },
+      this.throughput(sent, acks),
     ];
-    if (!oneSided)
-      times.push({ name: "RTO", series: thin(collect(view, (row) => isSnap(row) && r.rto_us[row] > 0,
-                   (row) => r.rto_us[row] / 1e6)), colour: (p) => p.lost, dash: [6, 3], loose: true });
-    out.push({ title: "Round trip", hint: oneSided ? "from where the capture was made" : "samples, and the timer made of them",
-               curves: times, format: (v) => duration(v * 1e9) });
-    out.push(this.throughput(side, isOut));
-    return out;
   }
 
-  private sequence(side: number, isOut: (row: number) => boolean): Plot {
-    const view = this.view!, r = view.report.rows, k = view.report.kind, oneSided = view.report.head.one_sided;
-    const hasData = (row: number): boolean => isOut(row) && r.len[row] > 0;
-    const isAck = (row: number): boolean => (r.flags[row] & 16) !== 0 && (r.flags[row] & 4) === 0 &&
-      (oneSided ? r.kind[row] === k.seg_out && r.side[row] !== side : r.kind[row] === k.seg_in && r.side[row] === side);
-    const end = (row: number): number => r.seq[row] + r.len[row];
+  private sequence(sent: Uint32Array, acks: Uint32Array): Plot {
+    const view = this.view!, r = view.report.rows, end = (row: number): number => r.seq[row] + r.len[row];
     return {
       title: "Sequence", hint: "what was sent, and what of it was acknowledged", format: bytes, height: 220,
       curves: [
-        { name: "sent", series: collect(view, (row) => hasData(row) && !(r.mark[row] & Mark.Again), end), colour: (p) => p.data, points: "bar" },
-        { name: "acknowledged", series: thin(collect(view, isAck, (row) => r.ack[row])), colour: (p) => p.control, width: 1.5 },
-        { name: "may be sent", series: thin(collect(view, isAck, (row) => r.ack[row] + r.win[row])), colour: (p) => p.ack, dash: [4, 3], loose: true },
-        { name: "again", series: collect(view, (row) => hasData(row) && (r.mark[row] & Mark.Again) !== 0, end), colour: (p) => p.again, points: "bar", width: 3 },
-        { name: "lost", series: collect(view, (row) => hasData(row) && (r.mark[row] & Mark.Lost) !== 0, end), colour: (p) => p.lost, points: "cross" },
+        { name: "sent", series: collect(view, pick(sent, (row) => !(r.mark[row] & Mark.Again)), end), colour: (p) => p.data, points: "bar" },
+        { name: "acknowledged", series: changes(view, acks, r.ack), colour: (p) => p.control, width: 1.5 },
+        { name: "may be sent", series: collect(view, acks, (row) => r.ack[row] + r.win[row]), colour: (p) => p.ack, dash: [4, 3], loose: true },
+        { name: "again", series: collect(view, pick(sent, (row) => (r.mark[row] & Mark.Again) !== 0), end), colour: (p) => p.again, points: "bar", width: 3 },
+        { name: "lost", series: collect(view, pick(sent, (row) => (r.mark[row] & Mark.Lost) !== 0), end), colour: (p) => p.lost, points: "cross" },
       ],
     };
   }
 
   /** Bytes by time: counted in as many bins as are to be told apart. */
-  private throughput(side: number, isOut: (row: number) => boolean): Plot {
-    const view = this.view!, r = view.report.rows, k = view.report.kind, oneSided = view.report.head.one_sided;
-    let acked = 0, sent = 0;
-    const sums = collect(view, (row) => isOut(row) && r.len[row] > 0, (row) => (sent += r.len[row]));
-    const isAck = (row: number): boolean => (r.flags[row] & 16) !== 0 && (r.flags[row] & 4) === 0 &&
-      (oneSided ? r.kind[row] === k.seg_out && r.side[row] !== side : r.kind[row] === k.seg_in && r.side[row] === side);
-    const goods = collect(view, isAck, (row) => (acked = Math.max(acked, r.ack[row])));
+  private throughput(sent: Uint32Array, acks: Uint32Array): Plot {
+    const view = this.view!, r = view.report.rows;
+    let acked = 0, total = 0;
+    const sums = collect(view, sent, (row) => (total += r.len[row]));
+    const goods = collect(view, acks, (row) => (acked = Math.max(acked, r.ack[row])));
     const length = (view.to - view.from) / 1e9, step = Math.max(length / rateBins, 1e-6);
     const binned = (s: Series): Series => {
       const t = new Float64Array(rateBins), v = new Float64Array(rateBins);
@@ -226,12 +228,17 @@ export class Plots {
         { ...axis, size: 26, values: (_, ticks) => ticks.map((t) => duration(Math.round(t * 1e9))) },
         { ...axis, size: 74, show: true, grid: { ...axis.grid, show: plot.curves.length > 0 },
           ticks: { ...axis.ticks, show: plot.curves.length > 0 },
+          ...(plot.format === bytes ? { incrs: byteSteps } : {}),
           values: (_, ticks) => ticks.map((t) => (plot.curves.length ? plot.format(t) : "")) },
       ],
       series: [{}, { show: true, paths: () => null, points: { show: false } }],
       hooks: { draw: [(self) => this.draw(self, plot)] },
     }, [[this.whole[0], this.whole[1]], [0, 1]], box);
-    this.plots.push({ plot, u, legend });
+    const line = document.createElement("div"), band = document.createElement("div");
+    line.className = "chosen";
+    band.className = "seen";
+    u.over.append(band, line);
+    this.plots.push({ plot, u, legend, line, band });
     this.listen(u);
   }
 
@@ -258,26 +265,10 @@ export class Plots {
     c.beginPath();
     c.rect(left, top, width, height);
     c.clip();
-    this.drawSeen(u, c, colours);
     plot.custom?.(u, c);
     for (const curve of plot.curves)
       this.drawCurve(u, c, curve, colours);
-    if (!isNaN(this.cursor)) {
-      c.fillStyle = colours.accent;
-      c.fillRect(u.valToPos(this.cursor, "x", true), top, devicePixelRatio, height);
-    }
     c.restore();
-  }
-
-  private drawSeen(u: uPlot, c: CanvasRenderingContext2D, colours: Palette): void {
-    const [from, to] = this.seen;
-    if (!this.view || to <= from)
-      return;
-    const x0 = u.valToPos((from - this.view.from) / 1e9, "x", true), x1 = u.valToPos((to - this.view.from) / 1e9, "x", true);
-    c.globalAlpha = 0.08;
-    c.fillStyle = colours.accent;
-    c.fillRect(x0, u.bbox.top, Math.max(2, x1 - x0), u.bbox.height);
-    c.globalAlpha = 1;
   }
 
   private drawCurve(u: uPlot, c: CanvasRenderingContext2D, curve: Curve, colours: Palette): void {

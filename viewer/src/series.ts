@@ -69,45 +69,49 @@ export class Series {
         point(this.t[i], this.v[i], this.v[i], this.v[i]);
       return;
     }
-    for (let block = Math.floor(i / BLOCK); block * BLOCK < end; block++)
-      point(this.t[block * BLOCK], this.min[block], this.max[block], this.v[Math.min(this.v.length, (block + 1) * BLOCK) - 1]);
+    const first = Math.floor(i / BLOCK), last = Math.ceil(end / BLOCK), step = Math.max(1, Math.ceil((last - first) / (budget / 3)));
+    for (let block = first; block < last; block += step) {
+      const stop = Math.min(last, block + step);
+      let lo = Infinity, hi = -Infinity;
+      for (let k = block; k < stop; k++) {
+        lo = Math.min(lo, this.min[k]);
+        hi = Math.max(hi, this.max[k]);
+      }
+      point(this.t[block * BLOCK], lo, hi, this.v[Math.min(this.v.length, stop * BLOCK) - 1]);
+    }
   }
 }
 
-/** Where the values of one column come from: those rows of an end that `wants` lets through. */
-export function collect(view: View, wants: (row: number) => boolean, value: (row: number) => number): Series {
-  const { at } = view.report.rows;
+/** Those rows of a view that `wants` lets through. */
+export function pick(rows: Uint32Array, wants: (row: number) => boolean): Uint32Array {
+  const out = new Uint32Array(rows.length);
   let n = 0;
-  for (const row of view.rows)
-    n += wants(row) ? 1 : 0;
-  const t = new Float64Array(n), v = new Float64Array(n);
-  n = 0;
-  for (const row of view.rows) {
-    if (!wants(row))
-      continue;
-    t[n] = (at[row] - view.from) / 1e9;
-    v[n++] = value(row);
+  for (let i = 0; i < rows.length; i++)
+    if (wants(rows[i]))
+      out[n++] = rows[i];
+  return out.slice(0, n);
+}
+
+/** A value of each of some rows, over the time of the view. */
+export function collect(view: View, rows: Uint32Array, value: (row: number) => number): Series {
+  const { at } = view.report.rows, t = new Float64Array(rows.length), v = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    t[i] = (at[rows[i]] - view.from) / 1e9;
+    v[i] = value(rows[i]);
   }
   return new Series(t, v);
 }
 
-/** Only where the value changes: the first and the last of a run of equals are kept. */
-export function thin(series: Series): Series {
-  const { t, v } = series, keep = new Uint8Array(v.length);
+/** A column of some rows, where it changes: the first and the last of a run of equals are kept. Zeros may be left out. */
+export function changes(view: View, rows: Uint32Array, column: Uint32Array, scale = 1, zeros = true): Series {
+  const kept = new Uint32Array(rows.length);
   let n = 0;
-  for (let i = 0; i < v.length; i++) {
-    if (i === 0 || i === v.length - 1 || v[i] !== v[i - 1]) {
-      keep[i] = 1;
-      n++;
-    }
+  for (let i = 0; i < rows.length; i++) {
+    const v = column[rows[i]];
+    if (!zeros && v === 0)
+      continue;
+    if (i === 0 || i === rows.length - 1 || v !== column[rows[i - 1]])
+      kept[n++] = rows[i];
   }
-  const tt = new Float64Array(n), vv = new Float64Array(n);
-  n = 0;
-  for (let i = 0; i < v.length; i++) {
-    if (keep[i]) {
-      tt[n] = t[i];
-      vv[n++] = v[i];
-    }
-  }
-  return new Series(tt, vv);
+  return collect(view, kept.subarray(0, n), (row) => column[row] * scale);
 }
