@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 const [file, out, width = "1440", height = "900", theme = "light", ...keys] = process.argv.slice(2);
 const executablePath = execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim();
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-const page = await browser.newPage({ viewport: { width: Number(width), height: Number(height) }, colorScheme: theme, deviceScaleFactor: 2 });
+const page = await browser.newPage({ viewport: { width: Number(width), height: Number(height) }, colorScheme: theme, deviceScaleFactor: 1 });
 page.on("console", (m) => console.log(`${m.type()}: ${m.text()}`));
 page.on("pageerror", (e) => console.log(`error: ${e.message}`));
 await page.goto("file://" + resolve(file));

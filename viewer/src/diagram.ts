@@ -185,9 +185,9 @@ export class Diagram {
   }
 
   private layout(): Layout {
-    const width = this.host.clientWidth, height = this.host.clientHeight, narrow = width < 560;
-    const time = narrow ? 58 : 84, map = width - MAP_WIDTH;
-    const text = this.view && this.view.columns.length > 2 ? 70 : narrow ? 78 : Math.min(250, Math.max(110, (width - 260) / 3.4));
+    const width = this.host.clientWidth, height = this.host.clientHeight, narrow = width < 540;
+    const time = narrow ? 54 : 84, map = width - MAP_WIDTH;
+    const text = this.view && this.view.columns.length > 2 ? 70 : narrow ? 94 : Math.min(250, Math.max(116, (width - 260) / 3));
     return { width, height, time, map, narrow, left: time + text, right: map - 8 - text };
   }
 

@@ -20,7 +20,7 @@ function el<K extends keyof HTMLElementTagNameMap>(tag: K, props: Record<string,
     else if (value !== false && value !== undefined)
       node.setAttribute(name, String(value));
   }
-  node.append(...content.filter((c) => c !== false) as (Node | string)[]);
+  node.append(...content.filter((c): c is Node | string => Boolean(c)));
   return node;
 }
 
