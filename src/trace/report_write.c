@@ -336,19 +336,18 @@ static void write_sacks(const struct wtr_report *r, const uint32_t *order, FILE 
 
 /* ---- Order ---- */
 
-static const struct wtr_row *sorted_rows; /* for qsort alone */
-
-static int by_time(const void *a, const void *b)
+static int by_time(const void *a, const void *b, void *ctx)
 {
+    const struct wtr_row *rows = ctx;
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    weir_ns ti = sorted_rows[i].at, tj = sorted_rows[j].at;
+    weir_ns ti = rows[i].at, tj = rows[j].at;
     return ti != tj ? (ti < tj ? -1 : 1) : i < j ? -1 : i > j;
 }
 
 /* Where each row goes: by connection, in the order in which they came; a capture may have them out of order. */
 static uint32_t *make_order(const struct wtr_report *r)
 {
-    uint32_t *order = malloc(sizeof *order * (r->row_n + 1)), *next = malloc(sizeof *next * (r->flow_n + 1));
+    uint32_t *order = calloc((size_t)r->row_n + 1, sizeof *order), *next = calloc((size_t)r->flow_n + 1, sizeof *next);
     if (!order || !next) {
         free(order);
         free(next);
@@ -360,13 +359,12 @@ static uint32_t *make_order(const struct wtr_report *r)
     for (uint32_t i = 0; i < r->row_n; i++)
         order[next[r->rows[i].conn]++] = i;
     free(next);
-    sorted_rows = r->rows;
     for (uint32_t i = 0, n; i < r->row_n; i += n) {
         bool is_sorted = true;
         for (n = 1; i + n < r->row_n && r->rows[order[i + n]].conn == r->rows[order[i]].conn; n++)
             is_sorted = is_sorted && r->rows[order[i + n]].at >= r->rows[order[i + n - 1]].at;
         if (!is_sorted)
-            qsort(order + i, n, sizeof *order, by_time);
+            qsort_r(order + i, n, sizeof *order, by_time, r->rows);
     }
     return order;
 }
@@ -374,7 +372,7 @@ static uint32_t *make_order(const struct wtr_report *r)
 /* `from`, `at` as they are written: rows back, and ns from the start. The rows are not what they were afterwards. */
 static bool make_relative(struct wtr_report *r, const uint32_t *order, weir_ns start)
 {
-    uint32_t *place = malloc(sizeof *place * (r->row_n + 1));
+    uint32_t *place = calloc((size_t)r->row_n + 1, sizeof *place);
     if (!place)
         return false;
     for (uint32_t i = 0; i < r->row_n; i++)

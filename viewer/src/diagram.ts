@@ -187,7 +187,7 @@ export class Diagram {
   private layout(): Layout {
     const width = this.host.clientWidth, height = this.host.clientHeight, narrow = width < 540;
     const time = narrow ? 54 : 84, map = width - MAP_WIDTH;
-    const text = this.view && this.view.columns.length > 2 ? 70 : narrow ? 94 : Math.min(250, Math.max(116, (width - 260) / 3));
+    const text = this.view && this.view.columns.length > 2 ? 70 : narrow ? (width < 420 ? 94 : 112) : Math.min(250, Math.max(116, (width - 260) / 3));
     return { width, height, time, map, narrow, left: time + text, right: map - 8 - text };
   }
 
@@ -496,9 +496,9 @@ export class Diagram {
     if (!main && !more)
       return;
     drawn[side] = y;
-    const room = isLeft ? x - layout.time - 14 : layout.map - x - 22, at = isLeft ? x - 12 : x + 12, sign = isLeft ? -1 : 1;
+    const room = isLeft ? x - layout.time - 11 : layout.map - x - 14, at = isLeft ? x - 9 : x + 9, sign = isLeft ? -1 : 1;
     c.textAlign = isLeft ? "right" : "left";
-    c.font = `${isState ? "600 " : ""}${FONT}px ${fontFamily}`;
+    c.font = isState ? `600 ${FONT - 1}px ${fontFamily}` : `${FONT}px ${fontFamily}`;
     c.fillStyle = isState ? colours.ink : kind === k.timer || kind === k.drop ? colours.lost : colours.ink;
     const shown = clip(c, main, room), used = shown ? c.measureText(shown).width : 0;
     c.fillText(shown, at, y);
