@@ -23,7 +23,7 @@ export default function setup(): void {
   }
   writeFileSync(`${dir}/several.jsonl`, lines);
   run("report", `${dir}/several.jsonl`, "-o", `${dir}/several.html`);
-  // A million events, about.
-  run("sim", "run", "--seed", "7", "--bytes", "400m", "--link", "rate=400mbit delay=10ms loss=0.05%", "--trace", `${dir}/big.jsonl`);
+  // A million events.
+  run("sim", "run", "--seed", "7", "--bytes", "500m", "--link", "rate=400mbit delay=10ms loss=0.05%", "--trace", `${dir}/big.jsonl`);
   run("report", `${dir}/big.jsonl`, "-o", `${dir}/big.html`);
 }

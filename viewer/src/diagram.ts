@@ -488,7 +488,11 @@ export class Diagram {
       c.fillText(layout.narrow ? (t / 1e9).toFixed(t < 1e11 ? 4 : 2) : stamp(t), layout.time - 8, y);
       drawn.time = y;
     }
-    if (many || y - drawn[side] < FONT + 3)
+    if (many) {
+      this.drawBeside(c, layout, colours, row, x, y);
+      return;
+    }
+    if (y - drawn[side] < FONT + 3)
       return;
     const isState = kind === k.state;
     const arrived = kind === k.seg_in || kind === k.dgram_in;
@@ -508,6 +512,23 @@ export class Diagram {
       c.font = `${FONT - 1}px ${fontFamily}`;
       c.fillText(clip(c, more, room - used - 8), at + sign * (used + (used ? 8 : 0)), y);
     }
+  }
+
+  /** With several hosts there are no margins for it: the text stands at the beginning of the line, above it. */
+  private drawBeside(c: CanvasRenderingContext2D, layout: Layout, colours: Palette, row: number, x: number, y: number): void {
+    const view = this.view!, { rows, kind: k } = view.report, peer = peerColumn(view, row);
+    const gap = (layout.right - layout.left) / (view.columns.length - 1);
+    if (this.mode !== "order" || this.scale < 14 || gap < 90 || (rows.from[row] > 0 && rows.kind[row] !== k.drop))
+      return;
+    const toRight = peer < 0 ? x < layout.width / 2 : this.columnX(layout, peer) > x;
+    c.font = rows.kind[row] === k.state ? `600 ${FONT - 1}px ${fontFamily}` : `${FONT - 1}px ${fontFamily}`;
+    c.textAlign = toRight ? "left" : "right";
+    const text = clip(c, label(view.report, row), Math.min(gap - 24, 170)), at = x + (toRight ? 10 : -10);
+    c.lineWidth = 4;
+    c.strokeStyle = colours.halo;
+    c.strokeText(text, at, y - 8);
+    c.fillStyle = colours.ink;
+    c.fillText(text, at, y - 8);
   }
 
   private drawPlayhead(c: CanvasRenderingContext2D, layout: Layout, colours: Palette): void {
