@@ -105,12 +105,12 @@ static bool act_life(struct wlb_act *a, const struct words *ws, bool is_alive)
 
 static bool act_sysctl(struct wlb_act *a, const struct words *ws)
 {
-    const struct wsim_host *h = ws->n == 3 ? wlb_host_of(a->lab, ws->w[1]) : NULL;
+    struct wsim_host *h = ws->n == 3 ? wlb_host_of(a->lab, ws->w[1]) : NULL;
     char *value = h ? strchr(ws->w[2], '=') : NULL;
     if (!value)
         return wrong(a, "sysctl HOST NAME=VALUE");
     *value++ = '\0';
-    int err = weir_sysctl_set(h->w, ws->w[2], value);
+    int err = weir_sysctl_set(wsim_stack(h), ws->w[2], value);
     return err == 0 || wlb_fail(a->lab, "timeline: sysctl %s=%s: %s", ws->w[2], value, weir_strerror(err));
 }
 

@@ -68,7 +68,6 @@ bool wlb_forge(struct wlb_lab *lab, struct wlb_lab_link *l, enum wio_side from, 
     struct weir_pkt *pkt = weir_pkt_from(weir_stack_pool(l->ends[from]->w), bytes, len);
     if (!pkt)
         return wlb_fail(lab, "out of memory");
-    if (wio_link_ops()->xmit(wio_link_driver(l->link, from), &pkt, 1) == 0)
-        weir_pkt_unref(pkt);
+    wsim_link_send(lab->world, l->index + 1, from, pkt);
     return true;
 }

@@ -118,7 +118,8 @@ enum wlb_outcome wlb_send_message(struct wlb_proc *p, const struct wlb_step *s)
             return wlb_end_call(p, err);
     }
     while (p->done < box->out_len) {
-        int64_t got = weir_send(p->conn.host->w, p->conn.fd, box->out + p->done, box->out_len - (size_t)p->done, 0);
+        int64_t got =
+            weir_send(wsim_stack(p->conn.host), p->conn.fd, box->out + p->done, box->out_len - (size_t)p->done, 0);
         if (got < 0)
             return wlb_wait_or_end(p, got);
         p->done += (uint64_t)got;
@@ -144,7 +145,7 @@ enum wlb_outcome wlb_receive_message(struct wlb_proc *p, const struct wlb_step *
             return WLB_NEXT;
         }
         uint8_t *room = weir_frame_room(&box->reader, &len);
-        int64_t n = weir_recv(p->conn.host->w, p->conn.fd, room, len, 0);
+        int64_t n = weir_recv(wsim_stack(p->conn.host), p->conn.fd, room, len, 0);
         if (n < 0)
             return wlb_wait_or_end(p, n);
         if (n == 0) {

@@ -59,7 +59,7 @@ static struct wlb_proc *proc_new(struct wlb_lab *lab, struct wsim_host *host, co
 static void close_one(struct wsim_waiter *w)
 {
     if (w->fd)
-        weir_close(w->host->w, w->fd);
+        weir_close(wsim_stack(w->host), w->fd);
     w->fd = 0;
 }
 
@@ -134,7 +134,7 @@ static int64_t have_socket(struct wlb_proc *p, int type)
 {
     if (p->conn.fd)
         return 0;
-    p->conn.fd = weir_socket(p->conn.host->w, WEIR_AF_INET, type, 0);
+    p->conn.fd = weir_socket(wsim_stack(p->conn.host), WEIR_AF_INET, type, 0);
     if (p->conn.fd < 0) {
         int64_t err = p->conn.fd;
         p->conn.fd = 0;
@@ -156,7 +156,7 @@ static struct weir_sockaddr any_at(uint16_t port)
 
 static enum wlb_outcome do_listen(struct wlb_proc *p, const struct wlb_step *s)
 {
-    struct weir *w = p->conn.host->w;
+    struct weir *w = wsim_stack(p->conn.host);
     struct weir_sockaddr at = any_at(s->port);
     int one = 1;
     wlb_begin_call(p);
@@ -180,13 +180,13 @@ static enum wlb_outcome do_port(struct wlb_proc *p, const struct wlb_step *s)
     struct weir_sockaddr at = any_at(s->port);
     wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_STREAM);
-    return wlb_end_call(p, err ? err : weir_bind(p->conn.host->w, p->conn.fd, &at));
+    return wlb_end_call(p, err ? err : weir_bind(wsim_stack(p->conn.host), p->conn.fd, &at));
 }
 
 static enum wlb_outcome do_accept(struct wlb_proc *p)
 {
     wlb_begin_call(p);
-    weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
+    weir_fd fd = weir_accept(wsim_stack(p->listener.host), p->listener.fd, NULL);
     if (fd < 0)
         return wlb_wait_or_end(p, fd);
     close_one(&p->conn);
@@ -202,7 +202,7 @@ static enum wlb_outcome do_accept_each(struct wlb_proc *p)
 {
     for (;;) {
         wlb_begin_call(p);
-        weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
+        weir_fd fd = weir_accept(wsim_stack(p->listener.host), p->listener.fd, NULL);
         if (fd < 0)
             return wlb_wait_or_end(p, fd);
         struct wlb_proc *child = proc_new(p->lab, p->conn.host, p->steps, p->step_n, p->where);
@@ -217,7 +217,7 @@ static enum wlb_outcome do_accept_each(struct wlb_proc *p)
 
 static enum wlb_outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
 {
-    struct weir *w = p->conn.host->w;
+    struct weir *w = wsim_stack(p->conn.host);
     if (!p->is_begun) {
         wlb_begin_call(p);
         struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
@@ -261,7 +261,7 @@ static enum wlb_outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
             memcpy(buf, s->text + p->done, n);
         else
             fill(buf, n, p->sent);
-        int64_t got = weir_send(p->conn.host->w, p->conn.fd, buf, n, 0);
+        int64_t got = weir_send(wsim_stack(p->conn.host), p->conn.fd, buf, n, 0);
         if (got < 0)
             return wlb_wait_or_end(p, got);
         p->done += (uint64_t)got;
@@ -278,7 +278,8 @@ static enum wlb_outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
     wlb_begin_call(p);
     for (;;) {
         uint64_t left = to_end || is_some ? WLB_PIECE : s->n - p->done;
-        int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, (size_t)(left < WLB_PIECE ? left : WLB_PIECE), 0);
+        int64_t got =
+            weir_recv(wsim_stack(p->conn.host), p->conn.fd, buf, (size_t)(left < WLB_PIECE ? left : WLB_PIECE), 0);
         if (got == -WEIR_EAGAIN && s->kind == WLB_READ_ALL)
             return wlb_end_call(p, (int64_t)p->done);
         if (got < 0)
@@ -306,7 +307,7 @@ static bool find_peer(const struct wlb_proc *p, const char *name, struct weir_ad
 static enum wlb_outcome do_send_to(struct wlb_proc *p, const struct wlb_step *s)
 {
     static uint8_t buf[WLB_PIECE];
-    struct weir *w = p->conn.host->w;
+    struct weir *w = wsim_stack(p->conn.host);
     struct weir_sockaddr to = {.family = WEIR_AF_INET, .port = s->port};
     int one = 1;
     wlb_begin_call(p);
@@ -341,7 +342,7 @@ static enum wlb_outcome do_join(struct wlb_proc *p, const struct wlb_step *s)
         own = wsim_addr(i + 1, l->ends[0] == p->conn.host ? WIO_NEAR : WIO_FAR, WEIR_AF_INET);
         memcpy(m.group, group.b + 12, 4);
         memcpy(m.address, own.b + 12, 4);
-        err = weir_setsockopt(p->conn.host->w, p->conn.fd, WEIR_SOL_IP, WEIR_IP_ADD_MEMBERSHIP, &m, sizeof m);
+        err = weir_setsockopt(wsim_stack(p->conn.host), p->conn.fd, WEIR_SOL_IP, WEIR_IP_ADD_MEMBERSHIP, &m, sizeof m);
     }
     return wlb_end_call(p, err);
 }
@@ -352,7 +353,7 @@ static enum wlb_outcome do_bind(struct wlb_proc *p, const struct wlb_step *s)
     wlb_begin_call(p);
     int64_t err = have_socket(p, WEIR_SOCK_DGRAM);
     if (!err)
-        err = weir_bind(p->conn.host->w, p->conn.fd, &at);
+        err = weir_bind(wsim_stack(p->conn.host), p->conn.fd, &at);
     return wlb_end_call(p, err ? err : watch(&p->conn));
 }
 
@@ -360,7 +361,7 @@ static enum wlb_outcome do_receive(struct wlb_proc *p)
 {
     static uint8_t buf[WLB_PIECE];
     wlb_begin_call(p);
-    int64_t got = weir_recv(p->conn.host->w, p->conn.fd, buf, sizeof buf, 0);
+    int64_t got = weir_recv(wsim_stack(p->conn.host), p->conn.fd, buf, sizeof buf, 0);
     if (got < 0)
         return wlb_wait_or_end(p, got);
     p->is_begun = false;
@@ -399,12 +400,12 @@ static enum wlb_outcome do_set(struct wlb_proc *p, const struct wlb_step *s)
             continue;
         int value = (int)s->n;
         if (s->host[0])
-            return wlb_end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
-                                                   s->host, (uint32_t)strlen(s->host)));
+            return wlb_end_call(p, weir_setsockopt(wsim_stack(p->conn.host), p->conn.fd, options[i].level,
+                                                   options[i].option, s->host, (uint32_t)strlen(s->host)));
         struct weir_linger linger = {1, value};
         bool is_linger = options[i].option == WEIR_SO_LINGER && options[i].level == WEIR_SOL_SOCKET;
-        return wlb_end_call(p, weir_setsockopt(p->conn.host->w, p->conn.fd, options[i].level, options[i].option,
-                                               is_linger ? (const void *)&linger : &value,
+        return wlb_end_call(p, weir_setsockopt(wsim_stack(p->conn.host), p->conn.fd, options[i].level,
+                                               options[i].option, is_linger ? (const void *)&linger : &value,
                                                is_linger ? sizeof linger : sizeof value));
     }
     wlb_fail(p->lab, "%s: there is no option '%s'", p->where, s->text);
@@ -417,9 +418,9 @@ static enum wlb_outcome do_close(struct wlb_proc *p, enum wlb_step_kind how)
     wlb_begin_call(p);
     int64_t err = -WEIR_EBADF;
     if (how == WLB_SHUTDOWN) {
-        err = weir_shutdown(w->host->w, w->fd, WEIR_SHUT_WR);
+        err = weir_shutdown(wsim_stack(w->host), w->fd, WEIR_SHUT_WR);
     } else if (w->fd) {
-        err = how == WLB_ABORT ? weir_abort(w->host->w, w->fd) : weir_close(w->host->w, w->fd);
+        err = how == WLB_ABORT ? weir_abort(wsim_stack(w->host), w->fd) : weir_close(wsim_stack(w->host), w->fd);
         w->fd = 0;
     }
     return wlb_end_call(p, err);

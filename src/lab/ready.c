@@ -36,7 +36,7 @@ static enum wlb_outcome out_of_memory(struct wlb_proc *p)
 static int add_to_epoll(const struct wlb_ready *r, weir_fd fd, uint32_t events, uint64_t data)
 {
     struct weir_epoll_event ev = {events, data};
-    return weir_epoll_ctl(r->waiter.host->w, r->epoll, WEIR_EPOLL_CTL_ADD, fd, &ev);
+    return weir_epoll_ctl(wsim_stack(r->waiter.host), r->epoll, WEIR_EPOLL_CTL_ADD, fd, &ev);
 }
 
 static struct wlb_ready *ready_new(struct wlb_proc *p, size_t n)
@@ -50,7 +50,7 @@ static struct wlb_ready *ready_new(struct wlb_proc *p, size_t n)
     r->polled = calloc(n, sizeof *r->polled);
     r->set = calloc(n, sizeof *r->set);
     r->events = calloc(n, sizeof *r->events);
-    r->epoll = weir_epoll_create(p->conn.host->w);
+    r->epoll = weir_epoll_create(wsim_stack(p->conn.host));
     return r->polled && r->set && r->events && r->epoll >= 0 ? r : NULL;
 }
 
@@ -75,7 +75,7 @@ static bool take(struct wlb_ready *r, weir_fd fd)
 static void serve_one(struct wlb_ready *r, unsigned i)
 {
     static uint8_t buf[WLB_PIECE];
-    struct weir *w = r->waiter.host->w;
+    struct weir *w = wsim_stack(r->waiter.host);
     int64_t got = weir_recv(w, r->polled[i].fd, buf, sizeof buf, 0);
     if (got == -WEIR_EAGAIN)
         return;
@@ -94,7 +94,7 @@ static int ask_select(struct wlb_ready *r, unsigned *looked)
             r->set[set.n++] = r->polled[i].fd;
     }
     *looked = set.n;
-    int n = weir_select(r->waiter.host->w, &set, NULL, NULL);
+    int n = weir_select(wsim_stack(r->waiter.host), &set, NULL, NULL);
     for (unsigned i = 0, k = 0; i < r->n && k < set.n; i++) {
         bool is_ready = r->polled[i].fd == r->set[k];
         r->polled[i].revents = is_ready ? WEIR_POLLIN : 0;
@@ -105,7 +105,7 @@ static int ask_select(struct wlb_ready *r, unsigned *looked)
 
 static int ask_epoll(struct wlb_ready *r, unsigned *looked)
 {
-    int n = weir_epoll_wait(r->waiter.host->w, r->epoll, r->events, (int)r->n);
+    int n = weir_epoll_wait(wsim_stack(r->waiter.host), r->epoll, r->events, (int)r->n);
     *looked = n > 0 ? (unsigned)n : 0;
     return n;
 }
@@ -118,7 +118,7 @@ static bool turn(struct wlb_proc *p, const struct wlb_step *s)
     bool is_epoll = s->text[0] == 'e', is_select = s->text[0] == 's';
     int n = is_epoll    ? ask_epoll(r, &looked)
             : is_select ? ask_select(r, &looked)
-                        : weir_poll(r->waiter.host->w, r->polled, r->n);
+                        : weir_poll(wsim_stack(r->waiter.host), r->polled, r->n);
     if (n <= 0)
         return false;
     struct wlb_entry *e = wlb_note_call(p, n);
@@ -143,7 +143,7 @@ enum wlb_outcome wlb_serve(struct wlb_proc *p, const struct wlb_step *s)
     if (!r)
         return out_of_memory(p);
     while (r->n < s->n) {
-        weir_fd fd = weir_accept(p->listener.host->w, p->listener.fd, NULL);
+        weir_fd fd = weir_accept(wsim_stack(p->listener.host), p->listener.fd, NULL);
         if (fd == -WEIR_EAGAIN)
             return WLB_WAIT;
         if (!take(r, fd))
@@ -184,7 +184,7 @@ enum wlb_outcome wlb_await(struct wlb_proc *p, const struct wlb_step *s)
         p->is_late = false;
         wsim_alarm_set(p->lab->world, &p->alarm, wsim_now(p->lab->world) + s->n);
     }
-    int n = weir_epoll_wait(p->conn.host->w, p->ready->epoll, p->ready->events, 1);
+    int n = weir_epoll_wait(wsim_stack(p->conn.host), p->ready->epoll, p->ready->events, 1);
     if (n == 0 && !p->is_late)
         return WLB_WAIT;
     wsim_alarm_cancel(p->lab->world, &p->alarm);

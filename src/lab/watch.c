@@ -276,8 +276,8 @@ static void copy_onto(struct wlb_lab_link *l, enum wio_side from, const struct w
     uint8_t bytes[2048];
     size_t len = weir_pkt_copy(pkt, 0, bytes, sizeof bytes);
     struct weir_pkt *copy = len == pkt->len ? weir_pkt_from(weir_stack_pool(l->ends[from]->w), bytes, len) : NULL;
-    if (copy && wio_link_ops()->xmit(wio_link_driver(l->link, from), &copy, 1) == 0)
-        weir_pkt_unref(copy);
+    if (copy)
+        wsim_link_send(l->lab->world, l->index + 1, from, copy);
 }
 
 /* What came to a switch for many goes on over its other links. */

@@ -149,6 +149,13 @@ static void arrive_at_router(void *ctx, struct weir_pkt **pkts, unsigned n, weir
     }
 }
 
+void wsim_link_send(struct wsim_world *wd, unsigned n, enum wio_side side, struct weir_pkt *pkt)
+{
+    struct joint *j = wd->joints[n - 1];
+    wio_link_send(j->link, side, &pkt, 1, wd->now);
+    look_at_link(j);
+}
+
 struct wsim_host *wsim_link_end(const struct wsim_world *wd, uint32_t link, enum wio_side side)
 {
     return wd->joints[link]->ports[side].host;

@@ -76,6 +76,9 @@ struct wio_link *wsim_link_add(struct wsim_world *, struct wsim_host *near, stru
 /* The address of one end of the n-th link. */
 struct weir_addr wsim_addr(unsigned n, enum wio_side, int family);
 
+/* Put a packet that no stack sent on the n-th link, as if that end had; its reference is taken. */
+void wsim_link_send(struct wsim_world *, unsigned n, enum wio_side, struct weir_pkt *);
+
 weir_ns wsim_now(const struct wsim_world *);
 struct wio_rng *wsim_rng(struct wsim_world *); /* for whoever plays in this world */
 
