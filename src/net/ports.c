@@ -2,7 +2,6 @@
 #include "net/ports.h"
 
 #include "base/bytes.h"
-#include "base/pkt.h"
 #include "base/str.h"
 
 #define PORTS_INITIAL 16
@@ -61,7 +60,7 @@ static struct wi_port_number *number_get(struct wi_ports *ports, uint16_t port)
     struct wi_port_number *number = number_find(ports, port);
     if (number)
         return number;
-    number = wi_slab_alloc(&ports->number_slab);
+    number = wi_mem_zalloc(ports->core->mem, sizeof *number); /* a slab would cost an idle connection 32 bytes more */
     if (!number)
         return NULL;
     number->port = port;
@@ -75,7 +74,7 @@ static void number_put(struct wi_ports *ports, struct wi_port_number *number)
     if (!wi_list_empty(&number->ports))
         return;
     wi_htable_remove(&ports->numbers, &number->link);
-    wi_slab_free(&ports->number_slab, number);
+    wi_core_free(ports->core, number, sizeof *number);
 }
 
 static bool port_is_unused(const struct wi_port *port)
@@ -91,7 +90,7 @@ static struct wi_port *port_get(struct wi_ports *ports, uint16_t port_number, co
     struct wi_port_number *number = number_get(ports, port_number);
     if (!number)
         return NULL;
-    port = wi_slab_alloc(&ports->port_slab);
+    port = wi_mem_zalloc(ports->core->mem, sizeof *port);
     if (!port) {
         number_put(ports, number);
         return NULL;
@@ -112,7 +111,7 @@ static void port_put(struct wi_ports *ports, struct wi_port *port)
     wi_htable_remove(&ports->ports, &port->link);
     wi_list_del(&port->number_link);
     wi_core_free(ports->core, port->receivers, port->receiver_cap * sizeof(struct wi_sk *));
-    wi_slab_free(&ports->port_slab, port);
+    wi_core_free(ports->core, port, sizeof *port);
     number_put(ports, number);
 }
 
@@ -551,8 +550,6 @@ int wi_ports_init(struct wi_ports *ports, struct wi_core *core, bool (*receives)
         goto fail_perturb;
     if (connects)
         wi_secret_bytes(&core->secret, ports->perturb, WI_PORTS_PERTURB_N * sizeof(uint16_t));
-    wi_pool_slab_init(core->pool, &ports->number_slab, sizeof(struct wi_port_number), "port numbers");
-    wi_pool_slab_init(core->pool, &ports->port_slab, sizeof(struct wi_port), "ports");
     return 0;
 
 fail_perturb:
@@ -565,8 +562,6 @@ fail_ports:
 void wi_ports_fini(struct wi_ports *ports)
 {
     WI_ASSERT(wi_htable_count(&ports->ports) == 0 && wi_htable_count(&ports->numbers) == 0);
-    wi_slab_fini(&ports->port_slab);
-    wi_slab_fini(&ports->number_slab);
     if (ports->perturb)
         wi_core_free(ports->core, ports->perturb, WI_PORTS_PERTURB_N * sizeof(uint16_t));
     wi_htable_fini(&ports->ports);

@@ -12,7 +12,6 @@
 
 #include "base/htable.h"
 #include "base/list.h"
-#include "base/slab.h"
 #include "net/sk.h"
 
 struct wi_ports {
@@ -21,7 +20,6 @@ struct wi_ports {
     bool (*receives)(const struct wi_sk *);
     struct wi_htable numbers; /* struct wi_port_number by port */
     struct wi_htable ports;   /* struct wi_port by port and address */
-    struct wi_slab number_slab, port_slab;
     uint16_t *perturb; /* WI_PORTS_PERTURB_N counters, RFC 6056 3.3.4's table; NULL: !connects */
     uint8_t key[16];   /* of every hash here */
 };
