@@ -20,8 +20,8 @@ struct wi_ports {
     bool (*receives)(const struct wi_sk *);
     struct wi_htable numbers; /* struct wi_port_number by port */
     struct wi_htable ports;   /* struct wi_port by port and address */
-    uint16_t *perturb; /* WI_PORTS_PERTURB_N counters, RFC 6056 3.3.4's table; NULL: !connects */
-    uint8_t key[16];   /* of every hash here */
+    uint16_t *perturb;        /* WI_PORTS_PERTURB_N counters, RFC 6056 3.3.4's table; NULL: !connects */
+    uint8_t key[16];          /* of every hash here */
 };
 
 #define WI_PORTS_PERTURB_N 8192

@@ -259,7 +259,8 @@ static bool any(const struct wi_hnode *node, const void *key)
     return true;
 }
 
-/* By the hash alone, which is 64 bits and keyed: who it is shows when it is awake, and no harm is done if another was. */
+/* By the hash alone, which is 64 bits and keyed: who it is shows when it is awake, and no harm is done if another was.
+ */
 struct wi_tcp_conn *wi_tcp_wake_for(struct wi_tcp *t, const struct wi_tcp_key *key, enum weir_drop *why)
 {
     struct wi_hnode *node;
