@@ -37,7 +37,7 @@ static bool is_valid_delimiter(const struct weir_frame_config *cfg)
         if (cfg->delimiter[i] == cfg->escape)
             return false;
     }
-    return cfg->escape >= WEIR_FRAME_NO_ESCAPE && cfg->escape <= UINT8_MAX;
+    return cfg->escape >= WEIR_FRAME_NO_ESCAPE && cfg->escape <= 255;
 }
 
 size_t weir_frame_buffer_bytes(const struct weir_frame_config *cfg)
