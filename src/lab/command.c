@@ -16,7 +16,7 @@
 
 static const char help[] =
     "usage: weir lab [LIST]\n"
-    "       weir lab NAME|FILE.yaml [--seed N] [--pcap FILE] [--trace FILE] [--OPTION VALUE]...\n"
+    "       weir lab NAME|FILE.yaml [--seed N] [--pcap FILE] [--trace FILE] [--html FILE] [--OPTION VALUE]...\n"
     "       weir lab all [--seed N]\n"
     "       weir lab show NAME\n"
     "\n"
@@ -31,6 +31,7 @@ static const char help[] =
     "  --seed N             other random numbers (1)\n"
     "  --pcap FILE          capture the first link\n"
     "  --trace FILE         every event, as JSON lines\n"
+    "  --html FILE          a page to look at in a browser: diagrams, plots, the claims\n"
     "  -h, --help           this\n"
     "\n"
     "The exit status is 0 when all claims held, 1 when one did not, 2 when it could not be run.\n";
@@ -150,7 +151,7 @@ static void print_options(const struct source *s)
         const struct wlb_option *o = &s->scenario->options[i];
         printf("  --%-12s %s (%s)\n", o->name, o->about, o->value);
     }
-    puts("and --seed, --pcap, --trace: weir lab --help");
+    puts("and --seed, --pcap, --trace, --html: weir lab --help");
 }
 
 struct command {
@@ -200,6 +201,8 @@ static bool read_words(struct command *c, const struct source *s, int argc, char
             c->play.pcap = value;
         } else if (s && strcmp(word, "--trace") == 0) {
             c->play.trace = value;
+        } else if (s && strcmp(word, "--html") == 0) {
+            c->play.html = value;
         } else if (s && is_option_of(s->scenario, word + 2) && c->play.setting_n < SETTINGS_MAX) {
             c->settings[2 * c->play.setting_n] = word + 2;
             c->settings[2 * c->play.setting_n++ + 1] = value;

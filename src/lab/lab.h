@@ -13,6 +13,7 @@
 
 struct wtr_story;
 struct wtr_json;
+struct wtr_report;
 struct wtr_capture;
 struct wio_pcapng;
 
@@ -68,6 +69,7 @@ struct wlb_lab {
     size_t flow_n, flow_cap;
     struct wtr_story *story;
     struct wtr_json *json;
+    struct wtr_report *report;
     struct wtr_capture *capture;
     struct wio_pcapng *pcap;
     char error[512]; /* what is wrong with the scenario, or with the world */

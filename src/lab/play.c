@@ -8,6 +8,7 @@
 #include "lab/lab.h"
 #include "trace/capture.h"
 #include "trace/json.h"
+#include "trace/report.h"
 #include "trace/story.h"
 
 #include <errno.h>
@@ -291,6 +292,28 @@ static bool open_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
     return true;
 }
 
+/* The page of a run needs its claims, which are judged at the end. */
+static bool begin_report(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    const struct wlb_scenario *sc = lab->scenario;
+    if (!o->html)
+        return true;
+    lab->report = wtr_report_new(&(struct wtr_report_config){.title = sc->title, .about = sc->about});
+    for (unsigned i = 0; lab->report && i < lab->host_n; i++) {
+        if (wtr_report_host(lab->report, lab->hosts[i]->name) < 0)
+            return wlb_fail(lab, "out of memory");
+    }
+    return lab->report || wlb_fail(lab, "out of memory");
+}
+
+static void end_report(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    int err = lab->report && !lab->error[0] ? wtr_report_save(lab->report, o->html) : 0;
+    if (err)
+        wlb_fail(lab, "%s: %s", o->html, strerror(-err));
+    wtr_report_free(lab->report);
+}
+
 static void close_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
 {
     wtr_capture_free(lab->capture);
@@ -399,6 +422,8 @@ static void judge_claim(struct wlb_lab *lab, const struct wlb_claim *c, const st
     char detail[512];
     snprintf(detail, sizeof detail, "%s%s%s", c->check, has_value ? "" : ": ", has_value ? "" : err);
     print_claim(o, is_true && say, say ? say : c->say, say ? detail : say_err);
+    if (lab->report)
+        wtr_report_claim(lab->report, is_true && say, say ? say : c->say);
     if (is_true && say)
         r->passed++;
     else
@@ -455,7 +480,7 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     lab->scenario = sc;
     lab->seed = o->seed;
     lab->names = (struct wlb_names){find_name, lab};
-    bool has_run = settings_init(lab, o) && make_world(lab) && open_files(lab, o) && run(lab);
+    bool has_run = settings_init(lab, o) && make_world(lab) && open_files(lab, o) && begin_report(lab, o) && run(lab);
     if (has_run && !o->is_brief) {
         print_head(lab, name, o);
         print_pictures(lab, o);
@@ -463,6 +488,7 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     for (unsigned i = 0; has_run && i < sc->claim_n; i++)
         judge_claim(lab, &sc->claims[i], o, r);
     close_files(lab, o);
+    end_report(lab, o);
     if (lab->error[0])
         snprintf(r->err, sizeof r->err, "%.64s: %.440s", name, lab->error);
     lab_free(lab);

@@ -10,12 +10,12 @@
 
 struct wlb_play_opts {
     uint64_t seed;
-    const char *pcap, *trace;    /* files to write, NULL: none */
-    const char *const *settings; /* name, value, name, value ...: what differs from the scenario's options */
-    unsigned setting_n;          /* pairs */
-    FILE *out;                   /* where the story and the claims go */
-    bool is_tty;                 /* colours, please */
-    bool is_brief;               /* the claims alone */
+    const char *pcap, *trace, *html; /* files to write, NULL: none */
+    const char *const *settings;     /* name, value, name, value ...: what differs from the scenario's options */
+    unsigned setting_n;              /* pairs */
+    FILE *out;                       /* where the story and the claims go */
+    bool is_tty;                     /* colours, please */
+    bool is_brief;                   /* the claims alone */
 };
 
 struct wlb_result {

@@ -6,6 +6,7 @@
 #include "io/frame.h"
 #include "trace/capture.h"
 #include "trace/json.h"
+#include "trace/report.h"
 #include "trace/story.h"
 
 #include <math.h>
@@ -135,6 +136,8 @@ void wlb_on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev)
     record_event(lab, h, ev);
     if (lab->json)
         wtr_json_event(lab->json, h->name, ev);
+    if (lab->report)
+        wtr_report_event(lab->report, wtr_report_host(lab->report, h->name), ev);
     if (!side_of(lab, h, &side))
         return;
     wtr_story_event(lab->story, side, ev);
@@ -309,6 +312,9 @@ void wlb_on_note(void *ctx, const struct wio_link_note *note)
         flood_on(l, note);
     if (lab->json)
         wtr_json_link(lab->json, "link", note, l->cfg.type);
+    if (lab->report)
+        wtr_report_link(lab->report, wtr_report_host(lab->report, l->ends[WIO_NEAR]->name),
+                        wtr_report_host(lab->report, l->ends[WIO_FAR]->name), note, l->cfg.type);
     if (l->index > 0)
         return;
     wtr_story_link(lab->story, note);

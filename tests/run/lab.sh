@@ -7,6 +7,10 @@ grep -q 'after 100 ms, one round trip' out || fail "the option does not count: $
 "$WEIR" lab handshake --pcap h.pcapng --trace h.jsonl >/dev/null
 equal 'segments in the capture' "$(tshark -r h.pcapng -Y 'tcp.flags.syn == 1' 2>/dev/null | wc -l)" 4
 grep -q '"event":"state"' h.jsonl || fail "no states in the trace: $(head -n 3 h.jsonl)"
+"$WEIR" lab handshake --html h.html >/dev/null || fail "--html"
+grep -q 'The three-way handshake' h.html || fail "the page lacks its title"
+"$WEIR" lab handshake --html /nonexistent/x 2>err
+equal 'a page that cannot be made' $? 2
 "$WEIR" lab show handshake >mine.yaml
 "$WEIR" lab mine.yaml >/dev/null || fail "a scenario shown can't be played"
 sed 's/== 3/== 4/' mine.yaml >wrong.yaml
