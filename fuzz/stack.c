@@ -463,6 +463,8 @@ static bool set_up(struct rig *r)
         return false;
 
     (void)weir_sysctl_set(r->w, "tcp_ecn", how & 4 ? "3" : "1");
+    if (how & 8)
+        (void)weir_sysctl_set(r->w, "tcp_park_idle_ms", "0"); /* whoever idles is parked at once */
     struct weir_netif_config netif = {
         .name = "fuzz0", .type = r->is_ether ? WEIR_LINK_ETHERNET : WEIR_LINK_RAW_IP, .mtu = 1500, .tx_queue_pkts = 16};
     memcpy(netif.mac, our_mac, sizeof netif.mac);
