@@ -127,7 +127,7 @@ static void add_v4(struct program *p, const struct weir_rss *r)
     load(p, BPF_B, 0);
     alu(p, BPF_AND, R0, 0xf);
     alu(p, BPF_LSH, R0, 2);
-    add(p, BPF_LD | BPF_IND | BPF_W, 0, R0, 0, (uint32_t)SKF_NET_OFF);
+    add(p, BPF_LD | BPF_IND, 0, R0, 0, (uint32_t)SKF_NET_OFF); /* a word: BPF_W is 0 */
     add_ports(p, r, 8, DHCP_CLIENT);
     land(p, is_fragment);
     land(p, is_other);

@@ -232,7 +232,7 @@ static bool act(struct wlb_act *a)
     if (a->left > 0)
         return send_syn(a);
     bool ok = split(a, &ws);
-    const char *what = ok ? ws.w[0] : "";
+    const char *what = ok && ws.n > 0 ? ws.w[0] : "";
     struct wlb_entry *e = ok ? wlb_record_add(&a->lab->record) : NULL;
     if (e) {
         e->kind = WLB_NOTE;

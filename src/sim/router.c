@@ -97,6 +97,35 @@ static void lower_hop_limit(uint8_t *ip)
     ip[11] = (uint8_t)sum;
 }
 
+/* A packet whose header lies in a block, as a corrupted one's does: a copy that may be written to. */
+static struct weir_pkt *copy_of(const struct weir_pkt *p)
+{
+    struct weir_pkt *copy = weir_pkt_new(p->pool, 0);
+    struct weir_block *b = copy ? weir_block_new(p->pool, p->len) : NULL;
+    if (!b) {
+        if (copy)
+            weir_pkt_unref(copy);
+        return NULL;
+    }
+    weir_pkt_copy(p, 0, b->data, p->len);
+    (void)weir_pkt_append(copy, b, 0, p->len); /* an empty packet has room */
+    weir_block_unref(b);
+    copy->flags = p->flags;
+    copy->gso_size = p->gso_size;
+    copy->serial = p->serial;
+    return copy;
+}
+
+/* The packet with a header that is ours to change, at *ip; NULL: out of memory. */
+static struct weir_pkt *own(struct weir_pkt *p, uint8_t **ip)
+{
+    bool is_in_head = p->head_len > 0;
+    struct weir_pkt *mine = !is_in_head ? copy_of(p) : p->refs == 1 ? weir_pkt_ref(p) : weir_pkt_clone(p->pool, p);
+    if (mine)
+        *ip = is_in_head ? mine->room + mine->head_off : mine->frags[0].block->data;
+    return mine;
+}
+
 uint32_t wsim_router_forward(struct wsim_router *r, struct weir_pkt **pkt)
 {
     struct weir_pkt *p = *pkt;
@@ -114,12 +143,13 @@ uint32_t wsim_router_forward(struct wsim_router *r, struct weir_pkt **pkt)
         return WSIM_NO_WAY;
     }
     /* Somebody else may look at the packet as it came. */
-    *pkt = p = p->refs == 1 ? weir_pkt_ref(p) : weir_pkt_clone(p->pool, p);
+    uint8_t *header = NULL;
+    *pkt = p = own(p, &header);
     if (!p) {
         r->stats.unroutable++;
         return WSIM_NO_WAY;
     }
-    lower_hop_limit(p->room + p->head_off);
+    lower_hop_limit(header);
     r->stats.forwarded++;
     return way;
 }
