@@ -9,7 +9,10 @@
  *
  * Prints the median in nanoseconds. growth_op is what is measured, for callgrind's --toggle-collect as well.
  */
+#define BENCH_NAME "bench-growth"
+
 #include "heap.h"
+#include "must.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,27 +43,6 @@ struct growth {
     unsigned scale;
     uint64_t lcg;
 };
-
-static _Noreturn void fail(const char *what, int64_t err)
-{
-    fprintf(stderr, "bench-growth: %s: %s\n", what, weir_strerror((int)err));
-    exit(1);
-}
-
-static int64_t must(const char *what, int64_t ret)
-{
-    if (ret < 0)
-        fail(what, ret);
-    return ret;
-}
-
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-    if (!p)
-        fail("memory", -WEIR_ENOMEM);
-    return p;
-}
 
 static uint32_t any(struct growth *g)
 {

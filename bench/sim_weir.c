@@ -8,6 +8,9 @@
  * buffer holds as much as is sent in it. A packet counts once for each of the three links that it crosses. Senders lend
  * their bytes and receivers take views; every byte that arrives is compared. What is counted is what bench_work calls.
  */
+#define BENCH_NAME "bench-sim-weir"
+
+#include "must.h"
 #include "sim/world.h"
 
 #include <stdio.h>
@@ -50,27 +53,6 @@ struct dumbbell {
 };
 
 static uint8_t bytes[PERIOD + PIECE];
-
-static _Noreturn void fail(const char *what, int64_t err)
-{
-    fprintf(stderr, "bench-sim-weir: %s: %s\n", what, weir_strerror((int)err));
-    exit(1);
-}
-
-static int64_t must(const char *what, int64_t ret)
-{
-    if (ret < 0)
-        fail(what, ret);
-    return ret;
-}
-
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-    if (!p)
-        fail("memory", -WEIR_ENOMEM);
-    return p;
-}
 
 /* ---- Bytes ---- */
 

@@ -67,10 +67,10 @@ static bool has_flag(const struct wlb_entry *e, uint16_t flag)
 #undef FIELD
 
 static const struct {
-    const char *name, *about;
+    const char *name;
     struct wlb_value (*get)(const struct wlb_entry *);
 } fields[] = {
-#define FIELD(word, about, expression) {#word, about, field_##word},
+#define FIELD(word, about, expression) {#word, field_##word},
 #include "lab/fields.h"
 #undef FIELD
 };
@@ -87,12 +87,4 @@ int wlb_record_field_find(const char *name)
 struct wlb_value wlb_record_field(const struct wlb_entry *e, int field)
 {
     return fields[field].get(e);
-}
-
-const char *wlb_record_field_name(unsigned i, const char **about)
-{
-    if (i >= sizeof fields / sizeof fields[0])
-        return NULL;
-    *about = fields[i].about;
-    return fields[i].name;
 }

@@ -62,7 +62,4 @@ struct wlb_entry *wlb_record_add(struct wlb_record *);
 int wlb_record_field_find(const char *name);
 struct wlb_value wlb_record_field(const struct wlb_entry *, int field);
 
-/* The i-th field's name and what it is, for --help and docs; NULL past the last. */
-const char *wlb_record_field_name(unsigned i, const char **about);
-
 #endif
