@@ -56,13 +56,14 @@ until_true()
 }
 
 # free_port [udp]: one that nobody has, on the host; below those that connections take by themselves, so that none does
-# before it is used.
+# before it is used, and out of a range that no script beside this one looks in.
 free_port()
 {
-    python3 - "${1:-tcp}" <<'P'
+    python3 - "${1:-tcp}" "${SLOT:-0}" <<'P'
 import random, socket, sys
 kind = socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM
-for port in random.sample(range(10000, 32000), 200):
+low = 10000 + int(sys.argv[2]) % 11 * 2000
+for port in random.sample(range(low, low + 2000), 200):
     with socket.socket(socket.AF_INET, kind) as s:
         try:
             s.bind(("127.0.0.1", port))
