@@ -727,8 +727,10 @@ uint32_t wi_tcp_window_clamp(const struct wi_tcp_conn *); /* the largest that wo
 void wi_tcp_window_init(struct wi_tcp_conn *);
 void wi_tcp_window_established(struct wi_tcp_conn *);
 
-/* The peer sends with timestamps: an RTT sample for receive buffer tuning; without, a sample is taken by the window. */
+/* A round-trip time for the receive buffer's tuning: of a segment that has not been queued yet, by its timestamp; and,
+ * when it has been, no more than a window's worth took to come. */
 void wi_tcp_window_rcv_rtt(struct wi_tcp_conn *, const struct wi_tcp_seg *);
+void wi_tcp_window_rcv_rtt_bound(struct wi_tcp_conn *);
 
 /* Step 6: the URG flag. */
 void wi_tcp_urgent_input(struct wi_tcp_conn *, const struct wi_tcp_seg *);

@@ -407,6 +407,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         return WEIR_DROP_TCP_OLD_SEQ;
     }
     wi_tcp_ecn_data(c, s);
+    wi_tcp_window_rcv_rtt(c, s); /* before the segment itself waits for the reader */
     struct wi_seq before = c->rcv_nxt;
     bool is_in_order = wi_seq_leq(s->seq, c->rcv_nxt);
     enum weir_drop why = wi_tcp_rcvq_data(c, s);
@@ -414,6 +415,7 @@ static enum weir_drop text(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         c->dup_acks_owed = 0;
     if (s->h.data_len > 0 && (why == WEIR_DROP_NONE || why == WEIR_DROP_TCP_OOO_DUP))
         wi_tcp_ack_data(c, s, is_in_order);
+    wi_tcp_window_rcv_rtt_bound(c);
     if (wi_tcp_rcvq_fin_due(c))
         consume_fin(c);
     return why;
@@ -484,7 +486,6 @@ enum weir_drop wi_tcp_input(struct wi_tcp_conn *c, struct wi_tcp_seg *s)
         why = check_all(c, s);
     }
     if (c->state != WEIR_TCP_CLOSED && c->state != WEIR_TCP_SYN_SENT) {
-        wi_tcp_window_rcv_rtt(c, s);
         if (!was_opening || !wi_timer_armed(&c->timer_delack)) /* armed: the handshake's last ACK may wait */
             wi_tcp_ack_check(c);
     }

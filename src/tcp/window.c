@@ -285,8 +285,8 @@ static void note_rtt(struct wi_tcp_conn *c, uint32_t us, bool is_upper_bound)
         q->rtt_us = q->rtt_us - q->rtt_us / 8 + us / 8;
 }
 
-/* Without timestamps: a window's worth cannot arrive in less than a round trip. */
-static void measure_by_window(struct wi_tcp_conn *c)
+/* A window's worth cannot arrive in less than a round trip. */
+void wi_tcp_window_rcv_rtt_bound(struct wi_tcp_conn *c)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
 
@@ -301,11 +301,7 @@ void wi_tcp_window_rcv_rtt(struct wi_tcp_conn *c, const struct wi_tcp_seg *seg)
 {
     struct wi_tcp_rcvq *q = &c->rcvq;
 
-    if (!c->ts_ok || !seg->h.has_ts) {
-        measure_by_window(c);
-        return;
-    }
-    if (seg->h.tsecr == q->rtt_last_tsecr || seg->data_len < c->rcv_mss_est)
+    if (!c->ts_ok || !seg->h.has_ts || seg->h.tsecr == q->rtt_last_tsecr || seg->data_len < c->rcv_mss_est)
         return;
     q->rtt_last_tsecr = seg->h.tsecr;
 

@@ -212,6 +212,34 @@ static void test_window_receive_buffer_grows_with_the_path(void **state)
     end();
 }
 
+/* A link of 10 Mbit/s before which packets queue: each of the sender's waits for those before it. */
+static weir_ns link_is_free_at;
+
+static weir_ns wait_for_the_link(struct world *world, struct world_side *from)
+{
+    if (from->index == 1)
+        return 0;
+    if (link_is_free_at < world->now)
+        link_is_free_at = world->now;
+    link_is_free_at += WEIR_US(1200);
+    return link_is_free_at - world->now;
+}
+
+/* The round trip is 10 ms at first, and becomes longer as the queue fills. The receiver has to see that, or it takes a
+ * tenth of what comes in a round trip for all of it, and its window stays what it was. */
+static void test_window_receive_buffer_grows_with_a_queue(void **state)
+{
+    (void)state;
+    begin(WEIR_MS(5), 0);
+    link_is_free_at = 0;
+    w.hold = wait_for_the_link;
+    connect_both();
+    (void)carry(8 << 20, UINT64_MAX);
+    assert_true(get_int(1, server, WEIR_SOL_SOCKET, WEIR_SO_RCVBUF) > 4 * 131072);
+    assert_true(offered.largest > 4 * 65535);
+    end();
+}
+
 static void test_window_receive_buffer_that_the_user_set_stays(void **state)
 {
     (void)state;
@@ -302,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_window_clamp_bounds_every_window),
         cmocka_unit_test(test_window_clamp_that_comes_late_takes_nothing_back),
         cmocka_unit_test(test_window_receive_buffer_grows_with_the_path),
+        cmocka_unit_test(test_window_receive_buffer_grows_with_a_queue),
         cmocka_unit_test(test_window_receive_buffer_that_the_user_set_stays),
         cmocka_unit_test(test_window_receive_buffer_stays_without_moderation),
         cmocka_unit_test(test_window_receive_buffer_does_not_grow_for_a_slow_reader),
