@@ -133,8 +133,8 @@ static int read_input(struct wtr_report *r, FILE *in, enum wtr_format format, st
 {
     switch (format) {
     case WTR_FORMAT_TRACE: return wtr_read_trace(r, in, read);
-    case WTR_FORMAT_PCAP: return wtr_read_pcap(r, in, read);
-    case WTR_FORMAT_PCAPNG: return wtr_read_pcapng(r, in, read);
+    case WTR_FORMAT_PCAP:
+    case WTR_FORMAT_PCAPNG: return wtr_read_capture(r, in, format, read);
     case WTR_FORMAT_EMPTY: snprintf(read->err, sizeof read->err, "it is empty"); return -1;
     case WTR_FORMAT_UNKNOWN: break;
     }

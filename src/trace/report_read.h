@@ -25,7 +25,6 @@ enum wtr_format wtr_read_format(FILE *in);
 
 /* Read it into a report. 0, or -1 with a reason in `read->err`. `in` stays the caller's. */
 int wtr_read_trace(struct wtr_report *, FILE *in, struct wtr_read *);
-int wtr_read_pcapng(struct wtr_report *, FILE *in, struct wtr_read *);
-int wtr_read_pcap(struct wtr_report *, FILE *in, struct wtr_read *); /* by libpcap, where the build has it */
+int wtr_read_capture(struct wtr_report *, FILE *in, enum wtr_format, struct wtr_read *); /* PCAP or PCAPNG */
 
 #endif

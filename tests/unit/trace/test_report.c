@@ -344,7 +344,7 @@ static int read_capture(const uint8_t *bytes, size_t len, struct wtr_read *read,
 {
     struct wtr_report *r = new_report("t");
     FILE *in = fmemopen((void *)(uintptr_t)bytes, len, "r");
-    int err = wtr_read_pcapng(r, in, read);
+    int err = wtr_read_capture(r, in, WTR_FORMAT_PCAPNG, read);
     fclose(in);
     if (page)
         *page = page_of(r);

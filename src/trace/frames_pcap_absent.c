@@ -1,11 +1,11 @@
 /*
- * In the place of report_pcap.c where the build has no libpcap.
+ * In the place of frames_pcap.c where the build has no libpcap.
  */
-#include "trace/report_read.h"
+#include "trace/frames.h"
 
-int wtr_read_pcap(struct wtr_report *r, FILE *in, struct wtr_read *read)
+int wtr_frames_pcap(FILE *in, wtr_frame_fn *fn, void *ctx, struct wtr_frames *read)
 {
-    (void)r, (void)in;
+    (void)in, (void)fn, (void)ctx;
     snprintf(
         read->err, sizeof read->err,
         "it is in pcap form, and this weir was built without libpcap. Build it with libpcap-dev installed, or turn "

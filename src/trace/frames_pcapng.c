@@ -1,9 +1,7 @@
 /*
- * Reads captures in pcapng form, weir's own among them: libpcap would tell neither their comments nor their interfaces
- * (draft-ietf-opsawg-pcapng-02).
+ * Captures in pcapng form, weir's own among them (draft-ietf-opsawg-pcapng-02).
  */
-#include "trace/report_packet.h"
-#include "trace/report_read.h"
+#include "trace/frames.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,13 +23,12 @@ struct interface {
 
 struct reader {
     FILE *in;
-    struct wtr_read *read;
-    struct wtr_flows *flows;
+    wtr_frame_fn *fn;
+    void *ctx;
+    struct wtr_frames *read;
     bool is_swapped;
     struct interface interfaces[INTERFACES_MAX];
     uint32_t interface_n;
-    uint32_t first; /* plus one: the interface with the first packet. The others may show the same packets again */
-    uint64_t number;
     uint8_t *block;
     size_t cap;
 };
@@ -52,7 +49,7 @@ static uint16_t get16(const struct reader *rd, const uint8_t *b)
 
 static int bad(struct reader *rd, const char *what)
 {
-    snprintf(rd->read->err, sizeof rd->read->err, "%s (after packet %" PRIu64 ")", what, rd->number);
+    snprintf(rd->read->err, sizeof rd->read->err, "%s (after packet %" PRIu64 ")", what, rd->read->taken);
     return -1;
 }
 
@@ -110,36 +107,33 @@ static int take_packet(struct reader *rd, const uint8_t *b, size_t len)
         return bad(rd, "a packet block is too short");
     uint32_t interface = get32(rd, b), captured = get32(rd, b + 12);
     size_t padded = ((size_t)captured + 3) & ~(size_t)3;
-    rd->number++;
     rd->read->taken++;
     if (interface >= rd->interface_n || padded > len - 20)
         return bad(rd, "a packet block is damaged");
-    if (rd->first == 0)
-        rd->first = interface + 1;
-    if (rd->first != interface + 1) {
-        rd->read->others++;
-        return 0;
-    }
     const uint8_t *o = option(rd, b + 20 + padded, len - 20 - padded, OPT_COMMENT, &n);
     if (o)
         snprintf(comment, sizeof comment, "%.*s", (int)n, (const char *)o);
     const struct interface *i = &rd->interfaces[interface];
     uint64_t units = (uint64_t)get32(rd, b + 4) << 32 | get32(rd, b + 8);
-    struct wtr_packet p = {.at = stamp_ns(i, units) + WEIR_SEC(i->offset_s), .number = rd->number, .comment = comment};
-    if (wtr_packet_parse(&p, i->linktype, b + 20, captured))
-        wtr_flows_packet(rd->flows, &p);
-    else
-        rd->read->skipped++;
+    struct wtr_frame f = {.at = stamp_ns(i, units) + WEIR_SEC(i->offset_s),
+                          .number = rd->read->taken,
+                          .linktype = i->linktype,
+                          .interface = interface,
+                          .bytes = b + 20,
+                          .captured = captured,
+                          .len = get32(rd, b + 16),
+                          .comment = comment};
+    rd->fn(rd->ctx, &f);
     return 0;
 }
 
 static int take_block(struct reader *rd, uint32_t type, const uint8_t *b, size_t len)
 {
     switch (type) {
-    case BLOCK_SHB: rd->interface_n = rd->first = 0; return 0;
+    case BLOCK_SHB: rd->interface_n = 0; return 0;
     case BLOCK_IDB: return take_interface(rd, b, len);
     case BLOCK_EPB: return take_packet(rd, b, len);
-    case BLOCK_SPB: rd->number++, rd->read->skipped++; return 0; /* without a time it has no place */
+    case BLOCK_SPB: rd->read->taken++, rd->read->without_time++; return 0;
     default: return 0;
     }
 }
@@ -183,20 +177,21 @@ static int next_block(struct reader *rd, uint32_t *type, size_t *len)
     return 1;
 }
 
-int wtr_read_pcapng(struct wtr_report *r, FILE *in, struct wtr_read *read)
+int wtr_frames_pcapng(FILE *in, wtr_frame_fn *fn, void *ctx, struct wtr_frames *read)
 {
     struct reader *rd = calloc(1, sizeof *rd);
     uint32_t type;
     size_t len;
     int got = -1;
 
-    if (rd && (rd->flows = wtr_flows_new(r))) {
+    if (rd) {
         rd->in = in;
+        rd->fn = fn;
+        rd->ctx = ctx;
         rd->read = read;
         while ((got = next_block(rd, &type, &len)) == 1)
             if ((got = take_block(rd, type, rd->block, len)) < 0)
                 break;
-        wtr_flows_free(rd->flows);
         free(rd->block);
     } else {
         snprintf(read->err, sizeof read->err, "out of memory");
