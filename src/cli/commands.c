@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/rfc.h"
+#include "doctor/command.h"
 #include "drill/command_line.h"
 #include "io/units.h"
 #include "lab/command.h"
@@ -14,6 +15,7 @@
 #include "trial/command.h"
 
 const struct wcl_command wcl_commands[] = {
+    {"doctor", "say what went wrong with the connections of a capture, and why", wdc_doctor_main},
     {"drill", "play TCP tests in packetdrill's language, in virtual time", wdr_drill_main},
     {"iperf", "measure how fast TCP goes; the other end may be iperf3", wpf_iperf_main},
     {"lab", "play any textbook situation of TCP, see it, and have its claims checked", wlb_lab_main},

@@ -32,8 +32,8 @@ struct wtr_frames {
     char err[WTR_FRAMES_ERR_CAP];
 };
 
-/* Read all packets of a file. 0, or -1 with a reason in `err`; packets before what is damaged were told. A file is taken
- * from where it stands; nothing is rewound. */
+/* Read all packets of a file. 0, or -1 with a reason in `err`; packets before what is damaged were told. A file is
+ * taken from where it stands; nothing is rewound. */
 int wtr_frames_pcapng(FILE *in, wtr_frame_fn *, void *ctx, struct wtr_frames *);
 int wtr_frames_pcap(FILE *in, wtr_frame_fn *, void *ctx, struct wtr_frames *);
 
