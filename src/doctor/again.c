@@ -16,6 +16,7 @@
 static void note_lost(struct wdc_half *h, uint64_t lo, uint64_t hi, uint32_t segs, uint64_t frame)
 {
     h->lost_segs += segs;
+    h->chain_lost += segs;
     h->burst = lo == h->burst_hi ? h->burst + segs : segs;
     h->burst_n += h->burst == segs;
     h->burst_hi = hi;
@@ -28,11 +29,14 @@ static void note_timer(struct wdc_half *h, weir_ns waited, bool is_tail, uint64_
 {
     if (!waited)
         return;
-    if (is_tail)
-        h->tails_ns += waited;
-    else
-        h->timeouts_ns += waited;
     wdc_evidence_add(is_tail ? &h->tails : &h->timeouts, frame);
+    if (!is_tail) {
+        h->timeouts_ns += waited;
+        return;
+    }
+    h->tails_ns += waited;
+    h->chain_tails++;
+    h->chain_tails_ns += waited;
 }
 
 /* Did a timer make the sender send? How long it had waited then; 0: no. */
@@ -125,8 +129,10 @@ static void note_stuck(struct wdc_step *s, uint64_t lo)
         h->stuck_n_max = h->stuck_n;
         h->stuck_len_max = s->d->len;
     }
-    if (h->stuck_n == 1)
+    if (h->stuck_n == 1) {
         h->stuck = (struct wdc_evidence){0};
+        h->stuck_at = s->at;
+    }
     wdc_evidence_add(&h->stuck, s->number);
 }
 
@@ -245,10 +251,18 @@ void wdc_again_overtaken(struct wdc_step *s)
     wdc_evidence_add(&h->reorder, s->number);
 }
 
-/* Nobody has acknowledged them: they were lost, too. */
+/* Nobody has acknowledged them: they were lost, too. Or the other side is not there any more: then it is not known what
+ * became of them. */
 void wdc_again_end(struct wdc_half *h)
 {
     for (unsigned i = 0; i < WDC_AGAINS_MAX; i++)
         if (h->agains[i].what == WDC_AGAIN_PENDING)
             settle(h, &h->agains[i], true);
+    if (h->timeout_run < 2 || h->una >= h->nxt)
+        return;
+    h->lost_segs -= h->chain_lost < h->lost_segs ? h->chain_lost : h->lost_segs;
+    h->tails.n -= h->chain_tails;
+    h->tails_ns -= h->chain_tails_ns;
+    h->timeouts.n += h->chain_tails;
+    h->timeouts_ns += h->chain_tails_ns;
 }

@@ -76,9 +76,9 @@ struct wdc_pace {
     weir_ns since;     /* nothing before this is unaccounted for; 0: not begun */
     weir_ns sent_at;   /* of the last new data */
     uint32_t sent_len; /* its length */
-    bool sent_push, was_again, was_zero;
+    bool was_again, was_zero;
     uint64_t plateau, plateau_una;      /* the most in flight that new data came up to, and since when */
-    uint64_t full_n, full_push_n;       /* full segments, and those with PSH */
+    weir_ns plateau_spent; /* charged to the network since then */
     uint32_t raw_blocked_n, over_raw_n; /* stopped at the window as it would be unscaled, and went beyond it */
     struct wdc_evidence raw_blocked;
     weir_ns delayed_ns; /* Nagle and a delayed ACK */
@@ -142,6 +142,9 @@ struct wdc_half {
     uint64_t corrupt_n, offload_n, good_sum_n, bad_sum_n;
     weir_ns timeouts_ns, tails_ns;
     uint32_t timeout_run, timeout_run_max;
+    uint32_t chain_lost, chain_tails; /* since the last acknowledgement of anything new */
+    weir_ns chain_tails_ns;
+    weir_ns stuck_at;
     uint32_t seg_len_acked_max;
     uint64_t stuck_lo; /* the segment that was retransmitted last, how often, and its size */
     uint32_t stuck_n, stuck_len;

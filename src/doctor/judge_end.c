@@ -88,13 +88,13 @@ static void reset_established(struct wdc_case *k, const char *who)
         wdc_find_cause(f, "its program closed the socket while the other one was still sending");
         f->remedy = "let the one that closes read to the end first (shutdown, then read until EOF)";
     } else if (side == 1 && me->nxt <= WDC_OFF0 + 1 && c->syn_ack_n && !c->rst_has_ack &&
-               wdc_since(c->rst_at, c->ack_at) < BACKLOG_WITHIN) {
+               (wdc_since(c->rst_at, c->ack_at) < BACKLOG_WITHIN || c->syn_ack_again_after_ack)) {
         struct wdc_finding *f = reset(k, WDC_RESET_BACKLOG, WDC_LIKELY);
         wdc_find_show(f, &c->syn_acks);
         wdc_find_what(f, "%s reset the connection upon the last step of the handshake", who);
         wdc_find_cause(f, "its accept queue is full and it is set to refuse then (tcp_abort_on_overflow)");
         f->remedy = "make the server accept faster, raise its listen() backlog and net.core.somaxconn";
-    } else if (c->rst_answers && (c->rst_by_stranger || c->rst_idle || c->rst_after_timeouts)) {
+    } else if (c->rst_answers) {
         reset_stranger(k, who);
     } else if (c->rst_idle >= NAT_IDLE && c->rst_ttl_differs) {
         reset_stranger(k, who);

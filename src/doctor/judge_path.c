@@ -8,6 +8,7 @@
 
 #define STUCK_MIN       3u
 #define BIG_MIN         500u /* nobody's MTU is smaller */
+#define FULL_MIN        1100u
 #define BLOAT_TIMES     3.0
 #define BLOAT_MIN       WEIR_MS(50)
 #define BLOAT_SAMPLES   20u
@@ -17,12 +18,17 @@ static void black_hole(struct wdc_case *k, unsigned side)
 {
     const struct wdc_half *h = &k->conn->half[side];
     bool is_told = h->icmp_big.n > 0;
-    bool is_stuck = h->stuck_n_max >= STUCK_MIN && h->stuck_len_max >= BIG_MIN &&
-                    h->stuck_len_max > h->seg_len_acked_max && h->una > WDC_OFF0;
+    /* The other side is there, or was when shorter ones got through. */
+    bool is_heard = k->conn->half[!side].last_at > h->stuck_at;
+    bool is_stuck = !k->conn->syn_ack_again_after_ack && h->stuck_n_max >= STUCK_MIN && h->stuck_len_max >= (is_heard ? BIG_MIN : FULL_MIN) &&
+                    h->stuck_len_max > h->seg_len_acked_max && (is_heard || h->seg_len_acked_max);
     if (!is_told && !is_stuck)
         return;
     struct wdc_finding *f =
-        wdc_find_add(k->result, WDC_MTU_BLACK_HOLE, WDC_PATH, is_told && is_stuck ? WDC_CERTAIN : WDC_LIKELY);
+        wdc_find_add(k->result, WDC_MTU_BLACK_HOLE, WDC_PATH,
+                     is_told && is_stuck   ? WDC_CERTAIN
+                     : is_told || is_heard ? WDC_LIKELY
+                                           : WDC_POSSIBLE);
     wdc_find_show(f, &h->icmp_big);
     wdc_find_show(f, &h->stuck);
     if (is_told)

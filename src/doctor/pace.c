@@ -11,31 +11,34 @@
 #define SLACK_MAX     WEIR_MS(5)
 #define DELAYED_MIN   WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
 #define DELAYED_MAX   WEIR_MS(600)
-#define PLATEAU_TIMES 6u /* as many windows without growth are no slow start */
+#define PLATEAU_TIMES 10u /* as many windows without growth are no slow start, and no probing of BBR's */
+#define VIEWS_ON_WAY  16u /* views are kept that far apart, so that they reach back to what the sender knew */
 
-void wdc_pace_ack(struct wdc_half *h, weir_ns at, bool had_data)
+void wdc_pace_ack(struct wdc_step *s)
 {
-    struct wdc_view v = {.at = at, .una = h->una, .edge = h->edge, .had_data = had_data};
+    struct wdc_half *h = s->peer;
+    struct wdc_view v = {.at = s->at, .una = h->una, .edge = h->edge, .had_data = s->d->len > 0};
     if (h->view_n) {
         struct wdc_view *last = &h->views[(h->view_n - 1) % WDC_VIEWS_MAX];
         if (last->una == v.una && last->edge == v.edge)
             return;
     }
+    if (h->view_n > 1) {
+        weir_ns apart = wdc_near(s->conn, !s->side) / VIEWS_ON_WAY;
+        if (wdc_since(s->at, h->views[(h->view_n - 2) % WDC_VIEWS_MAX].at) < apart)
+            h->view_n--;
+    }
     h->views[h->view_n++ % WDC_VIEWS_MAX] = v;
 }
 
-/* What the sender knew at a time: the newest view by then, and the one before. */
-static const struct wdc_view *view_at(const struct wdc_half *h, weir_ns at, const struct wdc_view **before)
+/* What the sender knew at a time; NULL: nothing, or it is not kept any more. */
+static const struct wdc_view *view_at(const struct wdc_half *h, weir_ns at)
 {
     uint32_t oldest = h->view_n > WDC_VIEWS_MAX ? h->view_n - WDC_VIEWS_MAX : 0;
-    *before = NULL;
     for (uint32_t i = h->view_n; i > oldest; i--) {
         const struct wdc_view *v = &h->views[(i - 1) % WDC_VIEWS_MAX];
-        if (v->at > at)
-            continue;
-        if (i - 1 > oldest)
-            *before = &h->views[(i - 2) % WDC_VIEWS_MAX];
-        return v;
+        if (v->at <= at)
+            return v;
     }
     return NULL;
 }
@@ -43,24 +46,18 @@ static const struct wdc_view *view_at(const struct wdc_half *h, weir_ns at, cons
 static void note_plateau(struct wdc_half *h, uint64_t flight, uint32_t mss)
 {
     struct wdc_pace *p = &h->pace;
-    if (flight > p->plateau + 2 * (uint64_t)mss || flight + 8 * (uint64_t)mss < p->plateau) {
+    if (flight > p->plateau + 2 * (uint64_t)mss || flight + 8 * (uint64_t)mss < p->plateau || h->lost_segs) {
         p->plateau = flight;
         p->plateau_una = h->una;
+        p->plateau_spent = 0;
     }
 }
 
-/* Always as much in flight and no more, for many windows and without loss, and nothing left in the queue: a full send
- * buffer. */
+/* Always as much in flight and no more, for many windows and without loss: a full send buffer. */
 static bool is_plateau(const struct wdc_half *h)
 {
     const struct wdc_pace *p = &h->pace;
-    return p->sent_push && h->lost_segs == 0 && p->plateau && h->una - p->plateau_una > PLATEAU_TIMES * p->plateau;
-}
-
-/* PSH says that nothing was left to send, unless somebody sets it always. */
-static bool tells_by_push(const struct wdc_pace *p)
-{
-    return p->full_n < 16 || p->full_push_n * 10 < p->full_n * 9;
+    return h->lost_segs == 0 && p->plateau && h->una > p->plateau_una + PLATEAU_TIMES * p->plateau;
 }
 
 static void note_delayed(struct wdc_step *s, const struct wdc_view *v)
@@ -80,15 +77,13 @@ static enum wdc_limit after_ack(struct wdc_step *s, const struct wdc_view *v, ui
     struct wdc_half *h = s->me;
     const struct wdc_pace *p = &h->pace;
     bool is_all_acked = v->una >= h->nxt;
-    if (is_all_acked && v->had_data)
-        return WDC_BY_APPLICATION; /* an answer, and the next question */
-    if (p->sent_len < mss && s->d->len <= mss && is_all_acked) {
+    if (p->sent_len % mss == 0)
+        return WDC_BY_CONGESTION;
+    if (is_all_acked && !v->had_data && s->d->len < mss && p->sent_len < mss) {
         note_delayed(s, v);
         return WDC_BY_SENDER; /* RFC 9293 3.7.4: Nagle */
     }
-    if (p->sent_len < mss && p->sent_push && tells_by_push(p))
-        return WDC_BY_APPLICATION;
-    return is_plateau(h) ? WDC_BY_SENDER : WDC_BY_CONGESTION;
+    return WDC_BY_APPLICATION; /* an answer, and the next question */
 }
 
 static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
@@ -98,23 +93,37 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
     uint32_t mss = wdc_mss(s->conn, s->side), want = s->d->len < mss ? s->d->len : mss;
     weir_ns trip = wdc_round_trip(s->conn), near = wdc_near(s->conn, s->side), slack = trip / 4;
     slack = slack < SLACK_MIN ? SLACK_MIN : slack > SLACK_MAX ? SLACK_MAX : slack;
-    weir_ns there = s->at > near ? s->at - near + slack / 2 : slack / 2;
-    const struct wdc_view *before, *v = view_at(h, there, &before);
+    weir_ns there = wdc_since(s->at + slack / 2, near), then = wdc_since(p->sent_at, near);
+    const struct wdc_view *v = view_at(h, there), *before = view_at(h, then);
     bool is_triggered = v && wdc_since(there, v->at) <= slack + slack / 2;
-    bool was_full = p->sent_len >= mss;
+    bool knows_window = s->peer->wscale >= 0 || s->peer->has_syn;
+    uint64_t blur = near > SLACK_MAX ? s->peer->win / 8 : 0; /* what arrives in between views */
 
     if (p->was_zero)
         return WDC_BY_RECEIVER;
-    if (is_triggered && before && v->edge > before->edge && h->nxt + want > before->edge &&
-        (s->peer->wscale >= 0 || !s->conn->is_mid))
+    if (before && knows_window && h->nxt + want + blur > before->edge)
         return WDC_BY_RECEIVER;
     if (p->was_again)
         return WDC_BY_CONGESTION;
-    if (is_triggered)
+    if (is_triggered && near <= SLACK_MAX)
         return after_ack(s, v, mss);
-    if (was_full && !(p->sent_push && tells_by_push(p)) && v && h->nxt > v->una && (!trip || gap < trip))
-        return WDC_BY_CONGESTION; /* paced */
-    return WDC_BY_APPLICATION;
+    /* Paced, or slowed down by the path before it came to the capture. */
+    return p->sent_len % mss == 0 && trip && gap < trip + trip / 4 ? WDC_BY_CONGESTION : WDC_BY_APPLICATION;
+}
+
+/* While it is not known yet whether what is in flight grows, the network is charged. */
+static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap)
+{
+    struct wdc_pace *p = &h->pace;
+    if (by == WDC_BY_CONGESTION && is_plateau(h)) {
+        by = WDC_BY_SENDER;
+        p->spent[WDC_BY_CONGESTION] -= p->plateau_spent;
+        p->spent[WDC_BY_SENDER] += p->plateau_spent;
+        p->plateau_spent = 0;
+    } else if (by == WDC_BY_CONGESTION) {
+        p->plateau_spent += gap;
+    }
+    p->spent[by] += gap;
 }
 
 /* Does it take the peer's window as unscaled? Then what is in flight comes up to it, again and again, and never beyond.
@@ -143,21 +152,15 @@ void wdc_pace_data(struct wdc_step *s)
     if (p->sent_at) {
         weir_ns gap = wdc_since(s->at, p->since);
         p->was_zero |= s->peer->win == 0 && s->peer->has_sent;
-        enum wdc_limit by = why(s, gap);
-        p->spent[by] += gap;
+        charge(h, why(s, gap), gap);
     } else {
         p->spent[WDC_BY_APPLICATION] += wdc_since(s->at, p->since);
-    }
-    if (s->d->len >= mss) {
-        p->full_n++;
-        p->full_push_n += !!(s->d->flags & WIO_TCP_PSH);
     }
     note_unscaled(s, mss);
     note_plateau(h, s->hi - h->una, mss);
     p->since = s->at;
     p->sent_at = s->at ? s->at : 1;
     p->sent_len = s->d->len;
-    p->sent_push = s->d->flags & WIO_TCP_PSH;
     p->was_again = p->was_zero = false;
 }
 

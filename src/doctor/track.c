@@ -187,7 +187,6 @@ static void advance(struct wdc_step *s)
     struct wdc_half *h = s->peer;
     uint32_t longest = 0;
     measure(s, s->ack);
-    wdc_again_overtaken(s);
     for (uint32_t i = 0; i < h->seg_n; i++) {
         const struct wdc_seg *seg = wdc_segs_at(h, i);
         if (seg->lo + seg->len > s->ack)
@@ -203,9 +202,13 @@ static void advance(struct wdc_step *s)
     h->una = s->ack;
     h->una_at = s->at;
     h->dup_n = 0;
-    h->timeout_run = 0;
-    if (h->stuck_lo < s->ack)
+    h->timeout_run = h->chain_lost = h->chain_tails = 0;
+    h->chain_tails_ns = 0;
+    if (h->stuck_n && h->stuck_lo < s->ack) { /* what got through at last may have been shorter than what did not */
+        if (h->stuck_len > h->seg_len_acked_max)
+            h->seg_len_acked_max = h->stuck_len;
         h->stuck_n = 0;
+    }
 }
 
 void wdc_track_ack(struct wdc_step *s)
@@ -221,6 +224,8 @@ void wdc_track_ack(struct wdc_step *s)
             hole_add(s, h, h->nxt, s->ack, true);
         h->nxt = s->ack;
     }
+    if (s->ack > h->una)
+        wdc_again_overtaken(s);
     if (s->d->sack_n)
         look_at_sack(s);
     if (s->ack > h->una) {
@@ -267,7 +272,7 @@ void wdc_track_window(struct wdc_step *s)
         uint64_t edge = s->ack + win;
         if (edge > s->peer->edge || s->peer->edge == 0)
             s->peer->edge = edge;
-        wdc_pace_ack(s->peer, s->at, d->len > 0);
+        wdc_pace_ack(s);
     }
 }
 
@@ -282,7 +287,7 @@ static bool is_probe(struct wdc_step *s)
         return false;
     if (s->peer->win == 0 && s->peer->has_sent && (s->lo + 1 == h->una || (d->len == 1 && s->lo == h->una)))
         return true; /* of a closed window */
-    if (s->lo + 1 != h->nxt || h->una < h->nxt || h->nxt <= WDC_OFF0 + 1)
+    if (s->lo + 1 != h->nxt || h->una < h->nxt)
         return false;
     h->keepalive_n++;
     h->keepalive_run++;
