@@ -7,9 +7,10 @@
  */
 #include "doctor/parts.h"
 
-#define TIMER_MIN   WEIR_MS(150) /* nobody's timer is shorter, but where it was tuned */
+#define WDC_TIMER_MIN   WEIR_MS(150) /* nobody's timer is shorter, but where it was tuned */
 #define TUNED_MIN   WEIR_MS(10)
 #define TAIL_SEGS   3u /* fewer than three segments behind a loss draw fewer than three duplicate ACKs */
+#define TS_TICK      WEIR_MS(11) /* the coarsest clocks of timestamps in use */
 #define REORDER_MIN WEIR_MS(2)
 #define ID_WINDOW   1000
 
@@ -47,7 +48,7 @@ static weir_ns timer_wait(const struct wdc_step *s, weir_ns last_sent)
     weir_ns peer_quiet = wdc_since(s->at, s->peer->last_at), near = wdc_near(s->conn, s->side);
     weir_ns trip = wdc_round_trip(s->conn);
     bool has_hints = h->dup_n >= 3 || h->sack_high > h->una;
-    if (quiet >= TIMER_MIN && peer_quiet >= TIMER_MIN / 2 + near)
+    if (quiet >= WDC_TIMER_MIN && peer_quiet >= WDC_TIMER_MIN / 2 + near)
         return quiet;
     return quiet >= TUNED_MIN && trip && quiet > 5 * trip && peer_quiet > 2 * trip && !has_hints ? quiet : 0;
 }
@@ -67,6 +68,8 @@ static bool is_late(const struct wdc_step *s, const struct wdc_hole *o)
     int16_t id = (int16_t)(d->ip_id - o->next_id);
     if (o->has_next_ts && d->has_ts && d->tsval != o->next_tsval)
         return (int32_t)(d->tsval - o->next_tsval) < 0;
+    if (o->has_next_ts && d->has_ts && (age > TS_TICK || trip > TS_TICK))
+        return true; /* sent again it would have a later stamp */
     if (counts_ids(s->me) && d->ip_id && id != 0 && id > -ID_WINDOW && id < ID_WINDOW)
         return id < 0;
     return trip ? age < trip * 6 / 10 || age < trip / 2 + WEIR_US(100) : age < REORDER_MIN;
@@ -87,8 +90,13 @@ void wdc_again_fill(struct wdc_step *s, struct wdc_hole *o, uint64_t lo, uint64_
         return;
     }
     h->upstream_segs += segs;
+    h->pace.was_again = true;
     note_lost(h, lo, hi, segs, s->number);
-    note_timer(h, timer_wait(s, 0), false, s->number);
+    if (o->waited && !o->is_counted)
+        note_timer(h, o->waited, true, o->frame);
+    else
+        note_timer(h, timer_wait(s, 0), false, s->number);
+    o->is_counted = true;
 }
 
 void wdc_again_tail(struct wdc_step *s)
@@ -96,7 +104,7 @@ void wdc_again_tail(struct wdc_step *s)
     struct wdc_half *h = s->me;
     weir_ns waited = wdc_since(s->at, h->last_data_at);
     int16_t step = (int16_t)(s->d->ip_id - h->id_last);
-    if (!counts_ids(h) || step < 2 || step > 4 || waited < TIMER_MIN || !h->last_data_at)
+    if (!counts_ids(h) || step < 2 || step > 4 || waited < WDC_TIMER_MIN || !h->last_data_at)
         return;
     h->upstream_segs++;
     note_lost(h, s->lo, s->hi, 1, s->number);

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #define WDC_OFF0       (UINT64_C(1) << 33)
+#define WDC_TIMER_MIN  WEIR_MS(150) /* no sender's timer is shorter, but where it was tuned */
 #define WDC_HOLES_MAX  16
 #define WDC_AGAINS_MAX 8
 #define WDC_VIEWS_MAX  24
@@ -35,7 +36,8 @@ struct wdc_hole {
     weir_ns acked_at; /* 0: it was not */
     uint32_t next_tsval;
     uint16_t next_id;
-    bool has_next_ts;
+    bool has_next_ts, is_counted;
+    weir_ns waited; /* nothing was sent for that long before what lies above */
 };
 
 /* A segment in flight. */

@@ -20,6 +20,7 @@ void wdc_pace_ack(struct wdc_step *s)
     struct wdc_view v = {.at = s->at, .una = h->una, .edge = h->edge, .had_data = s->d->len > 0};
     if (h->view_n) {
         struct wdc_view *last = &h->views[(h->view_n - 1) % WDC_VIEWS_MAX];
+        last->had_data |= v.had_data && last->una == v.una;
         if (last->una == v.una && last->edge == v.edge)
             return;
     }
@@ -105,7 +106,7 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
         return WDC_BY_RECEIVER;
     if (p->was_again)
         return WDC_BY_CONGESTION;
-    if (is_triggered && near <= SLACK_MAX)
+    if (is_triggered && (near <= SLACK_MAX || (p->sent_len < mss && s->d->len < mss))) /* long ones queue on the way */
         return after_ack(s, v, mss);
     /* Paced, or slowed down by the path before it came to the capture. */
     return p->sent_len % mss == 0 && trip && gap < trip + trip / 4 ? WDC_BY_CONGESTION : WDC_BY_APPLICATION;

@@ -26,7 +26,7 @@ void wdc_rtt_sample(struct wdc_step *s, struct wdc_half *h, weir_ns sample, uint
     r->var += dx * (x - r->mean);
     r->flight_var += dy * (y - r->flight_mean);
     r->cov += dx * (y - r->flight_mean);
-    r->smooth = r->n == 1 ? x : r->smooth + (x - r->smooth) / 8;
+    r->smooth = r->n == 1 ? x : r->smooth + (x - r->smooth) / 4;
     if (r->n >= 8 && r->smooth > (double)r->smooth_max) {
         r->smooth_max = (weir_ns)r->smooth;
         r->smooth_max_frame = s->number;

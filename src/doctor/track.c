@@ -84,12 +84,14 @@ static void hole_add(struct wdc_step *s, struct wdc_half *h, uint64_t lo, uint64
         else
             hole_drop(h, 0);
     }
+    weir_ns quiet = h->last_data_at && !is_acked ? wdc_since(s->at, h->last_data_at) : 0;
     h->holes[h->hole_n++] = (struct wdc_hole){
         .lo = lo,
         .hi = hi,
         .at = s->at,
         .frame = s->number,
         .acked_at = is_acked ? s->at : 0,
+        .waited = quiet >= WDC_TIMER_MIN ? quiet : 0,
         .next_tsval = s->d->tsval,
         .next_id = s->d->ip_id,
         .has_next_ts = !is_acked && s->d->has_ts,
@@ -167,11 +169,14 @@ static void look_at_sack(struct wdc_step *s)
     }
 }
 
-/* The newest segment that an ACK covers, if it was sent once, tells the round trip. RFC 6298 3 (Karn). */
+/* The newest segment that an ACK covers, if it was sent once, tells the round trip: RFC 6298 3 (Karn). Not so where
+ * something was missing before it: then it may have arrived long ago. */
 static void measure(struct wdc_step *s, uint64_t una)
 {
     struct wdc_half *h = s->peer;
     const struct wdc_seg *newest = NULL;
+    if (h->sack_high > h->una || h->dup_n)
+        return;
     for (uint32_t i = 0; i < h->seg_n; i++) {
         const struct wdc_seg *seg = wdc_segs_at(h, i);
         if (seg->lo + seg->len > una)
