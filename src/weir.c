@@ -434,6 +434,13 @@ int weir_ioctl(struct weir *w, weir_fd fd, enum weir_ioctl what, int *value)
     return wi_sock_ioctl(quietly(w), fd, what, value);
 }
 
+int weir_sock_next(const struct weir *w, struct weir_sock_cursor *at, struct weir_sock_info *info,
+                   struct weir_tcp_info *tcp)
+{
+    WI_ASSERT(!w->is_inside);
+    return wi_sock_next(&w->sock, at, info, tcp);
+}
+
 /* ---- Readiness ---- */
 
 int weir_poll(struct weir *w, struct weir_pollfd *fds, unsigned n)

@@ -4,6 +4,7 @@
 #ifndef WEIR_H
 #define WEIR_H
 
+#include <weir/diag.h>
 #include <weir/errno.h>
 #include <weir/event.h>
 #include <weir/ledger.h>

@@ -168,3 +168,55 @@ void wi_htable_iter_end(struct wi_htable_iter *it)
     it->table->iter_n--;
     shrink(it->table, UINT32_MAX);
 }
+
+/* ---- The walk ---- */
+
+static uint64_t reverse(uint64_t v)
+{
+    v = (v >> 1 & UINT64_C(0x5555555555555555)) | (v & UINT64_C(0x5555555555555555)) << 1;
+    v = (v >> 2 & UINT64_C(0x3333333333333333)) | (v & UINT64_C(0x3333333333333333)) << 2;
+    v = (v >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f)) | (v & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 4;
+    return __builtin_bswap64(v);
+}
+
+/* The bits of a hash that its bucket goes by. */
+static uint32_t bucket_bits(const struct wi_htable *t, uint64_t hash)
+{
+    return ((uint32_t)hash & t->bucket_mask) < t->bucket_n ? t->bucket_mask : t->bucket_mask >> 1;
+}
+
+/* Of a chain, the node that comes next. */
+static struct wi_hnode *next_in_chain(struct wi_hnode *chain, struct wi_htable_walk *walk)
+{
+    struct wi_hnode *best = NULL;
+    uint64_t best_at = UINT64_MAX;
+    uint32_t seen_n = 0;
+    for (struct wi_hnode *n = chain; n; n = n->next) {
+        uint64_t at = reverse(n->hash);
+        if (at < walk->at || (at == walk->at && seen_n++ < walk->given_n))
+            continue;
+        if (!best || at < best_at) {
+            best = n;
+            best_at = at;
+        }
+    }
+    if (best) {
+        walk->given_n = best_at == walk->at ? walk->given_n + 1 : 1;
+        walk->at = best_at;
+    }
+    return best;
+}
+
+struct wi_hnode *wi_htable_walk_next(const struct wi_htable *t, struct wi_htable_walk *walk)
+{
+    while (!walk->is_over) {
+        uint64_t hash = reverse(walk->at);
+        struct wi_hnode *n = next_in_chain(*wi_htable_bucket(t, hash), walk);
+        if (n)
+            return n;
+        walk->at = (walk->at | ~reverse(bucket_bits(t, hash))) + 1;
+        walk->given_n = 0;
+        walk->is_over = walk->at == 0;
+    }
+    return NULL;
+}

@@ -96,4 +96,19 @@ void wi_htable_iter_begin(struct wi_htable_iter *it, struct wi_htable *t);
 struct wi_hnode *wi_htable_iter_next(struct wi_htable_iter *it);
 void wi_htable_iter_end(struct wi_htable_iter *it);
 
+/*
+ * A walk that may rest between its steps while nodes come and go and the table grows and shrinks: a node that is in
+ * from the first step to the last is given exactly once. The order is that of the hashes with their bits reversed, in
+ * which a bucket is one stretch however often it is split or joined. (Of nodes with one and the same hash, one may be
+ * given twice or not at all when others of them come or go meanwhile.) Begin with all of it 0.
+ */
+struct wi_htable_walk {
+    uint64_t at;      /* where it has come to: a reversed hash */
+    uint32_t given_n; /* nodes at `at` that were given */
+    bool is_over;
+};
+
+/* The next node, NULL past the last. O(1) amortised over a walk. */
+struct wi_hnode *wi_htable_walk_next(const struct wi_htable *t, struct wi_htable_walk *walk);
+
 #endif

@@ -9,6 +9,7 @@
 #include "net/sk.h"
 #include "sock/epoll.h"
 #include "sock/handle.h"
+#include <weir/diag.h>
 #include <weir/socket.h>
 
 struct wi_tcp;
@@ -55,6 +56,9 @@ int wi_sock_select(struct wi_sock *, struct weir_fd_set *readable, struct weir_f
 weir_fd wi_sock_epoll_create(struct wi_sock *);
 int wi_sock_epoll_ctl(struct wi_sock *, weir_fd epoll, int op, weir_fd fd, const struct weir_epoll_event *);
 int wi_sock_epoll_wait(struct wi_sock *, weir_fd epoll, struct weir_epoll_event *, int max);
+
+/* weir_sock_next. */
+int wi_sock_next(const struct wi_sock *, struct weir_sock_cursor *, struct weir_sock_info *, struct weir_tcp_info *);
 
 /* NULL, or the first invariant of handles and epoll objects that is broken. */
 const char *wi_sock_check(const struct wi_sock *);

@@ -223,6 +223,12 @@ static void read_image(const struct wi_tcp *t, const struct wi_tcp_parked *p, st
     wi_tcp_image_read(out, p->image, p->image_len);
 }
 
+weir_ns wi_tcp_parked_read(const struct wi_tcp *t, const struct wi_tcp_parked *p, struct wi_tcp_conn *out)
+{
+    read_image(t, p, out);
+    return p->is_timed ? WI_CONTAINER_OF(p, const struct timed, parked)->timer.due : WEIR_NEVER;
+}
+
 /* Take it out of all that knows it, and free it. */
 static void parked_free(struct wi_tcp *t, struct wi_tcp_parked *p)
 {

@@ -49,6 +49,10 @@ bool wi_tcp_park(struct wi_tcp_conn *);
 /* The connection as it was; NULL, and nothing changed: no memory. */
 struct wi_tcp_conn *wi_tcp_wake(struct wi_tcp *, struct wi_tcp_parked *);
 
+/* Fill *out with the connection as it would be awake, in no list and without an owner; nothing changes. Returns when
+ * its keepalive timer is due, WEIR_NEVER: it has none. */
+weir_ns wi_tcp_parked_read(const struct wi_tcp *, const struct wi_tcp_parked *, struct wi_tcp_conn *out);
+
 /* By its four-tuple. NULL: none is parked that is sought (*why: NONE), or there is no memory (NO_MEMORY). */
 struct wi_tcp_conn *wi_tcp_wake_for(struct wi_tcp *, const struct wi_tcp_key *, enum weir_drop *why);
 

@@ -190,6 +190,59 @@ static void test_htable_walk_that_removes_sees_each_once_and_then_shrinks(void *
 
 /* No operation may touch more than a handful of buckets: growth by one insert is at most two buckets, shrinking four.
  */
+/* While the table grows and shrinks by thousands between the steps, those that stay are seen once each. */
+static void test_htable_walk_that_rests_sees_each_that_stays_once(void **state)
+{
+    (void)state;
+    enum { STAY = 300, KEYS = 6000 };
+    struct heap h = {0};
+    struct wi_mem m = heap_mem(&h, SIZE_MAX);
+    struct wi_htable t;
+    struct wi_rng r;
+    struct entry *e = entries(KEYS);
+    assert_true(wi_htable_init(&t, &m, 4));
+    wi_rng_init(&r, 11);
+    for (uint32_t k = 0; k < STAY; k++)
+        flip(&t, &e[k]);
+    for (int round = 0; round < 3; round++) {
+        struct wi_htable_walk walk = {0};
+        unsigned step = 0;
+        for (struct wi_hnode *n; (n = wi_htable_walk_next(&t, &walk)); step++) {
+            WI_CONTAINER_OF(n, struct entry, node)->seen_n++;
+            bool fills = step / 40 % 2 == 0;
+            for (int i = 0; i < 100; i++) {
+                struct entry *other = &e[STAY + wi_rng_below(&r, KEYS - STAY)];
+                if (other->is_in != fills)
+                    flip(&t, other);
+            }
+        }
+        assert_null(wi_htable_walk_next(&t, &walk));
+        for (uint32_t k = 0; k < STAY; k++)
+            assert_int_equal(e[k].seen_n, round + 1);
+    }
+    wi_htable_fini(&t);
+    free(e);
+}
+
+static void test_htable_walk_tells_equal_hashes_apart(void **state)
+{
+    (void)state;
+    struct heap h = {0};
+    struct wi_mem m = heap_mem(&h, SIZE_MAX);
+    struct wi_htable t;
+    struct wi_htable_walk walk = {0};
+    struct entry *e = entries(9);
+    assert_true(wi_htable_init(&t, &m, 4));
+    for (uint32_t k = 0; k < 9; k++)
+        wi_htable_insert(&t, &e[k].node, k < 6 ? UINT64_MAX : 0);
+    for (struct wi_hnode *n; (n = wi_htable_walk_next(&t, &walk));)
+        WI_CONTAINER_OF(n, struct entry, node)->seen_n++;
+    for (uint32_t k = 0; k < 9; k++)
+        assert_int_equal(e[k].seen_n, 1);
+    wi_htable_fini(&t);
+    free(e);
+}
+
 static void test_htable_one_operation_moves_few_buckets(void **state)
 {
     (void)state;
@@ -219,6 +272,8 @@ int main(void)
         cmocka_unit_test(test_htable_without_memory_to_grow_still_finds_all),
         cmocka_unit_test(test_htable_init_without_memory_says_so),
         cmocka_unit_test(test_htable_walk_that_removes_sees_each_once_and_then_shrinks),
+        cmocka_unit_test(test_htable_walk_that_rests_sees_each_that_stays_once),
+        cmocka_unit_test(test_htable_walk_tells_equal_hashes_apart),
         cmocka_unit_test(test_htable_one_operation_moves_few_buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
