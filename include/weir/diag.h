@@ -52,6 +52,7 @@ struct weir_sock_info {
     uint8_t timer_tries; /* how often it has fired in a row */
     bool is_parked;      /* an idle connection in its small form; it was not woken for this */
     bool is_v6only;
+    uint8_t shutdown;                   /* 1: receiving has ended, 2: sending, 3: both */
     bool has_tcp_info;                  /* what was asked for as struct weir_tcp_info is filled in */
     struct weir_sockaddr local, remote; /* port 0: none */
     int netif;                          /* SO_BINDTODEVICE, 0: any */
@@ -61,6 +62,8 @@ struct weir_sock_info {
     weir_ns timer_left;                /* until it fires; valid with a timer */
     uint32_t meminfo[WEIR_MEMINFO_N];  /* 0 where nobody holds buffers: SYN-RECV, TIME-WAIT */
     char congestion[WEIR_CC_NAME_CAP]; /* "" of what has none */
+    union weir_tcp_cc_info cc_info;    /* of that control, */
+    uint32_t cc_info_len;              /* if it is not 0 */
 };
 
 /* Where a walk over the sockets has come to. Begin with all of it 0, or a protocol that alone is wanted. */

@@ -12,6 +12,7 @@
 #include "lab/command.h"
 #include "perf/command.h"
 #include "run/command.h"
+#include "ss/command.h"
 #include "trial/command.h"
 
 const struct wcl_command wcl_commands[] = {
@@ -24,6 +25,8 @@ const struct wcl_command wcl_commands[] = {
     {"rr", "measure requests and responses a second, and how long each takes", wpf_rr_main},
     {"run", "run a program with weir as its TCP/IP, over any link", wir_run_main},
     {"sim", "simulate transfers over any link, by the thousand, each from a seed", wtl_sim_main},
+    {"ss", "list the sockets of running weir runs, as ss lists the kernel's", wss_ss_main},
+    {"top", "keep the connections of running weir runs on the screen, the busiest first", wss_top_main},
 };
 const size_t wcl_commands_n = sizeof wcl_commands / sizeof wcl_commands[0];
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "run/command.h"
+#include "run/control.h"
 #include "run/gateway.h"
 #include "run/run.h"
 #include "run/sock.h"
@@ -103,6 +104,7 @@ static int watch_program(struct wir_run *r)
 static void end(struct wir_run *r)
 {
     struct wir_sock *s;
+    wir_control_stop(r);
     for (unsigned i = 0; i < WIR_SOCK_BUCKETS; i++) {
         while ((s = LIST_FIRST(&r->socks[i])))
             wir_sock_free(s, true);
@@ -149,7 +151,7 @@ int wir_run_main(int argc, char **argv)
     int parsed = wir_opts_parse(&opts, argc, argv);
     if (parsed)
         return parsed > 0 ? 0 : WIR_EXIT_OURS;
-    if (begin(&run) < 0 || watch_program(&run) < 0)
+    if (begin(&run) < 0 || watch_program(&run) < 0 || wir_control_start(&run) < 0)
         return WIR_EXIT_OURS;
     wir_launch_go(&run);
     wir_loop_run(&run);

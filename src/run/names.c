@@ -9,8 +9,7 @@
 
 #include "run/sock.h"
 
-/* Our own address as the program is to see it: loopback, when its peer is on loopback. */
-static void show_local(const struct wir_sock *s, struct weir_sockaddr *at)
+void wir_sock_show_local(const struct wir_sock *s, struct weir_sockaddr *at)
 {
     if (!s->is_loopback_outside)
         return;
@@ -29,7 +28,7 @@ void wir_on_getsockname(struct wir_run *r, struct wir_call *call)
 
     int err = weir_getsockname(r->prog.stack, s->pump.net, &at);
     if (err == 0) {
-        show_local(s, &at);
+        wir_sock_show_local(s, &at);
         err = wir_addr_write(call, s->family, &at, WIR_ARG(call, 1), WIR_ARG(call, 2));
     }
     wir_call_finish(r, call, err);

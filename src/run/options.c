@@ -37,6 +37,7 @@ static const char help[] =
     "  --trace FILE      every event of both hosts and the link, as JSON lines\n"
     "  --report FILE     a page to look at, made at the end: diagrams, windows, round trips\n"
     "  --story           at the end, the longest connection as a sequence diagram\n"
+    "  --control PATH    where weir ss and weir top find this run (a place of its own); off: nowhere\n"
     "  -q, --quiet       no line for each connection at the end\n"
     "  -h, --help        this\n"
     "\n"
@@ -52,7 +53,8 @@ enum {
     OPT_PCAP_END,
     OPT_TRACE,
     OPT_REPORT,
-    OPT_STORY
+    OPT_STORY,
+    OPT_CONTROL
 };
 
 static const struct option longs[] = {
@@ -67,6 +69,7 @@ static const struct option longs[] = {
     {"trace", required_argument, NULL, OPT_TRACE},
     {"report", required_argument, NULL, OPT_REPORT},
     {"story", no_argument, NULL, OPT_STORY},
+    {"control", required_argument, NULL, OPT_CONTROL},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {"ipv4", no_argument, NULL, '4'},
@@ -244,6 +247,7 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
     case OPT_TRACE: o->trace = optarg; return 0;
     case OPT_REPORT: o->report = optarg; return 0;
     case OPT_STORY: o->wants_story = true; return 0;
+    case OPT_CONTROL: o->control = optarg; return 0;
     case 'q': o->is_quiet = true; return 0;
     case '4': o->family = AF_INET; return 0;
     case '6': o->family = AF_INET6; return 0;

@@ -98,6 +98,9 @@ void wir_sock_show_reset(struct wir_sock *);
 /* Keep only what answers SO_ERROR, once our end of the mirror is closed. */
 void wir_sock_retire(struct wir_sock *);
 
+/* Our own address as the program is to see it: loopback, when its peer is on loopback. */
+void wir_sock_show_local(const struct wir_sock *, struct weir_sockaddr *at);
+
 /* Whether a call on it may wait: the descriptor's O_NONBLOCK. */
 bool wir_sock_is_nonblocking(const struct wir_call *);
 

@@ -27,6 +27,7 @@ static void fill_udp(const struct wi_udp_sk *us, struct weir_sock_info *info)
     info->protocol = WEIR_IPPROTO_UDP;
     info->state = us->is_connected ? WEIR_SOCK_ESTABLISHED : WEIR_SOCK_CLOSE;
     info->is_v6only = us->sk.opts.v6only;
+    info->shutdown = us->shut;
     info->local = us->sk.local;
     info->remote = us->sk.remote;
     info->netif = us->sk.opts.bound_if;

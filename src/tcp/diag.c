@@ -62,11 +62,14 @@ void wi_tcp_diag_conn(const struct wi_tcp_conn *c, struct weir_sock_info *info, 
     info->state = tcp->state;
     info->has_tcp_info = true;
     info->is_v6only = c->sk.opts.v6only;
+    info->shutdown = c->shut;
     info->local = c->sk.local;
     info->remote = c->sk.remote;
     info->netif = c->sk.opts.bound_if;
     for (size_t i = 0; i < WEIR_CC_NAME_CAP - 1 && c->cc->name[i]; i++)
         info->congestion[i] = c->cc->name[i];
+    if (c->cc->info && c->state != WEIR_TCP_LISTEN)
+        info->cc_info_len = c->cc->info(c, &info->cc_info);
     fill_queues(c, info);
     fill_timer(c, info);
     fill_memory(c, info->meminfo);
