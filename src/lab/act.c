@@ -5,7 +5,8 @@
  *   dead HOST | alive HOST       nothing gets to the host nor from it; its links are as before
  *   sysctl HOST NAME=VALUE
  *   forge FROM TO PORT PORT FLAGS [seq=N] [ack=N] [win=N] [len=N]
- *                                a segment that FROM's stack never made; FLAGS as tcpdump has them: S S. . P. F. R
+ *                                a segment that FROM's stack never made; FLAGS as tcpdump has them: S S. . P. F. R;
+ *                                seq=+N, ack=+N: counted from the SYN that the last one in that direction had
  *   flood FROM TO PORT COUNT TIME  COUNT SYNs from addresses that nobody has, spread over TIME
  */
 #include "lab/lab.h"
@@ -134,23 +135,32 @@ static bool read_flags(const char *text, uint16_t *flags)
     return true;
 }
 
-/* The link between two hosts, and the addresses on it. */
+/* A host's end of the i-th link. False: it has none. */
+static bool is_end(const struct wlb_lab_link *l, const struct wsim_host *h, enum wio_side *side)
+{
+    *side = l->ends[WIO_NEAR] == h ? WIO_NEAR : WIO_FAR;
+    return l->ends[*side] == h;
+}
+
+/* The link by which `from` sends to `to`: one between them, else the sender's first; and the addresses. */
 static bool aim(struct wlb_act *a, const char *from, const char *to)
 {
     const struct wsim_host *src = wlb_host_of(a->lab, from), *dst = wlb_host_of(a->lab, to);
+    enum wio_side side;
+    a->link = NULL;
     for (unsigned i = 0; src && dst && i < a->lab->link_n; i++) {
         struct wlb_lab_link *l = &a->lab->links[i];
-        for (int side = 0; side < 2; side++) {
-            if (l->ends[side] != src || l->ends[!side] != dst)
-                continue;
-            a->link = l;
-            a->side = (enum wio_side)side;
-            a->forged.src = wsim_addr(l->index + 1, a->side, WEIR_AF_INET);
-            a->forged.dst = wsim_addr(l->index + 1, side ? WIO_NEAR : WIO_FAR, WEIR_AF_INET);
-            return true;
-        }
+        if (!is_end(l, src, &side) || (a->link && l->ends[!side] != dst))
+            continue;
+        a->link = l;
+        a->side = side;
+        if (l->ends[!side] == dst)
+            break;
     }
-    return wlb_fail(a->lab, "timeline: there is no link between '%s' and '%s'", from, to);
+    if (!a->link || !wlb_address_of(a->lab, src, dst, &a->forged.dst))
+        return wlb_fail(a->lab, "timeline: there is no way from '%s' to '%s'", from, to);
+    a->forged.src = wsim_addr(a->link->index + 1, a->side, WEIR_AF_INET);
+    return true;
 }
 
 static bool read_port(const char *text, uint16_t *port)
@@ -162,17 +172,36 @@ static bool read_port(const char *text, uint16_t *port)
     return true;
 }
 
-static bool read_header_word(struct wlb_forged *f, const char *word)
+/* "seq=17", or "seq=+17": so much behind the number of that direction's last SYN. */
+static bool read_number(const struct wlb_act *a, const char *text, bool is_own, uint32_t *value)
 {
+    const struct wlb_forged *f = &a->forged;
+    struct weir_sockaddr src = {.addr = f->src, .port = f->src_port}, dst = {.addr = f->dst, .port = f->dst_port};
+    bool is_relative = *text == '+';
+    uint32_t first = 0;
+    uint64_t n;
+    text += is_relative;
+    if (!wio_unit_parse(WIO_UNIT_COUNT, text, strlen(text), &n))
+        return false;
+    if (is_relative &&
+        !(is_own ? wlb_first_seq(a->lab, &src, &dst, &first) : wlb_first_seq(a->lab, &dst, &src, &first)))
+        return wlb_fail(a->lab, "timeline: '%s': no SYN went that way, from which to count", a->action->act);
+    *value = first + (uint32_t)n;
+    return true;
+}
+
+static bool read_header_word(struct wlb_act *a, const char *word)
+{
+    struct wlb_forged *f = &a->forged;
     const char *value = strchr(word, '=');
     uint64_t n;
+    if (value && strncmp(word, "seq=", 4) == 0)
+        return read_number(a, value + 1, true, &f->seq);
+    if (value && strncmp(word, "ack=", 4) == 0)
+        return read_number(a, value + 1, false, &f->ack);
     if (!value || !wio_unit_parse(WIO_UNIT_COUNT, value + 1, strlen(value + 1), &n))
         return false;
-    if (strncmp(word, "seq=", 4) == 0)
-        f->seq = (uint32_t)n;
-    else if (strncmp(word, "ack=", 4) == 0)
-        f->ack = (uint32_t)n;
-    else if (strncmp(word, "win=", 4) == 0)
+    if (strncmp(word, "win=", 4) == 0)
         f->win = (uint16_t)n;
     else if (strncmp(word, "len=", 4) == 0)
         f->len = (uint32_t)n;
@@ -183,16 +212,18 @@ static bool read_header_word(struct wlb_forged *f, const char *word)
 
 static bool act_forge(struct wlb_act *a, const struct words *ws)
 {
-    static const char form[] = "forge FROM TO PORT PORT FLAGS [seq=N] [ack=N] [win=N] [len=N]";
+    static const char form[] = "forge FROM TO PORT PORT FLAGS [seq=[+]N] [ack=[+]N] [win=N] [len=N]";
     a->forged = (struct wlb_forged){.win = 65535};
     if (ws->n < 6 || !read_port(ws->w[3], &a->forged.src_port) || !read_port(ws->w[4], &a->forged.dst_port) ||
         !read_flags(ws->w[5], &a->forged.flags))
         return wrong(a, form);
+    if (!aim(a, ws->w[1], ws->w[2]))
+        return false;
     for (unsigned i = 6; i < ws->n; i++) {
-        if (!read_header_word(&a->forged, ws->w[i]))
+        if (!read_header_word(a, ws->w[i]))
             return wrong(a, form);
     }
-    return aim(a, ws->w[1], ws->w[2]) && wlb_forge(a->lab, a->link, a->side, &a->forged);
+    return wlb_forge(a->lab, a->link, a->side, &a->forged);
 }
 
 /* ---- Floods ---- */

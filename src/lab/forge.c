@@ -65,7 +65,7 @@ bool wlb_forge(struct wlb_lab *lab, struct wlb_lab_link *l, enum wio_side from, 
     if (l->cfg.type != WEIR_LINK_RAW_IP || f->len > LEN_MAX)
         return wlb_fail(lab, "a forged segment goes on a link of type ip, with at most %u bytes", LEN_MAX);
     size_t len = write_segment(bytes, f);
-    struct weir_pkt *pkt = weir_pkt_from(weir_stack_pool(l->ends[from]->w), bytes, len);
+    struct weir_pkt *pkt = weir_pkt_from(wsim_pool(l->ends[from]), bytes, len);
     if (!pkt)
         return wlb_fail(lab, "out of memory");
     wsim_link_send(lab->world, l->index + 1, from, pkt);

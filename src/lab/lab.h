@@ -99,6 +99,10 @@ void wlb_on_note(void *ctx, const struct wio_link_note *); /* ctx: struct wlb_la
 struct wlb_entry *wlb_call_returned(struct wlb_lab *, const struct wsim_host *, const char *call, int64_t result,
                                     weir_ns began);
 
+/* The number of the last SYN that went from `src` to `dst` on a link. False: there was none. */
+bool wlb_first_seq(const struct wlb_lab *, const struct weir_sockaddr *src, const struct weir_sockaddr *dst,
+                   uint32_t *iss);
+
 /* ---- proc.c ---- */
 
 /* Start the scenario's programs; they run as the world does. */

@@ -43,8 +43,8 @@ bool wlb_fail(struct wlb_lab *lab, const char *form, ...)
 static const struct {
     const char *name;
     int value;
-} errnos[] = {ERRNO(EAGAIN) ERRNO(ECONNABORTED) ERRNO(ECONNREFUSED) ERRNO(ECONNRESET) ERRNO(EHOSTUNREACH)
-                  ERRNO(ENETUNREACH) ERRNO(EMSGSIZE) ERRNO(ENOTCONN) ERRNO(EPIPE) ERRNO(ETIMEDOUT)};
+} errnos[] = {ERRNO(EADDRINUSE) ERRNO(EAGAIN) ERRNO(ECONNABORTED) ERRNO(ECONNREFUSED) ERRNO(ECONNRESET)
+                  ERRNO(EHOSTUNREACH) ERRNO(ENETUNREACH) ERRNO(EMSGSIZE) ERRNO(ENOTCONN) ERRNO(EPIPE) ERRNO(ETIMEDOUT)};
 
 static bool find_name(void *ctx, const char *name, struct wlb_value *v)
 {
@@ -187,6 +187,48 @@ static bool set_sysctls(struct wlb_lab *lab, struct wsim_host *h, const struct w
     return true;
 }
 
+/* A word of a few that a key may have; NULL: the first of them. False: wlb_fail has it. */
+static bool is_said(struct wlb_lab *lab, const struct wlb_host *sh, const char *key, const char *value,
+                    const char *word, bool *is)
+{
+    *is = value && strcmp(value, word) == 0;
+    return !value || *is || wlb_fail(lab, "host %s: %s: '%s': it is %s, or not there", sh->name, key, value, word);
+}
+
+static bool add_host(struct wlb_lab *lab, const struct wlb_host *sh)
+{
+    bool is_router, is_silent;
+    if (!is_said(lab, sh, "switch", sh->is_switch, "true", &lab->is_switch[lab->host_n]) ||
+        !is_said(lab, sh, "router", sh->is_router, "true", &is_router) ||
+        !is_said(lab, sh, "icmp", sh->icmp, "off", &is_silent))
+        return false;
+    if (!is_router && (is_silent || sh->syn_proxy))
+        return wlb_fail(lab, "host %s: icmp and syn_proxy are for those with router: true", sh->name);
+    if (is_router && sh->sysctl_n > 0)
+        return wlb_fail(lab, "host %s: a router has no stack, so no sysctl", sh->name);
+    struct wsim_host *h = is_router ? wsim_router_add(lab->world, sh->name) : wsim_host_add(lab->world, sh->name);
+    if (!h)
+        return wlb_fail(lab, "out of memory");
+    h->is_silent = is_silent;
+    lab->hosts[lab->host_n++] = h;
+    return set_sysctls(lab, h, sh);
+}
+
+/* Once the links are there: the server is behind one of them. */
+static bool add_proxies(struct wlb_lab *lab)
+{
+    for (unsigned i = 0; i < lab->host_n; i++) {
+        const char *name = lab->scenario->hosts[i].syn_proxy;
+        const struct wsim_host *server = name ? wlb_host_of(lab, name) : NULL;
+        struct weir_addr at;
+        if (name && (!server || server->router || !wlb_address_of(lab, lab->hosts[i], server, &at)))
+            return wlb_fail(lab, "host %s: syn_proxy: there is no server '%s' on a link", lab->hosts[i]->name, name);
+        if (name && !wsim_router_proxy(lab->hosts[i], at))
+            return wlb_fail(lab, "out of memory");
+    }
+    return true;
+}
+
 static bool add_hosts(struct wlb_lab *lab)
 {
     const struct wlb_scenario *sc = lab->scenario;
@@ -195,12 +237,7 @@ static bool add_hosts(struct wlb_lab *lab)
     for (unsigned i = 0; i < sc->host_n; i++) {
         if (wlb_host_of(lab, sc->hosts[i].name))
             return wlb_fail(lab, "there are two hosts '%s'", sc->hosts[i].name);
-        struct wsim_host *h = wsim_host_add(lab->world, sc->hosts[i].name);
-        if (!h)
-            return wlb_fail(lab, "out of memory");
-        lab->is_switch[lab->host_n] = sc->hosts[i].is_switch && strcmp(sc->hosts[i].is_switch, "true") == 0;
-        lab->hosts[lab->host_n++] = h;
-        if (!set_sysctls(lab, h, &sc->hosts[i]))
+        if (!add_host(lab, &sc->hosts[i]))
             return false;
     }
     return true;
@@ -259,7 +296,7 @@ static bool make_world(struct wlb_lab *lab)
     };
     uint64_t arrows;
     lab->world = wsim_world_new(&c);
-    if (!lab->world || !add_hosts(lab) || !add_links(lab))
+    if (!lab->world || !add_hosts(lab) || !add_links(lab) || !add_proxies(lab))
         return lab->world ? false : wlb_fail(lab, "out of memory");
     if (!wlb_count_of(lab, "arrows", lab->scenario->arrows, ARROWS, &arrows))
         return false;
@@ -440,16 +477,31 @@ static bool is_over(void *ctx)
     return lab->error[0] != '\0';
 }
 
+/* "record": an expression that says which events are kept. */
+static bool limit_record(struct wlb_lab *lab)
+{
+    char err[256];
+    const char *text = lab->scenario->record;
+    if (!text)
+        return true;
+    lab->record.filter = wlb_expr_parse(text, err, sizeof err);
+    lab->record.names = &lab->names;
+    return lab->record.filter || wlb_fail(lab, "record: '%s': %s", text, err);
+}
+
 static bool run(struct wlb_lab *lab)
 {
     weir_ns until;
-    if (!wlb_time_of(lab, "until", lab->scenario->until, UNTIL, &until))
+    if (!wlb_time_of(lab, "until", lab->scenario->until, UNTIL, &until) || !limit_record(lab))
         return false;
     lab->is_recording = true;
     if (!wlb_procs_start(lab) || !wlb_timeline_start(lab))
         return false;
     const char *wrong = wsim_run(lab->world, lab->zero + until, is_over, lab);
     lab->is_recording = false;
+    wlb_record_settle(&lab->record);
+    if (lab->record.error[0])
+        return wlb_fail(lab, "record: %s", lab->record.error);
     if (lab->record.is_full)
         return wlb_fail(lab, "out of memory for what happened: a shorter run would fit");
     return !wrong || wlb_fail(lab, "%s", wrong);

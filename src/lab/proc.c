@@ -94,15 +94,17 @@ void wlb_begin_call(struct wlb_proc *p)
         return;
     p->is_begun = true;
     p->began = wsim_now(p->lab->world);
-    p->done = 0;
+    p->done = p->wrong = 0;
 }
 
 struct wlb_entry *wlb_note_call(struct wlb_proc *p, int64_t result)
 {
     const char *name = wlb_step_name(p->steps[p->pc].kind);
     struct wlb_entry *e = wlb_call_returned(p->lab, p->conn.host, name, result, p->began);
-    if (e)
+    if (e) {
         e->program = p->where;
+        e->wrong = p->wrong;
+    }
     return e;
 }
 
@@ -140,7 +142,7 @@ static int64_t have_socket(struct wlb_proc *p, int type)
         p->conn.fd = 0;
         return err;
     }
-    p->sent = 0;
+    p->sent = p->got = 0;
     return 0;
 }
 
@@ -191,7 +193,7 @@ static enum wlb_outcome do_accept(struct wlb_proc *p)
         return wlb_wait_or_end(p, fd);
     close_one(&p->conn);
     p->conn.fd = fd;
-    p->sent = 0;
+    p->sent = p->got = 0;
     wlb_inbox_free(p->inbox);
     p->inbox = NULL;
     return wlb_end_call(p, watch(&p->conn));
@@ -250,6 +252,15 @@ static void fill(uint8_t *buf, size_t len, uint64_t at)
         buf[i] = (uint8_t)((at + i) % 251);
 }
 
+/* How many bytes are not those that fill() puts there. */
+static uint64_t count_wrong(const uint8_t *buf, size_t len, uint64_t at)
+{
+    uint64_t wrong = 0;
+    for (size_t i = 0; i < len; i++)
+        wrong += buf[i] != (uint8_t)((at + i) % 251);
+    return wrong;
+}
+
 static enum wlb_outcome do_write(struct wlb_proc *p, const struct wlb_step *s)
 {
     static uint8_t buf[WLB_PIECE];
@@ -284,7 +295,9 @@ static enum wlb_outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
             return wlb_end_call(p, (int64_t)p->done);
         if (got < 0)
             return wlb_wait_or_end(p, got);
+        p->wrong += count_wrong(buf, (size_t)got, p->got);
         p->done += (uint64_t)got;
+        p->got += (uint64_t)got;
         if (got == 0 && p->done == 0) {
             wlb_end_call(p, 0);
             wlb_leave_loop(p);

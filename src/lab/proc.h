@@ -25,6 +25,8 @@ struct wlb_proc {
     bool is_late;      /* of a wait: its time is over */
     uint64_t done;     /* bytes of it */
     uint64_t sent;     /* of the connection's stream */
+    uint64_t got;      /* of the other direction's */
+    uint64_t wrong;    /* of the bytes of this call */
     unsigned messages; /* that it sent */
     struct wlb_inbox *inbox;
     struct wlb_ready *ready;

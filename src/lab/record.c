@@ -12,11 +12,26 @@
 void wlb_record_free(struct wlb_record *r)
 {
     free(r->entries);
+    wlb_expr_free(r->filter);
     *r = (struct wlb_record){0};
+}
+
+void wlb_record_settle(struct wlb_record *r)
+{
+    struct wlb_value v;
+    if (!r->is_unsettled || r->error[0])
+        return;
+    r->is_unsettled = false;
+    if (!wlb_expr_select(r->filter, NULL, r->names, &r->entries[r->n - 1], &v, r->error, sizeof r->error))
+        return;
+    if (v.number == 0)
+        r->n--;
 }
 
 struct wlb_entry *wlb_record_add(struct wlb_record *r)
 {
+    wlb_record_settle(r);
+    r->is_unsettled = r->filter;
     if (r->n == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 1024;
         struct wlb_entry *grown = realloc(r->entries, cap * sizeof *grown);

@@ -36,6 +36,7 @@ struct wlb_entry {
     weir_ns age;         /* a CALL: how long the message was under way */
     unsigned looked;     /* a CALL: sockets that a wait for readiness had to look at */
     weir_ns took;        /* a CALL: how long it lasted */
+    uint64_t wrong;      /* a CALL: bytes read that are not those of a `write N` at that place of the stream */
     uint32_t src_port, dst_port;
     uint16_t flags;
     bool is_again; /* carries what was sent before */
@@ -50,13 +51,19 @@ struct wlb_entry {
 struct wlb_record {
     struct wlb_entry *entries;
     size_t n, cap;
-    bool is_full; /* memory ran short: later entries are missing */
+    bool is_full;            /* memory ran short: later entries are missing */
+    struct wlb_expr *filter; /* which entries stay; NULL: all. Ours */
+    const struct wlb_names *names;
+    bool is_unsettled; /* the last entry has not been looked at by the filter */
+    char error[256];   /* why the filter has no answer */
 };
 
 void wlb_record_free(struct wlb_record *);
 
-/* Room for one entry more, zeroed; NULL when there is no memory. */
+/* Room for one entry more, zeroed; NULL when there is no memory. Whoever adds one completes it at once: the next one
+ * decides by the filter whether it stays, as wlb_record_settle does of the last. */
 struct wlb_entry *wlb_record_add(struct wlb_record *);
+void wlb_record_settle(struct wlb_record *);
 
 /* Which field has this name, or -1; and what it is of an entry. */
 int wlb_record_field_find(const char *name);

@@ -35,6 +35,9 @@ static const cyaml_schema_value_t option_schema = MAPPING(struct wlb_option, opt
 static const cyaml_schema_field_t host_fields[] = {
     TEXT("name", struct wlb_host, name),
     MAYBE_TEXT("switch", struct wlb_host, is_switch),
+    MAYBE_TEXT("router", struct wlb_host, is_router),
+    MAYBE_TEXT("icmp", struct wlb_host, icmp),
+    MAYBE_TEXT("syn_proxy", struct wlb_host, syn_proxy),
     LIST("sysctl", CYAML_FLAG_OPTIONAL, struct wlb_host, sysctl, &text_schema),
     CYAML_FIELD_END,
 };
@@ -85,6 +88,7 @@ static const cyaml_schema_field_t scenario_fields[] = {
     MAYBE_TEXT("until", struct wlb_scenario, until),
     MAYBE_TEXT("arrows", struct wlb_scenario, arrows),
     MAYBE_TEXT("dissect", struct wlb_scenario, dissect),
+    MAYBE_TEXT("record", struct wlb_scenario, record),
     MAYBE_TEXT("states", struct wlb_scenario, states),
     CYAML_FIELD_END,
 };

@@ -16,6 +16,9 @@ struct wlb_option {
 struct wlb_host {
     char *name;
     char *is_switch; /* "true": what is sent to all or to a group goes on over its other links; NULL: not */
+    char *is_router; /* "true": no stack, it sends on what it gets; NULL: not */
+    char *icmp;      /* of a router: "off": it tells nobody of what it drops; NULL: it does */
+    char *syn_proxy; /* of a router: the host behind it for which it answers SYNs; NULL: for none */
     char **sysctl;   /* "tcp_sack=0" */
     unsigned sysctl_n;
 };
@@ -60,6 +63,7 @@ struct wlb_scenario {
     char *until;   /* when the run ends at the latest */
     char *arrows;  /* how many segments are drawn one by one */
     char *dissect; /* which packets on the links are shown byte by byte: an expression over events; NULL: none */
+    char *record;  /* which events are kept for the claims: an expression over them; NULL: all */
     char *states;  /* "yes": the state diagram, with what was visited */
 };
 

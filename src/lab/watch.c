@@ -202,6 +202,16 @@ static struct wlb_wire_flow *flow_of(struct wlb_lab *lab, const struct weir_sock
     return f;
 }
 
+bool wlb_first_seq(const struct wlb_lab *lab, const struct weir_sockaddr *src, const struct weir_sockaddr *dst,
+                   uint32_t *iss)
+{
+    const struct wlb_wire_flow *f = lab->flow_cap ? flow_place(lab->flows, lab->flow_cap, src, dst) : NULL;
+    if (!f || !f->is_known)
+        return false;
+    *iss = f->iss;
+    return true;
+}
+
 static void take_tcp(struct wlb_lab *lab, struct wlb_entry *e, const struct wio_frame *f)
 {
     struct wlb_wire_flow *own = flow_of(lab, &f->src, &f->dst);
@@ -245,7 +255,9 @@ static void record_wire(struct wlb_lab_link *l, const struct wio_link_note *note
     struct wio_frame f = wio_frame_look(note->pkt, l->cfg.type);
     e->kind = WLB_WIRE;
     e->at = note->at - l->lab->zero;
-    e->host = l->ends[note->dir == WIO_UP ? WIO_NEAR : WIO_FAR]->name;
+    const struct wsim_host *sender = l->ends[note->dir == WIO_UP ? WIO_NEAR : WIO_FAR];
+    e->host = sender->name;
+    e->memory = (double)sender->mem_bytes;
     e->src_port = f.src.port;
     e->dst_port = f.dst.port;
     e->len = f.len;
@@ -278,7 +290,7 @@ static void copy_onto(struct wlb_lab_link *l, enum wio_side from, const struct w
 {
     uint8_t bytes[2048];
     size_t len = weir_pkt_copy(pkt, 0, bytes, sizeof bytes);
-    struct weir_pkt *copy = len == pkt->len ? weir_pkt_from(weir_stack_pool(l->ends[from]->w), bytes, len) : NULL;
+    struct weir_pkt *copy = len == pkt->len ? weir_pkt_from(wsim_pool(l->ends[from]), bytes, len) : NULL;
     if (copy)
         wsim_link_send(l->lab->world, l->index + 1, from, copy);
 }

@@ -6,7 +6,8 @@
 
 #include "sim/world.h"
 
-#define WSIM_NO_WAY UINT32_MAX
+#define WSIM_NO_WAY  UINT32_MAX
+#define WSIM_EXPIRED (UINT32_MAX - 1)
 
 struct wsim_router *wsim_router_new(void); /* NULL: out of memory */
 void wsim_router_free(struct wsim_router *);
@@ -15,11 +16,34 @@ void wsim_router_free(struct wsim_router *);
 bool wsim_router_find_ways(const struct wsim_world *, struct wsim_host *router);
 
 /*
- * The number (from 0) of the link by which the packet goes on, its hop limit lowered; WSIM_NO_WAY: it does not, and was
- * counted. *pkt becomes what is to be sent, whose reference is the caller's; the reference to what came stays.
+ * The number (from 0) of the link by which the packet goes on, its hop limit lowered; WSIM_NO_WAY, WSIM_EXPIRED: it
+ * does not, and was counted. *pkt becomes what is to be sent, whose reference is the caller's; the reference to what
+ * came stays.
  */
 uint32_t wsim_router_forward(struct wsim_router *, struct weir_pkt **pkt);
 const struct wsim_router_stats *wsim_router_counts(const struct wsim_router *);
+void wsim_router_count_too_big(struct wsim_router *);
+
+/* By which link (from 0) the router reaches an address; WSIM_NO_WAY. */
+uint32_t wsim_router_way(const struct wsim_router *, const struct weir_addr *);
+
+/* For packets that the router itself makes. */
+struct weir_pool *wsim_router_pool(const struct wsim_router *);
+
+/* The packet with a header that may be written to, at *ip, for weir_pkt_pull has made it contiguous; its reference is
+ * the caller's, that to what came stays. NULL: out of memory. */
+struct weir_pkt *wsim_router_own(struct weir_pkt *, uint8_t **ip);
+
+/*
+ * An ICMP error about a packet that the router could not send on (RFC 792, 1191 4, 1812 5.2.7, 4443): it is too big for
+ * the next link, whose MTU that is, or (mtu 0) its hop limit is spent. `from` is the router's own address by where it
+ * came in. NULL: there is none about such a packet, or no memory.
+ */
+struct weir_pkt *wsim_icmp_error(struct weir_pool *, const struct weir_pkt *about, const struct weir_addr *from,
+                                 uint32_t mtu);
+
+/* Put a packet of the router's on a link (from 0); its reference is taken. */
+void wsim_router_send(const struct wsim_host *router, uint32_t link, struct weir_pkt *);
 
 /* For finding ways: who is at the end of a link (from 0), and how many there are. */
 struct wsim_host *wsim_link_end(const struct wsim_world *, uint32_t link, enum wio_side);

@@ -5,6 +5,7 @@
 
 #include "sim/router.h"
 #include "sim/sched.h"
+#include "sim/synproxy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ struct port {
 struct joint {
     struct wio_link *link;
     struct wsim_world *world;
-    uint32_t index;
+    uint32_t index, mtu;
     struct port ports[2]; /* by enum wio_side */
 };
 
@@ -132,20 +133,74 @@ static void find_ways(struct wsim_world *wd)
     wd->is_routed = true;
 }
 
+void wsim_router_send(const struct wsim_host *h, uint32_t link, struct weir_pkt *pkt)
+{
+    struct wsim_world *wd = h->world;
+    if (link >= wd->joint_n) {
+        weir_pkt_unref(pkt);
+        return;
+    }
+    struct joint *j = wd->joints[link];
+    wio_link_send(j->link, j->ports[WIO_NEAR].host == h ? WIO_NEAR : WIO_FAR, &pkt, 1, wd->now);
+    look_at_link(j);
+}
+
+/* Tell the sender; mtu 0: its hop limit was spent. */
+static void send_error(const struct port *in, const struct weir_pkt *about, uint32_t mtu)
+{
+    const struct wsim_host *h = in->host;
+    uint8_t version = 0;
+    weir_pkt_copy(about, 0, &version, 1);
+    struct weir_addr own = wsim_addr(in->joint->index + 1, in->side, version >> 4 == 4 ? WEIR_AF_INET : WEIR_AF_INET6);
+    struct weir_pkt *pkt = h->is_silent ? NULL : wsim_icmp_error(wsim_router_pool(h->router), about, &own, mtu);
+    if (pkt)
+        wsim_router_send(h, in->joint->index, pkt);
+}
+
+/* A super-segment is as big as each of those that it stands for. */
+static uint32_t size_on_wire(const struct weir_pkt *pkt)
+{
+    uint8_t first = 0, offset = 0;
+    if (!pkt->gso_size)
+        return pkt->len;
+    weir_pkt_copy(pkt, 0, &first, 1);
+    uint32_t ip_len = first >> 4 == 4 ? (first & 15u) * 4 : 40;
+    weir_pkt_copy(pkt, ip_len + 12, &offset, 1);
+    return ip_len + (offset >> 4) * 4u + pkt->gso_size;
+}
+
+static void forward(const struct port *in, struct weir_pkt *pkt)
+{
+    const struct wsim_host *h = in->host;
+    struct weir_pkt *out = pkt;
+    uint32_t way = wsim_router_forward(h->router, &out);
+    if (way == WSIM_EXPIRED)
+        send_error(in, pkt, 0);
+    if (way == WSIM_EXPIRED || way == WSIM_NO_WAY)
+        return;
+    uint32_t mtu = h->world->joints[way]->mtu;
+    if (size_on_wire(out) <= mtu) {
+        wsim_router_send(h, way, out);
+        return;
+    }
+    wsim_router_count_too_big(h->router);
+    send_error(in, pkt, mtu);
+    weir_pkt_unref(out);
+}
+
 static void arrive_at_router(void *ctx, struct weir_pkt **pkts, unsigned n, weir_ns now)
 {
     struct port *p = ctx;
-    struct wsim_world *wd = p->host->world;
-    if (!wd->is_routed)
-        find_ways(wd);
+    const struct wsim_host *h = p->host;
+    (void)now; /* the world's */
+    if (!h->world->is_routed)
+        find_ways(h->world);
     for (unsigned i = 0; i < n; i++) {
-        struct weir_pkt *pkt = pkts[i];
-        uint32_t way = wsim_router_forward(p->host->router, &pkt);
-        if (way == WSIM_NO_WAY)
-            continue;
-        struct joint *j = wd->joints[way];
-        wio_link_send(j->link, j->ports[WIO_NEAR].host == p->host ? WIO_NEAR : WIO_FAR, &pkt, 1, now);
-        look_at_link(j);
+        struct weir_pkt *pkt = h->synproxy ? wsim_synproxy_take(h->synproxy, pkts[i], p->joint->index) : pkts[i];
+        if (pkt)
+            forward(p, pkt);
+        if (pkt && h->synproxy)
+            weir_pkt_unref(pkt);
     }
 }
 
@@ -180,6 +235,7 @@ struct wsim_world *wsim_world_new(const struct wsim_config *c)
 
 static void free_host(struct wsim_host *h)
 {
+    wsim_synproxy_free(h->synproxy);
     wsim_router_free(h->router);
     free(h->joints);
     free(h);
@@ -283,6 +339,12 @@ struct wsim_host *wsim_router_add(struct wsim_world *wd, const char *name)
     return h;
 }
 
+bool wsim_router_proxy(struct wsim_host *h, struct weir_addr server)
+{
+    h->synproxy = wsim_synproxy_new(h, server);
+    return h->synproxy;
+}
+
 struct wsim_router_stats wsim_router_stats(const struct wsim_host *h)
 {
     return *wsim_router_counts(h->router);
@@ -373,6 +435,7 @@ struct wio_link *wsim_link_add(struct wsim_world *wd, struct wsim_host *near, st
     }
     j->world = wd;
     j->index = wd->joint_n;
+    j->mtu = c->mtu ? c->mtu : 1500;
     wd->joints[wd->joint_n++] = j;
     wd->is_routed = false;
     for (int side = 0; side < 2; side++)
@@ -380,6 +443,11 @@ struct wio_link *wsim_link_add(struct wsim_world *wd, struct wsim_host *near, st
     for (int side = 0; side < 2; side++)
         configure_end(wd, &j->ports[side], c);
     return j->link;
+}
+
+struct weir_pool *wsim_pool(const struct wsim_host *h)
+{
+    return h->w ? weir_stack_pool(h->w) : wsim_router_pool(h->router);
 }
 
 weir_ns wsim_now(const struct wsim_world *wd)

@@ -15,10 +15,13 @@
 struct wsim_world;
 
 struct wsim_router;
+struct wsim_synproxy;
 
 struct wsim_host {
     struct weir *w; /* NULL: a router. wsim_stack says when it may be called */
     struct wsim_router *router;
+    struct wsim_synproxy *synproxy; /* of a router, NULL: none */
+    bool is_silent;                 /* a router that sends no ICMP errors */
     struct wsim_world *world;
     char name[16];
     uint32_t index;   /* the world's number of it */
@@ -57,13 +60,18 @@ struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
 /*
  * A router: no stack, no sockets. It sends each packet on by the shortest way to the link that holds the destination,
  * and takes one from its hop limit; what has none left, or no way, is dropped and counted. It takes no time, for queues
- * and delay are the links'. It sends no ICMP, so the links around it should have one MTU; they must be raw IP.
+ * and delay are the links'. What is too big for the next link is dropped, too, whether it may be cut into fragments or
+ * not. Of the hop limit and of the size the sender is told by ICMP, unless is_silent. Its links must be raw IP.
  */
 struct wsim_host *wsim_router_add(struct wsim_world *, const char *name);
 struct wsim_router_stats {
-    uint64_t forwarded, expired, unroutable;
+    uint64_t forwarded, expired, unroutable, too_big;
+    uint64_t own; /* for an address of the router itself, where nobody listens */
 };
 struct wsim_router_stats wsim_router_stats(const struct wsim_host *);
+
+/* Have the router answer SYNs for the server with that IPv4 address, behind it (synproxy.h). False: out of memory. */
+bool wsim_router_proxy(struct wsim_host *router, struct weir_addr server);
 
 /*
  * Join two hosts by a link. The n-th link (from 1) has the nets 10.0.n.0/24 and fd00:n::/64 (from the 256th on n runs
@@ -78,6 +86,9 @@ struct weir_addr wsim_addr(unsigned n, enum wio_side, int family);
 
 /* Put a packet that no stack sent on the n-th link, as if that end had; its reference is taken. */
 void wsim_link_send(struct wsim_world *, unsigned n, enum wio_side, struct weir_pkt *);
+
+/* For packets that are put on a link in a host's or a router's name. */
+struct weir_pool *wsim_pool(const struct wsim_host *);
 
 weir_ns wsim_now(const struct wsim_world *);
 struct wio_rng *wsim_rng(struct wsim_world *); /* for whoever plays in this world */
