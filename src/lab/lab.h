@@ -22,6 +22,7 @@ struct wio_pcapng;
 
 struct wlb_proc;
 struct wlb_act;
+struct wlb_real;
 
 /* A flow of segments on the links, one direction of it. */
 struct wlb_wire_flow {
@@ -57,8 +58,12 @@ struct wlb_lab {
     bool is_switch[WLB_HOSTS_MAX];
     struct wlb_lab_link links[WLB_LINKS_MAX];
     unsigned link_n;
-    struct wlb_proc *procs;  /* all that ever ran */
-    unsigned proc_n;         /* those that still do */
+    struct wlb_proc *procs;       /* all that ever ran */
+    unsigned awaited_n;           /* those that still do, and are no servers */
+    int live_n;                   /* connections that are neither closed nor in TIME-WAIT, both ends counted */
+    struct wlb_real *real;        /* of a scenario in real time, else NULL */
+    const struct wsim_host *here; /* from whose place host names are addresses now; NULL: nobody's */
+    char addresses[WLB_HOSTS_MAX][WEIR_ADDR_TEXT_CAP];
     struct wlb_step **steps; /* by program */
     struct wlb_act *acts;
     struct wlb_setting *settings;
@@ -87,7 +92,7 @@ bool wlb_count_of(struct wlb_lab *, const char *where, const char *text, uint64_
 
 struct wsim_host *wlb_host_of(const struct wlb_lab *, const char *name); /* NULL: there is none */
 
-/* Where `from` reaches `to`. False: they share no link, and `to` has none. */
+/* Where `from` reaches `to`; from NULL: the first that it has. False: they share no link, and `to` has none. */
 bool wlb_address_of(const struct wlb_lab *, const struct wsim_host *from, const struct wsim_host *to,
                     struct weir_addr *addr);
 
@@ -108,6 +113,26 @@ bool wlb_first_seq(const struct wlb_lab *, const struct weir_sockaddr *src, cons
 /* Start the scenario's programs; they run as the world does. */
 bool wlb_procs_start(struct wlb_lab *);
 void wlb_procs_free(struct wlb_lab *);
+
+/* A host listens on a port: who waited for that begins. */
+void wlb_procs_on_listen(struct wlb_lab *, const struct wsim_host *, uint16_t port);
+
+/* "server 80", of a program's `after`. False: wlb_fail has it. */
+bool wlb_read_after(struct wlb_lab *, const struct wlb_program *, const struct wsim_host **, uint16_t *port);
+
+/* ---- real.c: scenarios with real programs, in real time ---- */
+
+bool wlb_is_real(const struct wlb_scenario *);
+weir_ns wlb_real_clock(void); /* what a world of such a scenario goes by */
+
+/* Whether all that it names is installed. False: wlb_fail has it. */
+bool wlb_real_find(struct wlb_lab *);
+
+/* Start the programs, and play until they have ended, at most for that long. False: wlb_fail has it. */
+bool wlb_real_run(struct wlb_lab *, weir_ns until);
+void wlb_real_on_listen(struct wlb_lab *, const struct wsim_host *, uint16_t port);
+void wlb_real_print(const struct wlb_lab *, FILE *out); /* what the programs said */
+void wlb_real_free(struct wlb_lab *);                   /* before the world */
 
 /* ---- act.c ---- */
 

@@ -19,10 +19,11 @@
 #include <string.h>
 #include <weir/weir.h>
 
-#define SETTLE    WEIR_SEC(5)    /* duplicate address detection, reports of groups: over before anybody looks */
-#define UNTIL     WEIR_SEC(3600) /* where the scenario names no end */
-#define STEPS_MAX 20000000
-#define ARROWS    40
+#define SETTLE     WEIR_SEC(5)    /* duplicate address detection, reports of groups: over before anybody looks */
+#define UNTIL      WEIR_SEC(3600) /* where the scenario names no end */
+#define UNTIL_REAL WEIR_SEC(60)
+#define STEPS_MAX  20000000
+#define ARROWS     40
 
 bool wlb_fail(struct wlb_lab *lab, const char *form, ...)
 {
@@ -46,9 +47,23 @@ static const struct {
 } errnos[] = {ERRNO(EADDRINUSE) ERRNO(EAGAIN) ERRNO(ECONNABORTED) ERRNO(ECONNREFUSED) ERRNO(ECONNRESET)
                   ERRNO(EHOSTUNREACH) ERRNO(ENETUNREACH) ERRNO(EMSGSIZE) ERRNO(ENOTCONN) ERRNO(EPIPE) ERRNO(ETIMEDOUT)};
 
+/* A host's name is its address, as text. */
+static bool find_host(struct wlb_lab *lab, const char *name, struct wlb_value *v)
+{
+    struct weir_addr at;
+    for (unsigned i = 0; i < lab->host_n; i++) {
+        if (strcmp(lab->hosts[i]->name, name) != 0 || !wlb_address_of(lab, lab->here, lab->hosts[i], &at))
+            continue;
+        weir_addr_format(&at, lab->addresses[i], sizeof lab->addresses[i]);
+        *v = (struct wlb_value){.type = WLB_TEXT, .text = lab->addresses[i]};
+        return true;
+    }
+    return false;
+}
+
 static bool find_name(void *ctx, const char *name, struct wlb_value *v)
 {
-    const struct wlb_lab *lab = ctx;
+    struct wlb_lab *lab = ctx;
     for (unsigned i = 0; i < lab->setting_n; i++) {
         const struct wlb_setting *s = &lab->settings[i];
         if (strcmp(s->name, name) != 0)
@@ -62,7 +77,7 @@ static bool find_name(void *ctx, const char *name, struct wlb_value *v)
             return true;
         }
     }
-    return false;
+    return find_host(lab, name, v);
 }
 
 char *wlb_fill(struct wlb_lab *lab, const char *where, const char *text)
@@ -296,6 +311,8 @@ static bool make_world(struct wlb_lab *lab)
     };
     uint64_t arrows;
     lab->world = wsim_world_new(&c);
+    if (lab->world && wlb_is_real(lab->scenario)) /* the clock's time from the start */
+        wsim_run(lab->world, wlb_real_clock() - SETTLE, NULL, NULL);
     if (!lab->world || !add_hosts(lab) || !add_links(lab) || !add_proxies(lab))
         return lab->world ? false : wlb_fail(lab, "out of memory");
     if (!wlb_count_of(lab, "arrows", lab->scenario->arrows, ARROWS, &arrows))
@@ -303,7 +320,7 @@ static bool make_world(struct wlb_lab *lab)
     lab->story = wtr_story_new(lab->links[0].cfg.type, 0);
     if (!lab->story || !wtr_story_detail(lab->story, (unsigned)arrows))
         return wlb_fail(lab, "out of memory");
-    wsim_run(lab->world, SETTLE, NULL, NULL);
+    wsim_run(lab->world, wsim_now(lab->world) + SETTLE, NULL, NULL);
     lab->zero = wsim_now(lab->world);
     return !wsim_error(lab->world) || wlb_fail(lab, "%s", wsim_error(lab->world));
 }
@@ -431,6 +448,7 @@ static void print_dissections(struct wlb_lab *lab, FILE *out)
 static void print_pictures(struct wlb_lab *lab, const struct wlb_play_opts *o)
 {
     const struct wlb_scenario *sc = lab->scenario;
+    wlb_real_print(lab, o->out);
     print_stories(lab, o);
     if (sc->states && strcmp(sc->states, "yes") == 0)
         wlb_states_print(&lab->record, o->out);
@@ -492,23 +510,28 @@ static bool limit_record(struct wlb_lab *lab)
 static bool run(struct wlb_lab *lab)
 {
     weir_ns until;
-    if (!wlb_time_of(lab, "until", lab->scenario->until, UNTIL, &until) || !limit_record(lab))
+    bool is_real = wlb_is_real(lab->scenario);
+    if (!wlb_time_of(lab, "until", lab->scenario->until, is_real ? UNTIL_REAL : UNTIL, &until) || !limit_record(lab))
         return false;
     lab->is_recording = true;
     if (!wlb_procs_start(lab) || !wlb_timeline_start(lab))
         return false;
-    const char *wrong = wsim_run(lab->world, lab->zero + until, is_over, lab);
+    const char *wrong = NULL;
+    bool ok = !is_real || wlb_real_run(lab, until);
+    if (!is_real)
+        wrong = wsim_run(lab->world, lab->zero + until, is_over, lab);
     lab->is_recording = false;
     wlb_record_settle(&lab->record);
     if (lab->record.error[0])
         return wlb_fail(lab, "record: %s", lab->record.error);
     if (lab->record.is_full)
         return wlb_fail(lab, "out of memory for what happened: a shorter run would fit");
-    return !wrong || wlb_fail(lab, "%s", wrong);
+    return ok && (!wrong || wlb_fail(lab, "%s", wrong));
 }
 
 static void lab_free(struct wlb_lab *lab)
 {
+    wlb_real_free(lab);
     wsim_world_free(lab->world);
     wlb_procs_free(lab);
     wlb_timeline_free(lab);
@@ -532,17 +555,22 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     lab->scenario = sc;
     lab->seed = o->seed;
     lab->names = (struct wlb_names){find_name, lab};
-    bool has_run = settings_init(lab, o) && make_world(lab) && open_files(lab, o) && begin_report(lab, o) && run(lab);
+    bool is_here = wlb_real_find(lab);
+    bool has_run =
+        is_here && settings_init(lab, o) && make_world(lab) && open_files(lab, o) && begin_report(lab, o) && run(lab);
     if (has_run && !o->is_brief) {
         print_head(lab, name, o);
         print_pictures(lab, o);
     }
+    if (!has_run)
+        wlb_real_print(lab, o->out); /* it may say why */
     for (unsigned i = 0; has_run && i < sc->claim_n; i++)
         judge_claim(lab, &sc->claims[i], o, r);
     close_files(lab, o);
     end_report(lab, o);
     if (lab->error[0])
         snprintf(r->err, sizeof r->err, "%.64s: %.440s", name, lab->error);
+    r->is_missing = !is_here;
     lab_free(lab);
     return !r->err[0] && r->failed == 0;
 }

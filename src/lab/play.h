@@ -20,6 +20,7 @@ struct wlb_play_opts {
 
 struct wlb_result {
     unsigned passed, failed; /* claims */
+    bool is_missing;         /* a program that it names is not installed: err says which */
     char err[512];           /* "" or why it could not be played */
 };
 

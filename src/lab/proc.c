@@ -3,6 +3,7 @@
  */
 #include "lab/proc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
@@ -52,7 +53,6 @@ static struct wlb_proc *proc_new(struct wlb_lab *lab, struct wsim_host *host, co
     p->alarm.on_alarm = on_alarm;
     p->next = lab->procs;
     lab->procs = p;
-    lab->proc_n++;
     return p;
 }
 
@@ -69,7 +69,7 @@ static void proc_end(struct wlb_proc *p)
     close_one(&p->conn);
     close_one(&p->listener);
     p->is_over = true;
-    p->lab->proc_n--;
+    p->lab->awaited_n -= !p->serves;
 }
 
 void wlb_procs_free(struct wlb_lab *lab)
@@ -79,6 +79,8 @@ void wlb_procs_free(struct wlb_lab *lab)
         free(p->left);
         wlb_inbox_free(p->inbox);
         wlb_ready_free(p->ready);
+        wlb_http_free(p->http);
+        free(p->echo);
         free(p);
     }
     for (unsigned i = 0; lab->steps && i < lab->scenario->program_n; i++)
@@ -196,6 +198,8 @@ static enum wlb_outcome do_accept(struct wlb_proc *p)
     p->sent = p->got = 0;
     wlb_inbox_free(p->inbox);
     p->inbox = NULL;
+    wlb_http_free(p->http);
+    p->http = NULL;
     return wlb_end_call(p, watch(&p->conn));
 }
 
@@ -211,6 +215,8 @@ static enum wlb_outcome do_accept_each(struct wlb_proc *p)
         if (!child)
             return WLB_STOP;
         child->pc = p->pc + 1;
+        child->serves = p->serves;
+        p->lab->awaited_n += !child->serves;
         child->conn.fd = fd;
         wlb_end_call(p, watch(&child->conn));
         wlb_proc_run(child);
@@ -228,6 +234,7 @@ static enum wlb_outcome do_connect(struct wlb_proc *p, const struct wlb_step *s)
             wlb_fail(p->lab, "%s: connect: there is no way to a host '%s'", p->where, s->host);
             return WLB_STOP;
         }
+        snprintf(p->peer, sizeof p->peer, "%s", s->host);
         int64_t err = have_socket(p, WEIR_SOCK_STREAM);
         if (!err)
             err = watch(&p->conn);
@@ -305,6 +312,34 @@ static enum wlb_outcome do_read(struct wlb_proc *p, const struct wlb_step *s)
         }
         if (got == 0 || is_some || (!to_end && p->done == s->n))
             return wlb_end_call(p, (int64_t)p->done);
+    }
+}
+
+/* Send back what comes, up to the end. */
+static enum wlb_outcome do_echo(struct wlb_proc *p)
+{
+    struct weir *w = wsim_stack(p->conn.host);
+    if (!p->echo && !(p->echo = calloc(1, sizeof *p->echo))) {
+        wlb_fail(p->lab, "out of memory");
+        return WLB_STOP;
+    }
+    struct wlb_echo *e = p->echo;
+    wlb_begin_call(p);
+    for (;;) {
+        while (e->done < e->len) {
+            int64_t n = weir_send(w, p->conn.fd, e->bytes + e->done, e->len - e->done, 0);
+            if (n < 0)
+                return wlb_wait_or_end(p, n);
+            e->done += (size_t)n;
+            p->done += (uint64_t)n;
+        }
+        int64_t n = weir_recv(w, p->conn.fd, e->bytes, sizeof e->bytes, 0);
+        if (n < 0)
+            return wlb_wait_or_end(p, n);
+        if (n == 0)
+            return wlb_end_call(p, (int64_t)p->done);
+        e->len = (size_t)n;
+        e->done = 0;
     }
 }
 
@@ -496,6 +531,9 @@ static enum wlb_outcome take_step(struct wlb_proc *p)
     case WLB_SEND_MESSAGE: return wlb_send_message(p, s);
     case WLB_RECEIVE_MESSAGE: return wlb_receive_message(p, s);
     case WLB_SERVE: return wlb_serve(p, s);
+    case WLB_ECHO: return do_echo(p);
+    case WLB_HTTP_SERVE: return wlb_http_serve(p, s);
+    case WLB_HTTP_GET: return wlb_http_get(p, s);
     case WLB_WATCH: return wlb_watch(p, s);
     case WLB_AWAIT: return wlb_await(p, s);
     case WLB_SHUTDOWN:
@@ -548,15 +586,41 @@ static struct wlb_step *steps_of(struct wlb_lab *lab, const struct wlb_program *
     return steps;
 }
 
+bool wlb_read_after(struct wlb_lab *lab, const struct wlb_program *pr, const struct wsim_host **host, uint16_t *port)
+{
+    char name[16];
+    unsigned n;
+    *host = NULL;
+    if (sscanf(pr->after, "%15s %5u", name, &n) == 2 && n > 0 && n <= UINT16_MAX)
+        *host = wlb_host_of(lab, name);
+    *port = (uint16_t)n;
+    return *host || wlb_fail(lab, "program %s: after '%s': the form is \"HOST PORT\", with a host that there is",
+                             pr->name ? pr->name : pr->host, pr->after);
+}
+
+void wlb_procs_on_listen(struct wlb_lab *lab, const struct wsim_host *h, uint16_t port)
+{
+    for (struct wlb_proc *p = lab->procs; p; p = p->next) {
+        if (p->after != h || p->after_port != port)
+            continue;
+        p->after = NULL;
+        wsim_alarm_set(lab->world, &p->alarm, wsim_now(lab->world) + p->start);
+    }
+}
+
 /* The program's instances: each begins by a sleep that is none of its steps. */
 static bool start_program(struct wlb_lab *lab, const struct wlb_program *pr, const struct wlb_step *steps)
 {
     weir_ns start, every;
     uint64_t count;
+    const struct wsim_host *after = NULL;
+    uint16_t after_port = 0;
     struct wsim_host *host = wlb_host_of(lab, pr->host);
     const char *where = pr->name ? pr->name : pr->host;
-    if (!host)
-        return wlb_fail(lab, "program %s: there is no host '%s'", where, pr->host);
+    if (!host || host->router)
+        return wlb_fail(lab, "program %s: there is no host '%s' with a stack", where, pr->host);
+    if (pr->after && !wlb_read_after(lab, pr, &after, &after_port))
+        return false;
     if (!wlb_time_of(lab, where, pr->start, 0, &start) || !wlb_time_of(lab, where, pr->every, 0, &every) ||
         !wlb_count_of(lab, where, pr->count, 1, &count))
         return false;
@@ -565,7 +629,13 @@ static bool start_program(struct wlb_lab *lab, const struct wlb_program *pr, con
         if (!p)
             return false;
         p->is_asleep = true;
-        wsim_alarm_set(lab->world, &p->alarm, lab->zero + start + i * every);
+        p->serves = pr->serves != NULL;
+        lab->awaited_n += !p->serves;
+        p->after = after;
+        p->after_port = after_port;
+        p->start = start + i * every;
+        if (!after)
+            wsim_alarm_set(lab->world, &p->alarm, lab->zero + p->start);
     }
     return true;
 }
@@ -578,6 +648,12 @@ bool wlb_procs_start(struct wlb_lab *lab)
         return wlb_fail(lab, "out of memory");
     for (unsigned i = 0; i < sc->program_n; i++) {
         const struct wlb_program *pr = &sc->programs[i];
+        if (pr->serves && strcmp(pr->serves, "true") != 0)
+            return wlb_fail(lab, "program of %s: serves: '%s': it is true, or not there", pr->host, pr->serves);
+        if (pr->serves && !wlb_is_real(sc))
+            return wlb_fail(lab, "program of %s: serves is for scenarios with a command", pr->host);
+        if (pr->command_n > 0)
+            continue;
         lab->steps[i] = steps_of(lab, pr, pr->name ? pr->name : pr->host);
         if (!lab->steps[i] || !start_program(lab, pr, lab->steps[i]))
             return false;

@@ -10,6 +10,13 @@
 
 struct wlb_inbox; /* message.c */
 struct wlb_ready; /* ready.c */
+struct wlb_http;  /* http.c */
+
+/* Bytes on their way back. */
+struct wlb_echo {
+    uint8_t bytes[WLB_PIECE];
+    size_t len, done;
+};
 
 struct wlb_proc {
     struct wsim_waiter listener, conn; /* fd 0: none */
@@ -22,6 +29,10 @@ struct wlb_proc {
     weir_ns began;  /* the call under way */
     bool is_begun;  /* there is one */
     bool is_asleep, is_over;
+    bool serves;                   /* nobody waits for its end */
+    const struct wsim_host *after; /* it begins once this one listens on that port; NULL: it has begun, or will */
+    uint16_t after_port;
+    weir_ns start;     /* so long after that */
     bool is_late;      /* of a wait: its time is over */
     uint64_t done;     /* bytes of it */
     uint64_t sent;     /* of the connection's stream */
@@ -30,6 +41,9 @@ struct wlb_proc {
     unsigned messages; /* that it sent */
     struct wlb_inbox *inbox;
     struct wlb_ready *ready;
+    struct wlb_http *http;
+    struct wlb_echo *echo;
+    char peer[16]; /* whom it called */
     struct wlb_proc *next;
 };
 
@@ -59,6 +73,12 @@ void wlb_inbox_free(struct wlb_inbox *);
 /* A datagram or a message carries its number and when it was sent, if there is room for them. */
 void wlb_stamp(struct wlb_proc *, uint8_t *bytes, size_t len);
 void wlb_read_stamp(const struct wlb_proc *, struct wlb_entry *, const uint8_t *bytes, size_t len);
+
+/* ---- http.c ---- */
+
+enum wlb_outcome wlb_http_serve(struct wlb_proc *, const struct wlb_step *);
+enum wlb_outcome wlb_http_get(struct wlb_proc *, const struct wlb_step *);
+void wlb_http_free(struct wlb_http *);
 
 /* ---- ready.c ---- */
 

@@ -56,7 +56,10 @@ static const cyaml_schema_field_t program_fields[] = {
     MAYBE_TEXT("start", struct wlb_program, start),
     MAYBE_TEXT("count", struct wlb_program, count),
     MAYBE_TEXT("every", struct wlb_program, every),
-    LIST_OF("steps", CYAML_FLAG_DEFAULT, struct wlb_program, steps, step_n, &text_schema),
+    MAYBE_TEXT("after", struct wlb_program, after),
+    MAYBE_TEXT("serves", struct wlb_program, serves),
+    LIST_OF("steps", CYAML_FLAG_OPTIONAL, struct wlb_program, steps, step_n, &text_schema),
+    LIST_OF("command", CYAML_FLAG_OPTIONAL, struct wlb_program, command, command_n, &text_schema),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t program_schema = MAPPING(struct wlb_program, program_fields);

@@ -34,8 +34,12 @@ struct wlb_program {
     char *host, *name;
     char *start;         /* when; NULL: at once */
     char *count, *every; /* so many of it, one after the other so far apart */
-    char **steps;
+    char *after;         /* "HOST PORT": not before that host listens there; NULL: at once */
+    char *serves;        /* "true": a run in real time does not wait for its end; NULL: it does */
+    char **steps;        /* either these */
     unsigned step_n;
+    char **command; /* or a real program and its arguments: the scenario is played in real time */
+    unsigned command_n;
 };
 
 struct wlb_action {

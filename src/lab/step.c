@@ -39,6 +39,9 @@ static const struct {
     [WLB_SEND_MESSAGE] = {"send", "send message BYTES|'text' by fixed N|line [escaped]|length N [little] [max N]"},
     [WLB_RECEIVE_MESSAGE] = {"receive", "receive message by fixed N|line [escaped]|length N [little] [max N]"},
     [WLB_SERVE] = {"serve", "serve N by select|poll|epoll"},
+    [WLB_ECHO] = {"echo", "echo"},
+    [WLB_HTTP_SERVE] = {"http", "http serve BYTES, or http get PATH"},
+    [WLB_HTTP_GET] = {"http", "http serve BYTES, or http get PATH"},
     [WLB_WATCH] = {"watch", "watch level|edge"},
     [WLB_AWAIT] = {"wait", "wait TIME"},
 };
@@ -197,6 +200,16 @@ static bool read_set(struct wlb_step *s, const struct words *ws)
     return number(ws, 2, WIO_UNIT_SIZE, &s->n) || host(ws, 2, s);
 }
 
+static bool read_http(struct wlb_step *s, const struct words *ws)
+{
+    s->kind = is_word(ws, 1, "get") ? WLB_HTTP_GET : WLB_HTTP_SERVE;
+    if (ws->n != 3)
+        return false;
+    if (s->kind == WLB_HTTP_GET)
+        return snprintf(s->text, sizeof s->text, "%s", ws->w[2]) < (int)sizeof s->text && s->text[0] == '/';
+    return is_word(ws, 1, "serve") && number(ws, 2, WIO_UNIT_SIZE, &s->n);
+}
+
 static bool read_words(struct wlb_step *s, const struct words *ws)
 {
     switch (s->kind) {
@@ -226,11 +239,14 @@ static bool read_words(struct wlb_step *s, const struct words *ws)
     case WLB_SERVE:
         return number(ws, 1, WIO_UNIT_COUNT, &s->n) && s->n > 0 && s->n <= 1000000 && is_word(ws, 2, "by") &&
                read_choice(s, ws, 3, (const char *const[]){"select", "poll", "epoll"}, 3);
+    case WLB_HTTP_SERVE:
+    case WLB_HTTP_GET: return read_http(s, ws);
     case WLB_WATCH: return read_choice(s, ws, 1, (const char *const[]){"level", "edge"}, 2);
     case WLB_AWAIT: return ws->n == 2 && number(ws, 1, WIO_UNIT_TIME, &s->n);
     case WLB_SHUTDOWN:
     case WLB_CLOSE:
     case WLB_ABORT:
+    case WLB_ECHO:
     case WLB_END: return ws->n == 1;
     case WLB_STEP_N: break;
     }

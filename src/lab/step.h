@@ -35,6 +35,9 @@ enum wlb_step_kind {
     WLB_SEND_MESSAGE,    /* send message N by FRAMING | send message 'text' by FRAMING */
     WLB_RECEIVE_MESSAGE, /* receive message by FRAMING */
     WLB_SERVE,           /* serve N by select|poll|epoll: accept N connections, and answer each with what it sends */
+    WLB_ECHO,            /* echo: send back what comes, up to the end */
+    WLB_HTTP_SERVE,      /* http serve N: answer each request on the connection with N bytes */
+    WLB_HTTP_GET,        /* http get PATH: over the connection */
     WLB_WATCH,           /* watch level|edge: the connection, by an epoll object */
     WLB_AWAIT,           /* wait TIME: for what is watched to be readable, so long at most */
     WLB_STEP_N,

@@ -127,6 +127,20 @@ static bool side_of(const struct wlb_lab *lab, const struct wsim_host *h, enum w
     return false;
 }
 
+static bool is_live(enum weir_tcp_state s)
+{
+    return s != WEIR_TCP_CLOSED && s != WEIR_TCP_LISTEN && s != WEIR_TCP_TIME_WAIT;
+}
+
+static void follow_state(struct wlb_lab *lab, const struct wsim_host *h, const struct weir_event *ev)
+{
+    lab->live_n += is_live(ev->u.state.to) - is_live(ev->u.state.from);
+    if (ev->u.state.to != WEIR_TCP_LISTEN || !ev->local)
+        return;
+    wlb_procs_on_listen(lab, h, ev->local->port);
+    wlb_real_on_listen(lab, h, ev->local->port);
+}
+
 void wlb_on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev)
 {
     struct wlb_lab *lab = ctx;
@@ -134,6 +148,8 @@ void wlb_on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev)
     if (!lab->is_recording)
         return;
     record_event(lab, h, ev);
+    if (ev->kind == WEIR_EV_STATE)
+        follow_state(lab, h, ev);
     if (lab->json)
         wtr_json_event(lab->json, h->name, ev);
     if (lab->report)

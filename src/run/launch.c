@@ -12,8 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,10 +38,23 @@ static void tell(int fd, enum wir_launch_kind kind, int pid, int value, const ch
 
 /* ---- The program, until exec ---- */
 
+/* Its output goes where we want it, and it reads nothing. */
+static void take_output(int out_fd)
+{
+    if (out_fd < 0)
+        return;
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(nothing, STDIN_FILENO);
+    dup2(out_fd, STDOUT_FILENO);
+    dup2(out_fd, STDERR_FILENO);
+}
+
 _Noreturn static void become_program(const struct wir_run *r, int status_fd, int go_fd)
 {
     char go;
     char *const *argv = r->opts->argv;
+
+    take_output(r->out_fd);
 
     int listener = wir_filter_install();
     if (listener < 0) {
@@ -49,9 +64,9 @@ _Noreturn static void become_program(const struct wir_run *r, int status_fd, int
     tell(status_fd, WIR_LAUNCH_FILTER, getpid(), listener, "");
     if (read(go_fd, &go, 1) != 1)
         _exit(125);
-    setrlimit(RLIMIT_NOFILE, &r->old_files);
-    sigaction(SIGPIPE, &r->old_pipe, NULL);
-    sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
+    setrlimit(RLIMIT_NOFILE, &r->before.files);
+    sigaction(SIGPIPE, &r->before.pipe, NULL);
+    sigprocmask(SIG_SETMASK, &r->before.mask, NULL);
     execvp(argv[0], argv);
     int err = errno;
     tell(status_fd, WIR_LAUNCH_FAILED, getpid(), err, "exec");
@@ -137,8 +152,25 @@ _Noreturn static void become_keeper(pid_t program, int status_fd, int life_fd)
     _exit(0);
 }
 
+/* Of several programs each keeper has its own descriptors alone: another's life pipe that it held open would never
+ * end. */
+static void close_others(int a, int b, int c, int d)
+{
+    DIR *open_ones = opendir("/proc/self/fd");
+    int own = open_ones ? dirfd(open_ones) : -1;
+    for (struct dirent *e; open_ones && (e = readdir(open_ones));) {
+        int fd = atoi(e->d_name);
+        if (fd > STDERR_FILENO && fd != a && fd != b && fd != c && fd != d && fd != own)
+            close(fd);
+    }
+    if (open_ones)
+        closedir(open_ones);
+}
+
 _Noreturn static void keeper_start(const struct wir_run *r, int status_fd, int life_fd, int go_fd)
 {
+    if (r->out_fd >= 0)
+        close_others(status_fd, life_fd, go_fd, r->out_fd);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t program = fork();
     if (program < 0) {
@@ -150,6 +182,8 @@ _Noreturn static void keeper_start(const struct wir_run *r, int status_fd, int l
         become_program(r, status_fd, go_fd);
     }
     close(go_fd);
+    if (r->out_fd >= 0)
+        close(r->out_fd);
     become_keeper(program, status_fd, life_fd);
 }
 
@@ -231,6 +265,35 @@ void wir_launch_go(struct wir_run *r)
         return; /* it died meanwhile: the keeper tells */
     close(r->launch.go_fd);
     r->launch.go_fd = -1;
+}
+
+static void status_ready(struct wir_os_source *source, uint32_t events)
+{
+    struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, status_source));
+    struct wir_launch_msg msg;
+    (void)events;
+
+    ssize_t n = read(r->launch.status_fd, &msg, sizeof msg);
+    if (n != sizeof msg) { /* the keeper has ended: nothing is left of the program */
+        r->keeper_gone = true;
+        epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->launch.status_fd, NULL);
+        return;
+    }
+    if (msg.kind == WIR_LAUNCH_FAILED) {
+        r->start_errno = msg.value;
+    } else if (msg.kind == WIR_LAUNCH_EXITED) {
+        r->program_ended = true;
+        r->wait_status = msg.value;
+        /* Ended because somebody wanted it to: then what it leaves behind is to end too. */
+        if (r->is_asked_to_end || WIFSIGNALED(msg.value))
+            wir_launch_stop(r);
+    }
+}
+
+int wir_launch_watch(struct wir_run *r)
+{
+    r->status_source.ready = status_ready;
+    return wir_loop_watch(r, r->launch.status_fd, EPOLLIN, &r->status_source);
 }
 
 void wir_launch_stop(struct wir_run *r)

@@ -84,6 +84,8 @@ static void dig_graves(struct wir_run *r)
 static void tell_time(struct wir_run *r)
 {
     r->now = wir_clock();
+    if (!r->gate.stack) /* a guest: his host sees to that */
+        return;
     for (int i = 0; i < LINK_ROUNDS && wio_link_run(r->link, r->now); i++)
         continue;
     weir_advance(r->prog.stack, r->now);
@@ -118,16 +120,22 @@ static bool run_tasks(struct wir_run *r)
     return done > 0;
 }
 
-/* Move what is ready. True: there is more. */
+/* Move what is ready. True: something was. */
+static bool move_ready(struct wir_run *r)
+{
+    tell_time(r);
+    bool any = dispatch_net(&r->prog);
+    any |= r->gate.stack && dispatch_net(&r->gate);
+    any |= run_tasks(r);
+    dig_graves(r);
+    return any;
+}
+
+/* Until nothing is. True: there is more. */
 static bool settle(struct wir_run *r)
 {
     for (int i = 0; i < SETTLE_TURNS; i++) {
-        tell_time(r);
-        bool any = dispatch_net(&r->prog);
-        any |= dispatch_net(&r->gate);
-        any |= run_tasks(r);
-        dig_graves(r);
-        if (!any)
+        if (!move_ready(r))
             return false;
     }
     return true;
@@ -146,9 +154,21 @@ static weir_ns next_deadline(struct wir_run *r)
     return earlier(at, wir_flows_deadline(r));
 }
 
-static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
+static int hear_os(struct wir_run *r, const struct timespec *timeout)
 {
     struct epoll_event events[OS_EVENTS];
+    int n = epoll_pwait2(r->epoll_fd, events, OS_EVENTS, timeout, NULL);
+    tell_time(r);
+    for (int i = 0; i < n; i++) {
+        struct wir_os_source *source = events[i].data.ptr;
+        if (source->ready)
+            source->ready(source, events[i].events);
+    }
+    return n;
+}
+
+static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
+{
     struct timespec ts = {0};
     struct timespec *timeout = &ts;
 
@@ -159,13 +179,7 @@ static void wait_os(struct wir_run *r, bool is_busy, weir_ns until)
         ts.tv_sec = (time_t)((at - r->now) / WEIR_SEC(1));
         ts.tv_nsec = (long)((at - r->now) % WEIR_SEC(1));
     }
-    int n = epoll_pwait2(r->epoll_fd, events, OS_EVENTS, timeout, NULL);
-    tell_time(r);
-    for (int i = 0; i < n; i++) {
-        struct wir_os_source *source = events[i].data.ptr;
-        if (source->ready)
-            source->ready(source, events[i].events);
-    }
+    hear_os(r, timeout);
 }
 
 /* is_busy: there is more to do at once, so don't sleep. */
@@ -175,6 +189,48 @@ static void turn(struct wir_run *r, bool is_busy, weir_ns until)
     wir_waiters_expire(r);
     wir_flows_expire(r);
     dig_graves(r);
+}
+
+bool wir_loop_turn(struct wir_run *r)
+{
+    struct timespec at_once = {0};
+    bool was_any = false, is_any = true;
+    for (int i = 0; is_any && i < SETTLE_TURNS; i++) {
+        is_any = move_ready(r);
+        was_any |= is_any;
+    }
+    was_any |= hear_os(r, &at_once) > 0;
+    wir_waiters_expire(r);
+    dig_graves(r);
+    return was_any;
+}
+
+weir_ns wir_loop_deadline(const struct wir_run *r)
+{
+    return wir_waiters_deadline(r);
+}
+
+void wir_loop_let_go(struct wir_run *r)
+{
+    struct wir_sock *s;
+    for (unsigned i = 0; i < WIR_SOCK_BUCKETS; i++) {
+        while ((s = LIST_FIRST(&r->socks[i])))
+            wir_sock_free(s, true);
+    }
+    dig_graves(r);
+    free(r->graves);
+    r->graves = NULL;
+    r->grave_cap = 0;
+}
+
+void wir_before_take(struct wir_before *b)
+{
+    struct rlimit all;
+    getrlimit(RLIMIT_NOFILE, &b->files);
+    all = b->files;
+    all.rlim_cur = all.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &all);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &b->pipe);
 }
 
 static uint64_t delivered(const struct wir_run *r)

@@ -22,16 +22,6 @@
 
 #define KEPT_BYTES (16 << 20)
 
-/* Each connection takes two descriptors or more of ours. */
-static void raise_limits(struct wir_run *r)
-{
-    struct rlimit all;
-    getrlimit(RLIMIT_NOFILE, &r->old_files);
-    all = r->old_files;
-    all.rlim_cur = all.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &all);
-}
-
 /* The blocks that reads fill come and go by the thousand: memory that was given back would be faulted in again. */
 static void keep_memory(void)
 {
@@ -40,29 +30,6 @@ static void keep_memory(void)
     mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     mallopt(M_TOP_PAD, KEPT_BYTES / 16);
 #endif
-}
-
-static void status_ready(struct wir_os_source *source, uint32_t events)
-{
-    struct wir_run *r = (struct wir_run *)((char *)source - offsetof(struct wir_run, status_source));
-    struct wir_launch_msg msg;
-    (void)events;
-
-    ssize_t n = read(r->launch.status_fd, &msg, sizeof msg);
-    if (n != sizeof msg) { /* the keeper has ended: nothing is left of the program */
-        r->keeper_gone = true;
-        epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->launch.status_fd, NULL);
-        return;
-    }
-    if (msg.kind == WIR_LAUNCH_FAILED) {
-        r->start_errno = msg.value;
-    } else if (msg.kind == WIR_LAUNCH_EXITED) {
-        r->program_ended = true;
-        r->wait_status = msg.value;
-        /* Ended because somebody wanted it to: then what it leaves behind is to end too. */
-        if (r->is_asked_to_end || WIFSIGNALED(msg.value))
-            wir_launch_stop(r);
-    }
 }
 
 static int begin(struct wir_run *r)
@@ -75,7 +42,7 @@ static int begin(struct wir_run *r)
     TAILQ_INIT(&r->flows);
     r->now = wir_clock();
     keep_memory();
-    raise_limits(r);
+    wir_before_take(&r->before);
     int err = wir_watch_open(&r->watch, r->opts);
     if (err == 0)
         err = wir_inbound_bind(r);
@@ -92,30 +59,15 @@ static int begin(struct wir_run *r)
     return err < 0 ? err : wir_launch_start(r);
 }
 
-static int watch_program(struct wir_run *r)
-{
-    int err = wir_notify_start(r);
-    if (err < 0)
-        return err;
-    r->status_source.ready = status_ready;
-    return wir_loop_watch(r, r->launch.status_fd, EPOLLIN, &r->status_source);
-}
-
 static void end(struct wir_run *r)
 {
-    struct wir_sock *s;
     wir_control_stop(r);
-    for (unsigned i = 0; i < WIR_SOCK_BUCKETS; i++) {
-        while ((s = LIST_FIRST(&r->socks[i])))
-            wir_sock_free(s, true);
-    }
+    wir_loop_let_go(r);
     wir_gateway_stop(r);
     wir_inbound_stop(r);
     wir_watch_finish(r->watch, r->now);
     wir_topology_free(r);
-    for (size_t i = 0; i < r->grave_n; i++)
-        free(r->graves[i]);
-    free(r->graves);
+    wir_loop_let_go(r); /* what these have buried */
     waitpid(r->launch.keeper, NULL, 0);
 }
 
@@ -146,12 +98,12 @@ static int exit_as(const struct wir_run *r)
 int wir_run_main(int argc, char **argv)
 {
     static struct wir_run_opts opts;
-    static struct wir_run run = {.opts = &opts, .launch = {.status_fd = -1, .life_fd = -1, .go_fd = -1}};
+    static struct wir_run run = {.opts = &opts, .out_fd = -1, .launch = {.status_fd = -1, .life_fd = -1, .go_fd = -1}};
 
     int parsed = wir_opts_parse(&opts, argc, argv);
     if (parsed)
         return parsed > 0 ? 0 : WIR_EXIT_OURS;
-    if (begin(&run) < 0 || watch_program(&run) < 0 || wir_control_start(&run) < 0)
+    if (begin(&run) < 0 || wir_notify_start(&run) < 0 || wir_launch_watch(&run) < 0 || wir_control_start(&run) < 0)
         return WIR_EXIT_OURS;
     wir_launch_go(&run);
     wir_loop_run(&run);

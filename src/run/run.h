@@ -69,6 +69,13 @@ struct wir_launch {
     int notify_fd; /* the seccomp listener */
 };
 
+/* What a supervisor changes of its own process. */
+struct wir_before {
+    sigset_t mask;
+    struct sigaction pipe;
+    struct rlimit files;
+};
+
 LIST_HEAD(wir_sock_list, wir_sock);
 LIST_HEAD(wir_waiter_list, wir_waiter);
 TAILQ_HEAD(wir_flow_list, wir_flow);
@@ -84,13 +91,12 @@ struct wir_scratch {
 struct wir_run {
     const struct wir_run_opts *opts;
     struct wir_launch launch;
-    sigset_t old_mask; /* as we were started: the program gets them back */
-    struct sigaction old_pipe;
-    struct rlimit old_files;
+    struct wir_before before; /* as we were started: the program gets it back */
+    int out_fd;               /* the program's output, and of its descriptors nothing else of ours; -1: it has ours */
 
     int epoll_fd;
     weir_ns now;
-    struct wir_host prog, gate;
+    struct wir_host prog, gate; /* gate.stack NULL: a guest (guest.h), who has neither gateway nor link nor watch */
     struct wio_link *link;
     struct wir_task_list tasks;
     void **graves; /* freed once the present batch of events is done */
@@ -141,6 +147,18 @@ void wir_loop_bury(struct wir_run *, void *ptr);
 /* Until the program and everything it started has ended and the connections are closed. */
 void wir_loop_run(struct wir_run *);
 
+/* A guest's part of somebody else's loop: whatever is ready, without sleeping. True: something was. And when to
+ * come again if nothing happens. */
+bool wir_loop_turn(struct wir_run *);
+weir_ns wir_loop_deadline(const struct wir_run *);
+
+/* The sockets that are left, and what the loop has buried. */
+void wir_loop_let_go(struct wir_run *);
+
+/* Prepare our process: room for descriptors (each connection takes two or more), no SIGPIPE. `before` keeps what was;
+ * its mask is wir_signals_block's. */
+void wir_before_take(struct wir_before *);
+
 weir_ns wir_clock(void);
 
 /* ---- Topology ---- */
@@ -171,12 +189,16 @@ struct wir_launch_msg {
 /* Start the keeper and, under it, the program, held before exec. 0, or -errno after one line on stderr. */
 int wir_launch_start(struct wir_run *);
 void wir_launch_go(struct wir_run *);
+int wir_launch_watch(struct wir_run *); /* have the loop hear what becomes of the program. 0 or -errno */
 void wir_launch_stop(struct wir_run *); /* end everything that is left of the program */
 
 /* Install the filter in the calling process. The listener's descriptor, or -errno. */
 int wir_filter_install(void);
 
 /* ---- Signals ---- */
+
+/* Block those that are the program's, or that end us: they come by the descriptor from now on. It, or -errno. */
+int wir_signals_block(sigset_t *old_mask);
 int wir_signals_start(struct wir_run *);
 
 /* ---- Memory and descriptors of the program's processes ---- */

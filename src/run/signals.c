@@ -39,17 +39,22 @@ static void signal_ready(struct wir_os_source *source, uint32_t events)
         on_signal(r, &info);
 }
 
-int wir_signals_start(struct wir_run *r)
+int wir_signals_block(sigset_t *old_mask)
 {
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
         sigaddset(&set, passed_on[i]);
-    sigprocmask(SIG_BLOCK, &set, &r->old_mask);
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &r->old_pipe);
-    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigprocmask(SIG_BLOCK, &set, old_mask);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int wir_signals_start(struct wir_run *r)
+{
+    r->signal_fd = wir_signals_block(&r->before.mask);
     if (r->signal_fd < 0)
-        return -errno;
+        return r->signal_fd;
     r->signal_source.ready = signal_ready;
     return wir_loop_watch(r, r->signal_fd, EPOLLIN, &r->signal_source);
 }

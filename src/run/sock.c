@@ -317,7 +317,7 @@ struct weir_sockaddr wir_sock_route(struct wir_run *r, int type, const struct we
     struct weir_sockaddr to = *a;
     if (weir_addr_is_any(&to.addr)) /* a destination of zeros means this host */
         to.addr = weir_addr_is_v4(&to.addr) ? weir_addr_v4(127, 0, 0, 1) : (struct weir_addr){{[15] = 1}};
-    if (weir_addr_is_loopback(&to.addr) && !wir_sock_is_inside(r, type, &to))
+    if (r->gate.stack && weir_addr_is_loopback(&to.addr) && !wir_sock_is_inside(r, type, &to))
         to.addr = wir_addr_onto_link(to.addr);
     return to;
 }

@@ -43,7 +43,7 @@ struct weir_pkt *wsim_icmp_error(struct weir_pool *, const struct weir_pkt *abou
                                  uint32_t mtu);
 
 /* Put a packet of the router's on a link (from 0); its reference is taken. */
-void wsim_router_send(const struct wsim_host *router, uint32_t link, struct weir_pkt *);
+void wsim_router_send(const struct wsim_host *, uint32_t link, struct weir_pkt *);
 
 /* For finding ways: who is at the end of a link (from 0), and how many there are. */
 struct wsim_host *wsim_link_end(const struct wsim_world *, uint32_t link, enum wio_side);

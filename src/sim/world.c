@@ -508,7 +508,7 @@ static void look_at_hosts(struct wsim_world *wd)
     }
 }
 
-static weir_ns next_due(struct wsim_world *wd)
+weir_ns wsim_next(struct wsim_world *wd)
 {
     const struct wsim_alarm *first = wsim_alarms_first(&wd->alarms);
     look_at_hosts(wd);
@@ -599,7 +599,7 @@ const char *wsim_run(struct wsim_world *wd, weir_ns until, bool (*is_done)(void 
         if (wd->hosts[i]->w)
             make_stale(wd->hosts[i]);
     while (!wd->error[0] && !(is_done && is_done(ctx))) {
-        weir_ns due = next_due(wd);
+        weir_ns due = wsim_next(wd);
         if (due > until) {
             if (until != WEIR_NEVER)
                 wd->now = until > wd->now ? until : wd->now;

@@ -87,6 +87,9 @@ struct weir_addr wsim_addr(unsigned n, enum wio_side, int family);
 /* Put a packet that no stack sent on the n-th link, as if that end had; its reference is taken. */
 void wsim_link_send(struct wsim_world *, unsigned n, enum wio_side, struct weir_pkt *);
 
+/* When something is due next: what a run until then would do. WEIR_NEVER: nothing is. */
+weir_ns wsim_next(struct wsim_world *);
+
 /* For packets that are put on a link in a host's or a router's name. */
 struct weir_pool *wsim_pool(const struct wsim_host *);
 

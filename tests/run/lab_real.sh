@@ -1,0 +1,71 @@
+# Scenarios with real programs: both real, mixed with steps, and every way in which one can go wrong.
+. "$TESTS/lib.sh"
+need python3 curl nc
+for name in real-curl real-and-lab; do
+    "$WEIR" lab $name >out 2>err || fail "$name: $(grep -A1 FAILED out; cat err)"
+done
+grep -q '^curl | status 200, 51200 bytes' out || fail "what the program said is missing: $(cat out)"
+grep -q '^nc | does anybody hear me' out || fail "nor did the echo come: $(cat out)"
+
+scenario()
+{
+    cat >mine.yaml <<EOF
+title: mine
+chapter: mine
+about: mine
+hosts: [{name: client}, {name: server}]
+links: [{from: client, to: server, link: "delay=1ms"}]
+programs:
+$1
+until: ${2:-20s}
+claims:
+  - {say: all is well, check: "first(value, call and program == 'client' and text == 'exit') == 0"}
+EOF
+}
+scenario '  - {host: client, command: [nonesuch-program]}'
+"$WEIR" lab mine.yaml >out 2>err
+equal 'a command that is not installed' $? 2
+grep -q "host client: there is no program 'nonesuch-program'" err || fail "it is not named: $(cat err)"
+
+scenario '  - {host: server, command: [python3, -c, "raise SystemExit(7)"]}
+  - {host: client, after: server 80, command: [curl, -s, "http://${server}/"]}'
+"$WEIR" lab mine.yaml >out 2>err
+equal 'a server that ends at once' $? 2
+grep -q "host server: .*ended before it listened on port 80, for which 'client' waits" err || fail "$(cat err)"
+
+scenario '  - {host: client, command: [python3, -c, "raise SystemExit(7)"]}'
+"$WEIR" lab mine.yaml >out 2>err
+equal 'a status that the claim does not want' $? 1
+
+scenario '  - {host: client, command: [sh, -c, "kill -9 $$"]}'
+sed -i 's/== 0/== 137/' mine.yaml
+"$WEIR" lab mine.yaml >out 2>err || fail "a signal is 128 and its number: $(cat out err)"
+
+# 127.0.0.1 is the host's own, and the other host is not on it.
+scenario '  - {host: server, serves: "true", command: [python3, -m, http.server, "80"]}
+  - {host: client, after: server 80, command: [curl, -s, "http://127.0.0.1/"]}'
+sed -i 's/== 0/== 7/' mine.yaml
+"$WEIR" lab mine.yaml >out 2>err || fail "curl should have been refused: $(cat out err)"
+
+scenario '  - {host: client, command: [sleep, "600"]}' 500ms
+"$WEIR" lab mine.yaml >out 2>err
+equal 'a program that does not end' $? 2
+grep -q 'not over after .*client: sleep has not ended' err || fail "$(cat err)"
+
+# Ctrl-C, as one process gets it: nothing is left.
+scenario '  - {host: server, serves: "true", command: [sh, -c, "echo $$ >pid; sleep 600 & echo $! >child; wait"]}
+  - {host: client, command: [sleep, "600"]}' 100s
+"$WEIR" lab mine.yaml >out 2>err &
+lab=$!
+until_true 10 test -s child
+kill -INT $lab
+wait $lab
+equal 'the interrupted run' $? 2
+grep -q interrupted err || fail "$(cat err)"
+for file in pid child; do
+    ! kill -0 "$(cat $file)" 2>/dev/null || fail "$file is still there"
+done
+
+# Without the programs the built-in ones are skipped, with a word.
+PATH=/nonexistent "$WEIR" lab all >out || fail "$(grep -A1 FAILED out)"
+grep -q "^skipped: real-curl: host server: there is no program 'python3'" out || fail "$(grep skipped out)"
