@@ -4,6 +4,7 @@
 #include "lab/command.h"
 
 #include "io/units.h"
+#include "lab/catalog.h"
 #include "lab/play.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 
 static const char help[] =
     "usage: weir lab [LIST]\n"
-    "       weir lab NAME|FILE.yaml [--seed N] [--pcap FILE] [--trace FILE] [--html FILE] [--OPTION VALUE]...\n"
+    "       weir lab NAME|FILE.yaml [--seed N] [--pcap FILE] [--trace FILE] [--html FILE] [--svg FILE]\n"
+    "                          [--page FILE] [--OPTION VALUE]...\n"
     "       weir lab all [--seed N]\n"
     "       weir lab show NAME\n"
     "\n"
@@ -24,7 +26,8 @@ static const char help[] =
     "says why, and checks what it claims with a number.\n"
     "\n"
     "  (nothing), list      the scenarios, by chapter\n"
-    "  NAME                 run one; a file that ends in .yaml is one of your own (docs/lab.md has the language)\n"
+    "  NAME                 run one; a file that ends in .yaml is one of your own (docs/lab/language.md has the "
+    "language)\n"
     "  all                  run every one, the claims alone\n"
     "  show NAME            print its file: a beginning for your own\n"
     "  --OPTION VALUE       change what the scenario lets you change: weir lab NAME --help names it\n"
@@ -32,6 +35,8 @@ static const char help[] =
     "  --pcap FILE          capture the first link\n"
     "  --trace FILE         every event, as JSON lines\n"
     "  --html FILE          a page to look at in a browser: diagrams, plots, the claims\n"
+    "  --svg FILE           its pictures\n"
+    "  --page FILE.md       its page, as docs/lab has it: beside FILE.svg\n"
     "  -h, --help           this\n"
     "\n"
     "The exit status is 0 when all claims held, 1 when one did not, 2 when it could not be run.\n";
@@ -107,26 +112,20 @@ static bool find(const char *name, struct source *s)
 
 /* ---- Listing ---- */
 
-static const char *const chapters[] = {"Connection", "Header",   "Reliability", "Flow", "Congestion",   "SYN flood",
-                                       "Messages",   "Failures", "Readiness",   "UDP",  "Real programs"};
-
 static int list(void)
 {
-    for (size_t c = 0; c < sizeof chapters / sizeof chapters[0]; c++) {
-        bool is_begun = false;
-        for (unsigned i = 0; wlb_builtin_at(i); i++) {
-            struct source s;
-            if (!find(wlb_builtin_at(i)->name, &s))
-                return 2;
-            if (strcmp(s.scenario->chapter, chapters[c]) == 0) {
-                if (!is_begun)
-                    printf("%s%s\n", c ? "\n" : "", chapters[c]);
-                is_begun = true;
-                printf("  %-24s %s\n", s.name, s.scenario->title);
-            }
-            source_free(&s);
-        }
+    struct wlb_catalog *c = wlb_catalog_new();
+    if (!c) {
+        fputs("weir lab: out of memory\n", stderr);
+        return 2;
     }
+    for (size_t i = 0; i < c->n; i++) {
+        const struct wlb_catalog_entry *e = &c->entries[i];
+        if (i == 0 || strcmp(e->chapter, e[-1].chapter) != 0)
+            printf("%s%s\n", i ? "\n" : "", e->chapter);
+        printf("  %-24s %s\n", e->name, e->title);
+    }
+    wlb_catalog_free(c);
     return 0;
 }
 
@@ -151,7 +150,7 @@ static void print_options(const struct source *s)
         const struct wlb_option *o = &s->scenario->options[i];
         printf("  --%-12s %s (%s)\n", o->name, o->about, o->value);
     }
-    puts("and --seed, --pcap, --trace, --html: weir lab --help");
+    puts("and --seed, --pcap, --trace, --html, --svg, --page: weir lab --help");
 }
 
 struct command {
@@ -203,6 +202,10 @@ static bool read_words(struct command *c, const struct source *s, int argc, char
             c->play.trace = value;
         } else if (s && strcmp(word, "--html") == 0) {
             c->play.html = value;
+        } else if (s && strcmp(word, "--svg") == 0) {
+            c->play.svg = value;
+        } else if (s && strcmp(word, "--page") == 0) {
+            c->play.page = value;
         } else if (s && is_option_of(s->scenario, word + 2) && c->play.setting_n < SETTINGS_MAX) {
             c->settings[2 * c->play.setting_n] = word + 2;
             c->settings[2 * c->play.setting_n++ + 1] = value;

@@ -16,6 +16,7 @@ struct wtr_json;
 struct wtr_report;
 struct wtr_capture;
 struct wio_pcapng;
+struct wlb_page;
 
 #define WLB_HOSTS_MAX 8
 #define WLB_LINKS_MAX 8
@@ -77,6 +78,7 @@ struct wlb_lab {
     struct wtr_report *report;
     struct wtr_capture *capture;
     struct wio_pcapng *pcap;
+    struct wlb_page *page;
     char error[512]; /* what is wrong with the scenario, or with the world */
 };
 

@@ -6,6 +6,8 @@
 #include "io/link_spec.h"
 #include "io/units.h"
 #include "lab/lab.h"
+#include "lab/page.h"
+#include "lab/picture.h"
 #include "trace/capture.h"
 #include "trace/json.h"
 #include "trace/report.h"
@@ -368,6 +370,19 @@ static void end_report(struct wlb_lab *lab, const struct wlb_play_opts *o)
     wtr_report_free(lab->report);
 }
 
+static bool begin_page(struct wlb_lab *lab, const char *name, const struct wlb_play_opts *o)
+{
+    lab->page = o->page ? wlb_page_open(o->page, name) : NULL;
+    return !o->page || lab->page || wlb_fail(lab, "%s: %s", o->page, strerror(errno));
+}
+
+static void end_page(struct wlb_lab *lab, const struct wlb_play_opts *o)
+{
+    int err = lab->page ? wlb_page_close(lab->page, lab) : 0;
+    if (err)
+        wlb_fail(lab, "%s: %s", o->page, strerror(-err));
+}
+
 static void close_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
 {
     wtr_capture_free(lab->capture);
@@ -479,6 +494,8 @@ static void judge_claim(struct wlb_lab *lab, const struct wlb_claim *c, const st
     print_claim(o, is_true && say, say ? say : c->say, say ? detail : say_err);
     if (lab->report)
         wtr_report_claim(lab->report, is_true && say, say ? say : c->say);
+    if (lab->page)
+        wlb_page_claim(lab->page, is_true && say, say ? say : c->say);
     if (is_true && say)
         r->passed++;
     else
@@ -556,8 +573,8 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     lab->seed = o->seed;
     lab->names = (struct wlb_names){find_name, lab};
     bool is_here = wlb_real_find(lab);
-    bool has_run =
-        is_here && settings_init(lab, o) && make_world(lab) && open_files(lab, o) && begin_report(lab, o) && run(lab);
+    bool has_run = is_here && settings_init(lab, o) && make_world(lab) && wlb_pictures_check(lab) &&
+                   begin_page(lab, name, o) && open_files(lab, o) && begin_report(lab, o) && run(lab);
     if (has_run && !o->is_brief) {
         print_head(lab, name, o);
         print_pictures(lab, o);
@@ -566,6 +583,9 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
         wlb_real_print(lab, o->out); /* it may say why */
     for (unsigned i = 0; has_run && i < sc->claim_n; i++)
         judge_claim(lab, &sc->claims[i], o, r);
+    if (has_run && o->svg)
+        wlb_pictures_save(lab, o->svg);
+    end_page(lab, o);
     close_files(lab, o);
     end_report(lab, o);
     if (lab->error[0])

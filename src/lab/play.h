@@ -11,6 +11,7 @@
 struct wlb_play_opts {
     uint64_t seed;
     const char *pcap, *trace, *html; /* files to write, NULL: none */
+    const char *svg, *page;          /* likewise: its pictures, and the page around them */
     const char *const *settings;     /* name, value, name, value ...: what differs from the scenario's options */
     unsigned setting_n;              /* pairs */
     FILE *out;                       /* where the story and the claims go */

@@ -13,6 +13,7 @@ void wlb_record_free(struct wlb_record *r)
 {
     free(r->entries);
     wlb_expr_free(r->filter);
+    free(r->ledgers);
     *r = (struct wlb_record){0};
 }
 
@@ -44,6 +45,18 @@ struct wlb_entry *wlb_record_add(struct wlb_record *r)
     }
     r->entries[r->n] = (struct wlb_entry){0};
     return &r->entries[r->n++];
+}
+
+unsigned wlb_record_ledger(struct wlb_record *r, const struct weir_ledger *l)
+{
+    struct weir_ledger *grown = realloc(r->ledgers, (r->ledger_n + 1) * sizeof *grown);
+    if (!grown) {
+        r->is_full = true;
+        return 0;
+    }
+    r->ledgers = grown;
+    r->ledgers[r->ledger_n++] = *l;
+    return (unsigned)r->ledger_n;
 }
 
 /* ---- Fields ---- */

@@ -35,6 +35,8 @@ struct wlb_entry {
     unsigned message;    /* a CALL: the number that a message carries, from 1 */
     weir_ns age;         /* a CALL: how long the message was under way */
     unsigned looked;     /* a CALL: sockets that a wait for readiness had to look at */
+    weir_ns due;         /* a WIRE: when it arrives, or would have */
+    unsigned ledger;     /* a connection's last event: which of the ledgers is its, from 1; 0: none */
     weir_ns took;        /* a CALL: how long it lasted */
     uint64_t wrong;      /* a CALL: bytes read that are not those of a `write N` at that place of the stream */
     uint32_t src_port, dst_port;
@@ -51,6 +53,8 @@ struct wlb_entry {
 struct wlb_record {
     struct wlb_entry *entries;
     size_t n, cap;
+    struct weir_ledger *ledgers; /* of connections that ended */
+    size_t ledger_n;
     bool is_full;            /* memory ran short: later entries are missing */
     struct wlb_expr *filter; /* which entries stay; NULL: all. Ours */
     const struct wlb_names *names;
@@ -64,6 +68,9 @@ void wlb_record_free(struct wlb_record *);
  * decides by the filter whether it stays, as wlb_record_settle does of the last. */
 struct wlb_entry *wlb_record_add(struct wlb_record *);
 void wlb_record_settle(struct wlb_record *);
+
+/* Keep a ledger; its number, from 1, or 0 when there is no memory. */
+unsigned wlb_record_ledger(struct wlb_record *, const struct weir_ledger *);
 
 /* Which field has this name, or -1; and what it is of an entry. */
 int wlb_record_field_find(const char *name);

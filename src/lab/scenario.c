@@ -78,6 +78,32 @@ static const cyaml_schema_field_t claim_fields[] = {
 };
 static const cyaml_schema_value_t claim_schema = MAPPING(struct wlb_claim, claim_fields);
 
+static const cyaml_schema_field_t series_fields[] = {
+    TEXT("name", struct wlb_series, name),
+    MAYBE_TEXT("value", struct wlb_series, value),
+    MAYBE_TEXT("when", struct wlb_series, when),
+    MAYBE_TEXT("style", struct wlb_series, style),
+    LIST_OF("points", CYAML_FLAG_OPTIONAL, struct wlb_series, points, point_n, &text_schema),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t series_schema = MAPPING(struct wlb_series, series_fields);
+
+static const cyaml_schema_field_t picture_fields[] = {
+    TEXT("picture", struct wlb_picture, kind),
+    MAYBE_TEXT("title", struct wlb_picture, title),
+    LIST_OF("hosts", CYAML_FLAG_OPTIONAL, struct wlb_picture, hosts, host_n, &text_schema),
+    MAYBE_TEXT("from", struct wlb_picture, from),
+    MAYBE_TEXT("to", struct wlb_picture, to),
+    MAYBE_TEXT("arrows", struct wlb_picture, arrows),
+    MAYBE_TEXT("packets", struct wlb_picture, packets),
+    MAYBE_TEXT("across", struct wlb_picture, across),
+    MAYBE_TEXT("unit", struct wlb_picture, unit),
+    MAYBE_TEXT("log", struct wlb_picture, log),
+    LIST_OF("series", CYAML_FLAG_OPTIONAL, struct wlb_picture, series, series_n, &series_schema),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t picture_schema = MAPPING(struct wlb_picture, picture_fields);
+
 static const cyaml_schema_field_t scenario_fields[] = {
     TEXT("title", struct wlb_scenario, title),
     TEXT("chapter", struct wlb_scenario, chapter),
@@ -93,6 +119,12 @@ static const cyaml_schema_field_t scenario_fields[] = {
     MAYBE_TEXT("dissect", struct wlb_scenario, dissect),
     MAYBE_TEXT("record", struct wlb_scenario, record),
     MAYBE_TEXT("states", struct wlb_scenario, states),
+    LIST_OF("pictures", CYAML_FLAG_OPTIONAL, struct wlb_scenario, pictures, picture_n, &picture_schema),
+    MAYBE_TEXT("see", struct wlb_scenario, see),
+    MAYBE_TEXT("practice", struct wlb_scenario, practice),
+    LIST_OF("next", CYAML_FLAG_OPTIONAL, struct wlb_scenario, next, next_n, &text_schema),
+    LIST_OF("rfc", CYAML_FLAG_OPTIONAL, struct wlb_scenario, rfc, rfc_n, &text_schema),
+    MAYBE_TEXT("place", struct wlb_scenario, place),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t scenario_schema = {
@@ -134,7 +166,7 @@ static void explain(const char *name, const struct complaint *c, cyaml_err_t cod
     if (c->line && (size_t)n < err_cap)
         n += snprintf(err + n, err_cap - (size_t)n, "line %u: ", c->line);
     if ((size_t)n < err_cap)
-        snprintf(err + n, err_cap - (size_t)n, "%s%s%s; docs/lab.md has what a scenario holds",
+        snprintf(err + n, err_cap - (size_t)n, "%s%s%s; docs/lab/language.md has what a scenario holds",
                  c->cause[0] ? c->cause : cyaml_strerror(code), c->where[0] ? ", " : "", c->where);
 }
 

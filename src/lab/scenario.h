@@ -1,5 +1,6 @@
 /*
- * A scenario of the lab: a YAML file of hosts, links, programs, a timeline and claims (docs/lab.md has the language).
+ * A scenario of the lab: a YAML file of hosts, links, programs, a timeline and claims (docs/lab/language.md has the
+ * language).
  */
 #ifndef WLB_SCENARIO_H
 #define WLB_SCENARIO_H
@@ -50,6 +51,30 @@ struct wlb_claim {
     char *say, *check;
 };
 
+/* Of a plot a line, of a stream a row: values of events, or points that are told. */
+struct wlb_series {
+    char *name;
+    char *value, *when; /* expressions over an event */
+    char *style;        /* of a plot: "line" (NULL), "steps" or "dots" */
+    char **points;      /* of a plot, in place of the two: "x, y" */
+    unsigned point_n;
+};
+
+struct wlb_picture {
+    char *kind;   /* "diagram", "plot" ... */
+    char *title;  /* NULL: none */
+    char **hosts; /* whom it shows; none: those of the first link and who is linked with them */
+    unsigned host_n;
+    char *from, *to; /* times; NULL: the whole run */
+    char *arrows;    /* of a diagram: how many plain segments it draws */
+    char *packets;   /* of a diagram: which packets it tells of, an expression over them; NULL: all */
+    char *across;    /* of a plot of points: what x is; NULL: the time */
+    char *unit;      /* of a plot: what y is */
+    char *log;       /* of a plot: "yes": both axes by powers of ten */
+    struct wlb_series *series;
+    unsigned series_n;
+};
+
 struct wlb_scenario {
     char *title, *chapter, *about;
     struct wlb_option *options;
@@ -69,6 +94,16 @@ struct wlb_scenario {
     char *dissect; /* which packets on the links are shown byte by byte: an expression over events; NULL: none */
     char *record;  /* which events are kept for the claims: an expression over them; NULL: all */
     char *states;  /* "yes": the state diagram, with what was visited */
+    struct wlb_picture *pictures;
+    unsigned picture_n; /* 0: what fits the scenario */
+    /* Of its page alone, in Markdown: */
+    char *see;      /* the picture, step by step */
+    char *practice; /* where one meets it */
+    char **next;    /* scenarios to go on with */
+    unsigned next_n;
+    char **rfc; /* "9293 3.6.1": where it is written */
+    unsigned rfc_n;
+    char *place; /* its place in its chapter, from 1; NULL: behind those that have one */
 };
 
 /*

@@ -113,6 +113,8 @@ static void record_event(struct wlb_lab *lab, const struct wsim_host *h, const s
     e->peer_win = ev->conn.snd_wnd_bytes;
     e->memory = (double)h->mem_bytes;
     take_by_kind(e, ev);
+    if (ev->kind == WEIR_EV_CLOSE && ev->u.close.ledger)
+        e->ledger = wlb_record_ledger(&lab->record, ev->u.close.ledger);
 }
 
 /* The side of the first link that a host is, which the story tells of. */
@@ -286,6 +288,7 @@ static void record_wire(struct wlb_lab_link *l, const struct wio_link_note *note
     e->link = l->index + 1;
     e->size = note->pkt->len;
     e->queued = note->drop ? 0 : (double)(note->due - note->at) - (double)l->cfg.dir[note->dir].delay;
+    e->due = note->drop ? e->at + l->cfg.dir[note->dir].delay : note->due - l->lab->zero;
     take_ecn(e, note->pkt, l->cfg.type);
     e->head_len =
         (uint8_t)weir_pkt_copy(note->pkt, l->cfg.type == WEIR_LINK_ETHERNET ? 14 : 0, e->head, sizeof e->head);
