@@ -62,7 +62,8 @@ struct wdc_again {
 struct wdc_view {
     weir_ns at;
     uint64_t una, edge;
-    bool had_data;
+    uint32_t ts; /* its timestamp, which the sender will echo */
+    bool had_data, has_ts;
 };
 
 /* What a packet looks like, to know a copy of it. */
@@ -79,8 +80,12 @@ struct wdc_pace {
     weir_ns sent_at;   /* of the last new data */
     uint32_t sent_len; /* its length */
     bool was_again, was_zero;
-    uint64_t plateau, plateau_una;      /* the most in flight that new data came up to, and since when */
-    weir_ns plateau_spent; /* charged to the network since then */
+    uint64_t round_end, round_most; /* a round lasts until what was in flight at its beginning is acknowledged */
+    uint64_t plateau;               /* the most in flight, in each of the last rounds_flat rounds */
+    uint32_t rounds_flat;
+    weir_ns plateau_spent; /* charged to the network meanwhile */
+    uint32_t sent_tsecr;
+    bool sent_has_ts;
     uint32_t raw_blocked_n, over_raw_n; /* stopped at the window as it would be unscaled, and went beyond it */
     struct wdc_evidence raw_blocked;
     weir_ns delayed_ns; /* Nagle and a delayed ACK */
@@ -131,7 +136,8 @@ struct wdc_half {
     struct wdc_again agains[WDC_AGAINS_MAX];
     uint32_t again_next;
     struct wdc_view views[WDC_VIEWS_MAX];
-    uint32_t view_n; /* how many there have been */
+    uint32_t view_n;    /* how many there have been */
+    weir_ns view_apart; /* at least so much time lies between two */
     struct wdc_print prints[WDC_PRINTS_MAX];
     uint32_t print_next;
 
@@ -164,7 +170,8 @@ struct wdc_half {
     uint32_t zero_n;
     struct wdc_evidence zero;
 
-    struct wdc_rtt rtt;
+    struct wdc_rtt rtt;      /* to its receiver and back */
+    struct wdc_rtt rtt_back; /* to itself and back, by the timestamps that it echoes */
     struct wdc_pace pace;
 };
 

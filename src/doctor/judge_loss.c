@@ -5,6 +5,10 @@
 
 #include <inttypes.h>
 
+#define STUCK_MIN 3u
+#define BIG_MIN   500u /* nobody's MTU is smaller */
+#define FULL_MIN  1100u
+
 static const char *way(unsigned side)
 {
     return side == 0 ? "from client to server" : "from server to client";
@@ -119,11 +123,23 @@ static void missed(struct wdc_case *k, unsigned side)
     f->remedy = "a larger capture buffer (tcpdump -B), a shorter snap length (-s 128), a filter";
 }
 
+/* Long segments are lost again and again, and none as long was ever acknowledged, while the handshake and shorter ones got
+ * through. */
+bool wdc_is_black_hole(const struct wdc_conn *c, unsigned side)
+{
+    const struct wdc_half *h = &c->half[side];
+    bool is_heard = c->half[!side].last_at > h->stuck_at; /* the other side is there */
+    return c->is_established && !c->syn_ack_again_after_ack && h->stuck_n_max >= STUCK_MIN &&
+           h->stuck_len_max >= (is_heard ? BIG_MIN : FULL_MIN) && h->stuck_len_max > h->seg_len_acked_max;
+}
+
 void wdc_judge_loss(struct wdc_case *k)
 {
     for (unsigned side = 0; side < 2; side++) {
-        lost(k, side);
-        timeouts(k, side);
+        if (!wdc_is_black_hole(k->conn, side)) { /* that says it all */
+            lost(k, side);
+            timeouts(k, side);
+        }
         needless(k, side);
         reordered(k, side);
         missed(k, side);

@@ -6,9 +6,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define STUCK_MIN       3u
-#define BIG_MIN         500u /* nobody's MTU is smaller */
-#define FULL_MIN        1100u
 #define BLOAT_TIMES     3.0
 #define BLOAT_MIN       WEIR_MS(50)
 #define BLOAT_SAMPLES   20u
@@ -18,17 +15,12 @@ static void black_hole(struct wdc_case *k, unsigned side)
 {
     const struct wdc_half *h = &k->conn->half[side];
     bool is_told = h->icmp_big.n > 0;
-    /* The other side is there, or was when shorter ones got through. */
-    bool is_heard = k->conn->half[!side].last_at > h->stuck_at;
-    bool is_stuck = !k->conn->syn_ack_again_after_ack && h->stuck_n_max >= STUCK_MIN && h->stuck_len_max >= (is_heard ? BIG_MIN : FULL_MIN) &&
-                    h->stuck_len_max > h->seg_len_acked_max && (is_heard || h->seg_len_acked_max);
+    bool is_stuck = wdc_is_black_hole(k->conn, side);
     if (!is_told && !is_stuck)
         return;
     struct wdc_finding *f =
         wdc_find_add(k->result, WDC_MTU_BLACK_HOLE, WDC_PATH,
-                     is_told && is_stuck   ? WDC_CERTAIN
-                     : is_told || is_heard ? WDC_LIKELY
-                                           : WDC_POSSIBLE);
+                     is_told && is_stuck ? WDC_CERTAIN : WDC_LIKELY);
     wdc_find_show(f, &h->icmp_big);
     wdc_find_show(f, &h->stuck);
     if (is_told)
@@ -50,30 +42,39 @@ static void black_hole(struct wdc_case *k, unsigned side)
         "interface's MTU, or net.ipv4.tcp_mtu_probing=1";
 }
 
+static bool is_bloated(const struct wdc_rtt *r, weir_ns rest, double *correlate)
+{
+    if (r->n < BLOAT_SAMPLES || !r->min || r->var <= 0 || r->flight_var <= 0)
+        return false;
+    *correlate = r->cov / sqrt(r->var * r->flight_var);
+    return r->smooth_max >= r->min + BLOAT_MIN && (double)(r->smooth_max + rest) >= BLOAT_TIMES * (double)(r->min + rest) &&
+           *correlate >= BLOAT_CORRELATE;
+}
+
+/* The queue is before the capture or behind it. */
 static void bloat(struct wdc_case *k, unsigned side)
 {
     const struct wdc_half *h = &k->conn->half[side];
     const struct wdc_rtt *r = &h->rtt;
     char low[32], high[32];
-    if (r->n < BLOAT_SAMPLES || !r->min || r->var <= 0 || r->flight_var <= 0)
-        return;
-    weir_ns other = h == &k->conn->half[0] ? k->conn->half[1].rtt.min : k->conn->half[0].rtt.min;
-    double correlate = r->cov / sqrt(r->var * r->flight_var);
-    weir_ns base = r->min + other;
-    if (r->smooth_max < r->min + BLOAT_MIN || (double)(r->smooth_max + other) < BLOAT_TIMES * (double)base ||
-        correlate < BLOAT_CORRELATE)
-        return;
+    double correlate = 0;
+    weir_ns rest = k->conn->half[!side].rtt.min;
+    if (!is_bloated(r, rest, &correlate)) {
+        r = &h->rtt_back;
+        rest = h->rtt.min;
+        if (!is_bloated(r, rest, &correlate))
+            return;
+    }
     struct wdc_finding *f =
         wdc_find_add(k->result, WDC_BUFFERBLOAT, WDC_PATH, correlate > 0.75 ? WDC_CERTAIN : WDC_LIKELY);
     wdc_find_frame(f, r->smooth_max_frame);
     wdc_find_frame(f, r->max_frame);
     wdc_find_what(f, "the round trip grew from %s to %s in step with what %s had in flight (correlation %.2f)",
-                  wdc_span(base, low, sizeof low), wdc_span(r->smooth_max + other, high, sizeof high),
+                  wdc_span(r->min + rest, low, sizeof low), wdc_span(r->smooth_max + rest, high, sizeof high),
                   wdc_side_name(side), correlate);
     wdc_find_cause(f, "the queue before the narrowest link is far longer than it needs to be");
-    f->remedy =
-        "fq_codel or CAKE at the narrowest link (often the modem or Wi-Fi), or a shaper a little below its rate; "
-        "BBR at the sender";
+    f->remedy = "fq_codel or CAKE at the narrowest link (often the modem or Wi-Fi), or a shaper a little below its rate; "
+                "BBR at the sender";
 }
 
 static void checksums(struct wdc_case *k, unsigned side)

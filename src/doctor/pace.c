@@ -11,13 +11,19 @@
 #define SLACK_MAX     WEIR_MS(5)
 #define DELAYED_MIN   WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
 #define DELAYED_MAX   WEIR_MS(600)
-#define PLATEAU_TIMES 10u /* as many windows without growth are no slow start, and no probing of BBR's */
+#define FLAT_ROUNDS   8u  /* as many round trips without growth are no slow start, and no probing of BBR's */
+#define VIEWS_APART_MAX WEIR_MS(300)
 #define VIEWS_ON_WAY  16u /* views are kept that far apart, so that they reach back to what the sender knew */
 
 void wdc_pace_ack(struct wdc_step *s)
 {
     struct wdc_half *h = s->peer;
-    struct wdc_view v = {.at = s->at, .una = h->una, .edge = h->edge, .had_data = s->d->len > 0};
+    struct wdc_view v = {.at = s->at,
+                         .una = h->una,
+                         .edge = h->edge,
+                         .ts = s->d->tsval,
+                         .had_data = s->d->len > 0,
+                         .has_ts = s->d->has_ts};
     if (h->view_n) {
         struct wdc_view *last = &h->views[(h->view_n - 1) % WDC_VIEWS_MAX];
         last->had_data |= v.had_data && last->una == v.una;
@@ -25,7 +31,8 @@ void wdc_pace_ack(struct wdc_step *s)
             return;
     }
     if (h->view_n > 1) {
-        weir_ns apart = wdc_near(s->conn, !s->side) / VIEWS_ON_WAY;
+        weir_ns near = wdc_near(s->conn, !s->side) / VIEWS_ON_WAY;
+        weir_ns apart = near > h->view_apart ? near : h->view_apart;
         if (wdc_since(s->at, h->views[(h->view_n - 2) % WDC_VIEWS_MAX].at) < apart)
             h->view_n--;
     }
@@ -44,21 +51,43 @@ static const struct wdc_view *view_at(const struct wdc_half *h, weir_ns at)
     return NULL;
 }
 
-static void note_plateau(struct wdc_half *h, uint64_t flight, uint32_t mss)
+/* What the sender knew when it sent a packet with that echo: the newest view with no later stamp. */
+static const struct wdc_view *view_echoed(const struct wdc_half *h, uint32_t tsecr)
 {
-    struct wdc_pace *p = &h->pace;
-    if (flight > p->plateau + 2 * (uint64_t)mss || flight + 8 * (uint64_t)mss < p->plateau || h->lost_segs) {
-        p->plateau = flight;
-        p->plateau_una = h->una;
-        p->plateau_spent = 0;
+    uint32_t oldest = h->view_n > WDC_VIEWS_MAX ? h->view_n - WDC_VIEWS_MAX : 0;
+    for (uint32_t i = h->view_n; i > oldest; i--) {
+        const struct wdc_view *v = &h->views[(i - 1) % WDC_VIEWS_MAX];
+        if (!v->has_ts)
+            return NULL;
+        if ((int32_t)(v->ts - tsecr) <= 0)
+            return v;
     }
+    return NULL;
 }
 
-/* Always as much in flight and no more, for many windows and without loss: a full send buffer. */
+static void note_round(struct wdc_half *h, uint64_t una, uint64_t flight, uint32_t mss)
+{
+    struct wdc_pace *p = &h->pace;
+    if (flight > p->round_most)
+        p->round_most = flight;
+    if (una < p->round_end)
+        return;
+    if (p->round_most > p->plateau + 2 * (uint64_t)mss || p->round_most + p->round_most / 4 < p->plateau ||
+        h->lost_segs) {
+        p->plateau = p->round_most;
+        p->rounds_flat = 0;
+        p->plateau_spent = 0;
+    } else {
+        p->rounds_flat++;
+    }
+    p->round_end = h->nxt;
+    p->round_most = 0;
+}
+
+/* Always as much in flight and no more, for many round trips and without loss: a full send buffer. */
 static bool is_plateau(const struct wdc_half *h)
 {
-    const struct wdc_pace *p = &h->pace;
-    return h->lost_segs == 0 && p->plateau && h->una > p->plateau_una + PLATEAU_TIMES * p->plateau;
+    return h->lost_segs == 0 && h->pace.rounds_flat >= FLAT_ROUNDS;
 }
 
 static void note_delayed(struct wdc_step *s, const struct wdc_view *v)
@@ -87,6 +116,20 @@ static enum wdc_limit after_ack(struct wdc_step *s, const struct wdc_view *v, ui
     return WDC_BY_APPLICATION; /* an answer, and the next question */
 }
 
+/* Did the window keep it from sending, as the sender knew it when it had last sent? */
+static bool is_at_edge(struct wdc_step *s, weir_ns near, uint32_t want)
+{
+    struct wdc_half *h = s->me;
+    const struct wdc_pace *p = &h->pace;
+    const struct wdc_view *before = near > SLACK_MAX && p->sent_has_ts ? view_echoed(h, p->sent_tsecr) : NULL;
+    uint64_t blur = 0;
+    if (!before) {
+        before = view_at(h, wdc_since(p->sent_at, near));
+        blur = near > SLACK_MAX ? s->peer->win / 8 : 0; /* what may have come in between two views */
+    }
+    return before && (s->peer->wscale >= 0 || s->peer->has_syn) && h->nxt + want + blur > before->edge;
+}
+
 static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
 {
     struct wdc_half *h = s->me;
@@ -94,15 +137,11 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
     uint32_t mss = wdc_mss(s->conn, s->side), want = s->d->len < mss ? s->d->len : mss;
     weir_ns trip = wdc_round_trip(s->conn), near = wdc_near(s->conn, s->side), slack = trip / 4;
     slack = slack < SLACK_MIN ? SLACK_MIN : slack > SLACK_MAX ? SLACK_MAX : slack;
-    weir_ns there = wdc_since(s->at + slack / 2, near), then = wdc_since(p->sent_at, near);
-    const struct wdc_view *v = view_at(h, there), *before = view_at(h, then);
+    weir_ns there = wdc_since(s->at + slack / 2, near);
+    const struct wdc_view *v = view_at(h, there);
     bool is_triggered = v && wdc_since(there, v->at) <= slack + slack / 2;
-    bool knows_window = s->peer->wscale >= 0 || s->peer->has_syn;
-    uint64_t blur = near > SLACK_MAX ? s->peer->win / 8 : 0; /* what arrives in between views */
 
-    if (p->was_zero)
-        return WDC_BY_RECEIVER;
-    if (before && knows_window && h->nxt + want + blur > before->edge)
+    if (p->was_zero || is_at_edge(s, near, want))
         return WDC_BY_RECEIVER;
     if (p->was_again)
         return WDC_BY_CONGESTION;
@@ -113,15 +152,16 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
 }
 
 /* While it is not known yet whether what is in flight grows, the network is charged. */
-static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap)
+static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap, weir_ns trip)
 {
     struct wdc_pace *p = &h->pace;
-    if (by == WDC_BY_CONGESTION && is_plateau(h)) {
+    bool is_pause = gap > trip / 8; /* else it is paced, or as fast as the path takes it */
+    if (by == WDC_BY_CONGESTION && is_pause && is_plateau(h)) {
         by = WDC_BY_SENDER;
         p->spent[WDC_BY_CONGESTION] -= p->plateau_spent;
         p->spent[WDC_BY_SENDER] += p->plateau_spent;
         p->plateau_spent = 0;
-    } else if (by == WDC_BY_CONGESTION) {
+    } else if (by == WDC_BY_CONGESTION && is_pause) {
         p->plateau_spent += gap;
     }
     p->spent[by] += gap;
@@ -143,6 +183,26 @@ static void note_unscaled(struct wdc_step *s, uint32_t mss)
     }
 }
 
+/* What the sender knew as it sent this, as well as can be told; and how long the way to it and back took. */
+static void look_back(struct wdc_step *s, uint32_t mss)
+{
+    struct wdc_half *h = s->me;
+    struct wdc_pace *p = &h->pace;
+    weir_ns near = wdc_near(s->conn, s->side);
+    const struct wdc_view *v = near > SLACK_MAX && s->d->has_ts ? view_echoed(h, s->d->tsecr) : NULL;
+    bool is_first = !p->sent_has_ts || p->sent_tsecr != s->d->tsecr;
+    if (!v && near > SLACK_MAX && s->d->has_ts && h->view_n > WDC_VIEWS_MAX && h->view_apart < VIEWS_APART_MAX)
+        h->view_apart += h->view_apart ? h->view_apart : near / VIEWS_ON_WAY; /* the way has become longer */
+    if (v && v->ts == s->d->tsecr && is_first && p->sent_len && p->sent_len % mss == 0)
+        wdc_rtt_sample(&h->rtt_back, s->number, wdc_since(s->at, v->at), s->hi - v->una, true);
+    if (!v)
+        v = view_at(h, wdc_since(s->at, near));
+    if (v)
+        note_round(h, v->una, s->hi - v->una, mss);
+    p->sent_has_ts = s->d->has_ts;
+    p->sent_tsecr = s->d->tsecr;
+}
+
 void wdc_pace_data(struct wdc_step *s)
 {
     struct wdc_half *h = s->me;
@@ -153,12 +213,12 @@ void wdc_pace_data(struct wdc_step *s)
     if (p->sent_at) {
         weir_ns gap = wdc_since(s->at, p->since);
         p->was_zero |= s->peer->win == 0 && s->peer->has_sent;
-        charge(h, why(s, gap), gap);
+        charge(h, why(s, gap), gap, wdc_round_trip(s->conn));
     } else {
         p->spent[WDC_BY_APPLICATION] += wdc_since(s->at, p->since);
     }
     note_unscaled(s, mss);
-    note_plateau(h, s->hi - h->una, mss);
+    look_back(s, mss);
     p->since = s->at;
     p->sent_at = s->at ? s->at : 1;
     p->sent_len = s->d->len;

@@ -31,7 +31,7 @@ void wdc_again_end(struct wdc_half *);
 void wdc_again_tail(struct wdc_step *); /* new data that may be a retransmission of what the capture did not see */
 
 /* ---- rtt.c ---- */
-void wdc_rtt_sample(struct wdc_step *, struct wdc_half *, weir_ns sample, uint64_t flight, bool is_data);
+void wdc_rtt_sample(struct wdc_rtt *, uint64_t frame, weir_ns sample, uint64_t flight, bool is_data);
 
 /* ---- pace.c: what held the sender up ---- */
 void wdc_pace_ack(struct wdc_step *); /* behind the numbers */
@@ -66,6 +66,7 @@ void wdc_judge_sort(struct wdc_result *);
 void wdc_judge_open(struct wdc_case *);
 void wdc_judge_end(struct wdc_case *);
 void wdc_judge_loss(struct wdc_case *);
+bool wdc_is_black_hole(const struct wdc_conn *, unsigned side);
 void wdc_judge_path(struct wdc_case *);
 void wdc_judge_rate(struct wdc_case *);
 

@@ -1,11 +1,10 @@
 /*
- * Round trips from the capture to a receiver and back, and whether they grow with what is in flight.
+ * Round trips from the capture to a host and back, and whether they grow with what is in flight.
  */
 #include "doctor/parts.h"
 
-void wdc_rtt_sample(struct wdc_step *s, struct wdc_half *h, weir_ns sample, uint64_t flight, bool is_data)
+void wdc_rtt_sample(struct wdc_rtt *r, uint64_t frame, weir_ns sample, uint64_t flight, bool is_data)
 {
-    struct wdc_rtt *r = &h->rtt;
     if (sample == 0)
         sample = 1;
     if (r->min == 0 || sample < r->min)
@@ -16,7 +15,7 @@ void wdc_rtt_sample(struct wdc_step *s, struct wdc_half *h, weir_ns sample, uint
         r->min_from_data = sample;
     if (sample > r->max) {
         r->max = sample;
-        r->max_frame = s->number;
+        r->max_frame = frame;
     }
     double x = (double)sample, y = (double)flight;
     r->n++;
@@ -29,6 +28,6 @@ void wdc_rtt_sample(struct wdc_step *s, struct wdc_half *h, weir_ns sample, uint
     r->smooth = r->n == 1 ? x : r->smooth + (x - r->smooth) / 4;
     if (r->n >= 8 && r->smooth > (double)r->smooth_max) {
         r->smooth_max = (weir_ns)r->smooth;
-        r->smooth_max_frame = s->number;
+        r->smooth_max_frame = frame;
     }
 }

@@ -184,7 +184,7 @@ static void measure(struct wdc_step *s, uint64_t una)
         newest = seg->again_n ? NULL : seg;
     }
     if (newest)
-        wdc_rtt_sample(s, h, wdc_since(s->at, newest->at), h->nxt - h->una, s->d->flags & WIO_TCP_SYN ? false : true);
+        wdc_rtt_sample(&h->rtt, s->number, wdc_since(s->at, newest->at), h->nxt - h->una, !(s->d->flags & WIO_TCP_SYN));
 }
 
 static void advance(struct wdc_step *s)
