@@ -7,12 +7,12 @@
  */
 #include "doctor/parts.h"
 
-#define WDC_TIMER_MIN   WEIR_MS(150) /* nobody's timer is shorter, but where it was tuned */
-#define TUNED_MIN   WEIR_MS(10)
-#define TAIL_SEGS   3u /* fewer than three segments behind a loss draw fewer than three duplicate ACKs */
-#define TS_TICK      WEIR_MS(11) /* the coarsest clocks of timestamps in use */
-#define REORDER_MIN WEIR_MS(2)
-#define ID_WINDOW   1000
+#define WDC_TIMER_MIN WEIR_MS(150) /* nobody's timer is shorter, but where it was tuned */
+#define TUNED_MIN     WEIR_MS(10)
+#define TAIL_SEGS     3u          /* fewer than three segments behind a loss draw fewer than three duplicate ACKs */
+#define TS_TICK       WEIR_MS(11) /* the coarsest clocks of timestamps in use */
+#define REORDER_MIN   WEIR_MS(2)
+#define ID_WINDOW     1000
 
 static void note_lost(struct wdc_half *h, uint64_t lo, uint64_t hi, uint32_t segs, uint64_t frame)
 {

@@ -123,8 +123,8 @@ static void missed(struct wdc_case *k, unsigned side)
     f->remedy = "a larger capture buffer (tcpdump -B), a shorter snap length (-s 128), a filter";
 }
 
-/* Long segments are lost again and again, and none as long was ever acknowledged, while the handshake and shorter ones got
- * through. */
+/* Long segments are lost again and again, and none as long was ever acknowledged, while the handshake and shorter ones
+ * got through. */
 bool wdc_is_black_hole(const struct wdc_conn *c, unsigned side)
 {
     const struct wdc_half *h = &c->half[side];

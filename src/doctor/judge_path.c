@@ -19,8 +19,7 @@ static void black_hole(struct wdc_case *k, unsigned side)
     if (!is_told && !is_stuck)
         return;
     struct wdc_finding *f =
-        wdc_find_add(k->result, WDC_MTU_BLACK_HOLE, WDC_PATH,
-                     is_told && is_stuck ? WDC_CERTAIN : WDC_LIKELY);
+        wdc_find_add(k->result, WDC_MTU_BLACK_HOLE, WDC_PATH, is_told && is_stuck ? WDC_CERTAIN : WDC_LIKELY);
     wdc_find_show(f, &h->icmp_big);
     wdc_find_show(f, &h->stuck);
     if (is_told)
@@ -47,8 +46,8 @@ static bool is_bloated(const struct wdc_rtt *r, weir_ns rest, double *correlate)
     if (r->n < BLOAT_SAMPLES || !r->min || r->var <= 0 || r->flight_var <= 0)
         return false;
     *correlate = r->cov / sqrt(r->var * r->flight_var);
-    return r->smooth_max >= r->min + BLOAT_MIN && (double)(r->smooth_max + rest) >= BLOAT_TIMES * (double)(r->min + rest) &&
-           *correlate >= BLOAT_CORRELATE;
+    return r->smooth_max >= r->min + BLOAT_MIN &&
+           (double)(r->smooth_max + rest) >= BLOAT_TIMES * (double)(r->min + rest) && *correlate >= BLOAT_CORRELATE;
 }
 
 /* The queue is before the capture or behind it. */
@@ -73,8 +72,9 @@ static void bloat(struct wdc_case *k, unsigned side)
                   wdc_span(r->min + rest, low, sizeof low), wdc_span(r->smooth_max + rest, high, sizeof high),
                   wdc_side_name(side), correlate);
     wdc_find_cause(f, "the queue before the narrowest link is far longer than it needs to be");
-    f->remedy = "fq_codel or CAKE at the narrowest link (often the modem or Wi-Fi), or a shaper a little below its rate; "
-                "BBR at the sender";
+    f->remedy =
+        "fq_codel or CAKE at the narrowest link (often the modem or Wi-Fi), or a shaper a little below its rate; "
+        "BBR at the sender";
 }
 
 static void checksums(struct wdc_case *k, unsigned side)

@@ -7,13 +7,13 @@
  */
 #include "doctor/parts.h"
 
-#define SLACK_MIN     WEIR_US(400)
-#define SLACK_MAX     WEIR_MS(5)
-#define DELAYED_MIN   WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
-#define DELAYED_MAX   WEIR_MS(600)
-#define FLAT_ROUNDS   8u  /* as many round trips without growth are no slow start, and no probing of BBR's */
+#define SLACK_MIN       WEIR_US(400)
+#define SLACK_MAX       WEIR_MS(5)
+#define DELAYED_MIN     WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
+#define DELAYED_MAX     WEIR_MS(600)
+#define FLAT_ROUNDS     8u /* as many round trips without growth are no slow start, and no probing of BBR's */
 #define VIEWS_APART_MAX WEIR_MS(300)
-#define VIEWS_ON_WAY  16u /* views are kept that far apart, so that they reach back to what the sender knew */
+#define VIEWS_ON_WAY    16u /* views are kept that far apart, so that they reach back to what the sender knew */
 
 void wdc_pace_ack(struct wdc_step *s)
 {

@@ -18,7 +18,7 @@
 static const char help[] =
     "usage: weir lab [LIST]\n"
     "       weir lab NAME|FILE.yaml [--seed N] [--pcap FILE] [--trace FILE] [--html FILE] [--svg FILE]\n"
-    "                          [--page FILE] [--OPTION VALUE]...\n"
+    "                               [--page FILE] [--doctor] [--OPTION VALUE]...\n"
     "       weir lab all [--seed N]\n"
     "       weir lab show NAME\n"
     "\n"
@@ -34,6 +34,7 @@ static const char help[] =
     "  --seed N             other random numbers (1)\n"
     "  --pcap FILE          capture the first link\n"
     "  --trace FILE         every event, as JSON lines\n"
+    "  --doctor             what went wrong with each connection, and why, as weir doctor says it of a capture\n"
     "  --html FILE          a page to look at in a browser: diagrams, plots, the claims\n"
     "  --svg FILE           its pictures\n"
     "  --page FILE.md       its page, as docs/lab has it: beside FILE.svg\n"
@@ -150,7 +151,7 @@ static void print_options(const struct source *s)
         const struct wlb_option *o = &s->scenario->options[i];
         printf("  --%-12s %s (%s)\n", o->name, o->about, o->value);
     }
-    puts("and --seed, --pcap, --trace, --html, --svg, --page: weir lab --help");
+    puts("and --seed, --pcap, --trace, --doctor, --html, --svg, --page: weir lab --help");
 }
 
 struct command {
@@ -183,6 +184,10 @@ static bool read_words(struct command *c, const struct source *s, int argc, char
         if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
             c->wants_help = true;
             return true;
+        }
+        if (s && strcmp(word, "--doctor") == 0) {
+            c->play.wants_doctor = true;
+            continue;
         }
         if (strncmp(word, "--", 2) != 0)
             return unknown_option(s, word);

@@ -17,6 +17,7 @@ struct wtr_report;
 struct wtr_capture;
 struct wio_pcapng;
 struct wlb_page;
+struct wdc_live;
 
 #define WLB_HOSTS_MAX 8
 #define WLB_LINKS_MAX 8
@@ -79,6 +80,7 @@ struct wlb_lab {
     struct wtr_capture *capture;
     struct wio_pcapng *pcap;
     struct wlb_page *page;
+    struct wdc_live *doctor;
     char error[512]; /* what is wrong with the scenario, or with the world */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "lab/play.h"
 
+#include "doctor/live.h"
 #include "io/link_spec.h"
 #include "io/units.h"
 #include "lab/lab.h"
@@ -339,6 +340,8 @@ static bool open_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
         if (!lab->capture)
             return wlb_fail(lab, "%s: %s", o->pcap, strerror(errno));
     }
+    if (o->wants_doctor && !(lab->doctor = wdc_live_new(o->is_tty)))
+        return wlb_fail(lab, "out of memory");
     if (o->trace) {
         FILE *out = fopen(o->trace, "w");
         lab->json = out ? wtr_json_new(out, 0) : NULL;
@@ -586,6 +589,9 @@ bool wlb_play(const char *name, const struct wlb_scenario *sc, const struct wlb_
     if (has_run && o->svg)
         wlb_pictures_save(lab, o->svg);
     end_page(lab, o);
+    if (lab->doctor)
+        fputc('\n', o->out);
+    wdc_live_finish(lab->doctor, o->out);
     close_files(lab, o);
     end_report(lab, o);
     if (lab->error[0])

@@ -17,6 +17,7 @@ struct wlb_play_opts {
     FILE *out;                       /* where the story and the claims go */
     bool is_tty;                     /* colours, please */
     bool is_brief;                   /* the claims alone */
+    bool wants_doctor;               /* at the end, what went wrong with each connection */
 };
 
 struct wlb_result {

@@ -3,6 +3,7 @@
  */
 #include "lab/lab.h"
 
+#include "doctor/live.h"
 #include "io/frame.h"
 #include "trace/capture.h"
 #include "trace/json.h"
@@ -346,6 +347,8 @@ void wlb_on_note(void *ctx, const struct wio_link_note *note)
     if (lab->report)
         wtr_report_link(lab->report, wtr_report_host(lab->report, l->ends[WIO_NEAR]->name),
                         wtr_report_host(lab->report, l->ends[WIO_FAR]->name), note, l->cfg.type);
+    if (lab->doctor)
+        wdc_live_link(lab->doctor, l->index, l->cfg.type, note);
     if (l->index > 0)
         return;
     wtr_story_link(lab->story, note);

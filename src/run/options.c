@@ -38,6 +38,7 @@ static const char help[] =
     "  --report FILE     a page to look at, made at the end: diagrams, windows, round trips\n"
     "  --story           at the end, the longest connection as a sequence diagram\n"
     "  --control PATH    where weir ss and weir top find this run (a place of its own); off: nowhere\n"
+    "  --doctor          at the end, what went wrong with each connection, and why\n"
     "  -q, --quiet       no line for each connection at the end\n"
     "  -h, --help        this\n"
     "\n"
@@ -54,7 +55,8 @@ enum {
     OPT_TRACE,
     OPT_REPORT,
     OPT_STORY,
-    OPT_CONTROL
+    OPT_CONTROL,
+    OPT_DOCTOR
 };
 
 static const struct option longs[] = {
@@ -70,6 +72,7 @@ static const struct option longs[] = {
     {"report", required_argument, NULL, OPT_REPORT},
     {"story", no_argument, NULL, OPT_STORY},
     {"control", required_argument, NULL, OPT_CONTROL},
+    {"doctor", no_argument, NULL, OPT_DOCTOR},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {"ipv4", no_argument, NULL, '4'},
@@ -248,6 +251,7 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
     case OPT_REPORT: o->report = optarg; return 0;
     case OPT_STORY: o->wants_story = true; return 0;
     case OPT_CONTROL: o->control = optarg; return 0;
+    case OPT_DOCTOR: o->wants_doctor = true; return 0;
     case 'q': o->is_quiet = true; return 0;
     case '4': o->family = AF_INET; return 0;
     case '6': o->family = AF_INET6; return 0;
@@ -274,7 +278,7 @@ static int finish_link(struct wir_run_opts *o, const struct said *said)
         o->link.mtu = (uint32_t)said->mtu;
     if (o->link.mtu && o->link.mtu < 1280 && o->family == AF_INET6)
         return bad_value("--mtu", "", "IPv6 needs 1280 at least");
-    o->link.is_captured = o->pcap != NULL;
+    o->link.is_captured = o->pcap || o->wants_doctor;
     return 0;
 }
 

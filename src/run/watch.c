@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "doctor/live.h"
 #include "io/pcapng.h"
 #include "run/run.h"
 #include "run/summary.h"
@@ -33,6 +34,7 @@ struct wir_watch {
     struct wtr_json *json;
     struct wtr_story *story;
     struct wtr_report *report;
+    struct wdc_live *doctor;
     int hosts[2]; /* in the report, by side */
 };
 
@@ -115,6 +117,8 @@ int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
         return -EIO;
     if (opts->wants_story)
         w->story = wtr_story_new(opts->link.type, 0);
+    if (opts->wants_doctor && !(w->doctor = wdc_live_new(isatty(STDERR_FILENO))))
+        return -ENOMEM;
     return 0;
 }
 
@@ -146,6 +150,8 @@ static void on_link(void *ctx, const struct wio_link_note *note)
         wtr_story_link(w->story, note);
     if (w->report)
         wtr_report_link(w->report, w->hosts[WIO_NEAR], w->hosts[WIO_FAR], note, w->opts->link.type);
+    if (w->doctor)
+        wdc_live_link(w->doctor, 0, w->opts->link.type, note);
 }
 
 void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config *cfg)
@@ -163,7 +169,7 @@ void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config 
 
 void wir_watch_link(struct wir_watch *w, struct wio_link *link)
 {
-    if (w->capture || w->json || w->story || w->report)
+    if (w->capture || w->json || w->story || w->report || w->doctor)
         wio_link_set_tap(link, on_link, w);
 }
 
@@ -216,6 +222,7 @@ void wir_watch_finish(struct wir_watch *w, weir_ns now)
     if (w->story && wtr_story_count(w->story))
         wtr_story_print(w->story, wtr_story_biggest(w->story), "program", "gateway", stderr, isatty(STDERR_FILENO));
     wtr_story_free(w->story);
+    wdc_live_finish(w->doctor, stderr);
     if (!w->opts->is_quiet)
         wir_summary_print(w->summary, now, stderr);
     wir_summary_free(w->summary);
