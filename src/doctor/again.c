@@ -11,6 +11,7 @@
 #define TUNED_MIN     WEIR_MS(10)
 #define TAIL_SEGS     3u          /* fewer than three segments behind a loss draw fewer than three duplicate ACKs */
 #define TS_TICK       WEIR_MS(11) /* the coarsest clocks of timestamps in use */
+#define LONG_WAIT    WEIR_SEC(1) /* of a needless one: not for a single ACK that was lost */
 #define REORDER_MIN   WEIR_MS(2)
 #define ID_WINDOW     1000
 
@@ -53,6 +54,13 @@ static weir_ns timer_wait(const struct wdc_step *s, weir_ns last_sent)
     return quiet >= TUNED_MIN && trip && quiet > 5 * trip && peer_quiet > 2 * trip && !has_hints ? quiet : 0;
 }
 
+/* A tail loss probe comes two round trips behind the last segment (RFC 8985 7.2). */
+static weir_ns probe_wait(const struct wdc_step *s, weir_ns last_sent)
+{
+    weir_ns quiet = wdc_since(s->at, last_sent), trip = wdc_round_trip(s->conn);
+    return trip && quiet > TUNED_MIN && quiet > trip * 3 / 2 && wdc_since(s->at, s->peer->last_at) > trip / 2 ? quiet : 0;
+}
+
 static bool counts_ids(const struct wdc_half *h)
 {
     return h->id_steps >= 4 && h->id_steps > 4 * h->id_jumps;
@@ -79,8 +87,8 @@ void wdc_again_fill(struct wdc_step *s, struct wdc_hole *o, uint64_t lo, uint64_
 {
     struct wdc_half *h = s->me;
     uint32_t segs = wdc_segs_of(hi - lo, wdc_mss(s->conn, s->side));
-    if (o->acked_at)
-        return; /* the capture itself was late */
+    if (o->acked_at || o->is_old)
+        return; /* the capture itself was late, or it is not known what was before it */
     if (is_late(s, o)) {
         weir_ns late = wdc_since(s->at, o->at);
         h->reordered++;
@@ -123,6 +131,8 @@ static void settle(struct wdc_half *h, struct wdc_again *a, bool is_needed)
     }
     h->needless_segs += a->segs;
     wdc_evidence_add(&h->needless, a->frame);
+    if (h->timeout_run_max > 1) /* the waiting was real */
+        note_timer(h, a->waited, false, a->frame);
 }
 
 static void note_stuck(struct wdc_step *s, uint64_t lo)
@@ -166,17 +176,21 @@ static void seen_pending(struct wdc_step *s, uint64_t lo, uint64_t hi)
     struct wdc_again *a = again_new(h);
     weir_ns waited = timer_wait(s, last);
     bool has_hints = h->dup_n > 0 || h->sack_high > lo;
+    if (!waited && !has_hints && hi == h->nxt)
+        waited = probe_wait(s, last);
     *a = (struct wdc_again){.lo = lo,
                             .hi = hi,
                             .frame = s->number,
                             .at = s->at,
                             .waited = waited,
                             .is_tail = !has_hints && h->nxt - lo <= (uint64_t)TAIL_SEGS * mss && h->timeout_run == 0,
+                            .is_head = lo <= h->una,
                             .first_ts = seg ? seg->tsval : 0,
                             .ts = s->d->tsval,
                             .has_ts = seg && seg->has_ts && s->d->has_ts,
                             .segs = wdc_segs_of(hi - lo, mss),
                             .what = WDC_AGAIN_PENDING};
+    h->recover = h->nxt;
     if (waited && ++h->timeout_run > h->timeout_run_max)
         h->timeout_run_max = h->timeout_run;
     note_stuck(s, lo);
@@ -185,6 +199,20 @@ static void seen_pending(struct wdc_step *s, uint64_t lo, uint64_t hi)
             seg->again_n++;
         seg->again_at = s->at;
     }
+}
+
+/* Was it sent once, and came twice? Nobody sends again before an answer could be there. */
+static bool is_copy(const struct wdc_step *s, uint64_t lo, uint64_t hi)
+{
+    struct wdc_half *h = s->me;
+    const struct wtr_dissect *d = s->d;
+    const struct wdc_seg *seg = wdc_segs_find(h, lo);
+    weir_ns soon = wdc_round_trip(s->conn) / 2;
+    if (seg && hi > h->una)
+        return (d->has_ts && seg->has_ts ? d->tsval == seg->tsval : seg->again_n == 0) && wdc_since(s->at, seg->at) < soon;
+    if (d->has_ts && h->has_ts && (int32_t)(d->tsval - h->ts_newest) > 0)
+        return false;
+    return wdc_since(s->at, wdc_pace_acked_at(h, hi)) < soon;
 }
 
 void wdc_again_seen(struct wdc_step *s, uint64_t lo, uint64_t hi)
@@ -196,6 +224,11 @@ void wdc_again_seen(struct wdc_step *s, uint64_t lo, uint64_t hi)
             syn->again_n = 1;
         return;
     }
+    if (is_copy(s, lo, hi)) {
+        h->copies++;
+        s->doc->counts.copies++;
+        return;
+    }
     if (s->d->len)
         h->pace.was_again = true;
     if (hi > h->una || !s->peer->has_sent) {
@@ -204,6 +237,9 @@ void wdc_again_seen(struct wdc_step *s, uint64_t lo, uint64_t hi)
     }
     h->needless_segs += wdc_segs_of(hi - lo, wdc_mss(s->conn, s->side));
     wdc_evidence_add(&h->needless, s->number);
+    weir_ns waited = timer_wait(s, 0);
+    if (waited >= LONG_WAIT)
+        note_timer(h, waited, false, s->number);
 }
 
 /* Had the receiver what was sent again? */
@@ -211,6 +247,8 @@ static bool is_needless(const struct wdc_step *s, const struct wdc_again *a)
 {
     const struct wtr_dissect *d = s->d;
     weir_ns took = wdc_since(s->at, a->at), min = s->peer->rtt.min;
+    if (!a->is_head && a->has_ts) /* what is echoed is an earlier one's: RFC 7323 4.3 */
+        return false;
     if (a->has_ts && d->has_ts && a->ts != a->first_ts)
         return (int32_t)(d->tsecr - a->ts) < 0;
     return min && took < min / 2;
@@ -239,7 +277,7 @@ void wdc_again_dsack(struct wdc_step *s, uint64_t lo, uint64_t hi)
             if (a->waited && a->is_tail)
                 h->tails.n -= h->tails.n > 0;
             else if (a->waited)
-                h->timeouts.n -= h->timeouts.n > 0;
+                h->timeouts.n -= h->timeouts.n > 0; /* and counted again where it was one of several */
         }
         if (a->what == WDC_AGAIN_NEEDED || a->what == WDC_AGAIN_PENDING)
             settle(h, a, false);

@@ -37,6 +37,7 @@ struct wdc_hole {
     uint32_t next_tsval;
     uint16_t next_id;
     bool has_next_ts, is_counted;
+    bool is_old; /* right behind the beginning of a capture: it may be about what was before that */
     weir_ns waited; /* nothing was sent for that long before what lies above */
 };
 
@@ -54,7 +55,7 @@ struct wdc_again {
     uint64_t lo, hi, frame;
     weir_ns at, waited; /* waited: by a timer, 0: none */
     uint32_t first_ts, ts, segs;
-    bool has_ts, is_tail;
+    bool has_ts, is_tail, is_head; /* head: nothing before it was missing */
     enum { WDC_AGAIN_UNUSED, WDC_AGAIN_PENDING, WDC_AGAIN_NEEDED, WDC_AGAIN_NEEDLESS } what;
 };
 
@@ -119,7 +120,9 @@ struct wdc_half {
     uint32_t len_max;
     weir_ns last_at, last_data_at;
     uint64_t last_frame;
-    uint32_t ack_raw; /* its last one */
+    uint64_t data_frame; /* of the last one that had data */
+    uint32_t ack_raw;    /* its last one */
+    uint32_t ts_newest;
     uint16_t id_last;
     uint32_t id_steps, id_jumps; /* does its IP identification count up? */
 
@@ -127,12 +130,13 @@ struct wdc_half {
     uint64_t nxt, una, fin_off, edge; /* edge: the highest that the peer's window has allowed */
     weir_ns una_at;
     uint32_t dup_n;
-    uint64_t sack_high;
+    uint64_t sack_high, recover; /* recover: until then round trips can't be measured */
     struct wdc_hole holes[WDC_HOLES_MAX];
     uint32_t hole_n;
     struct wdc_seg *segs_ring; /* in flight, oldest first */
     uint32_t seg_cap, seg_head, seg_n;
     bool is_history_cut;
+    bool is_una_guess; /* the capture begins within the connection, and no ACK was seen yet */
     struct wdc_again agains[WDC_AGAINS_MAX];
     uint32_t again_next;
     struct wdc_view views[WDC_VIEWS_MAX];
@@ -199,6 +203,7 @@ struct wdc_conn {
     /* The end. */
     int rst_side; /* -1: none */
     weir_ns rst_at, rst_idle;
+    uint64_t rst_again_frame; /* bare, upon data that came long behind the first one */
     bool rst_has_ack, rst_answers, rst_in_handshake, rst_after_own_fin, rst_after_peer_fin, rst_unread, rst_ttl_differs;
     bool rst_by_stranger; /* whoever sent it has sent nothing else */
     bool rst_after_timeouts, rst_is_late;
@@ -246,6 +251,7 @@ struct wdc_host {
 struct wdc_hosts {
     struct wdc_host *slots;
     uint32_t cap, n;
+    uint32_t asked_n; /* requests that are unanswered, of all hosts */
 };
 
 /* A first fragment that waits for the last one, or the other way round. */

@@ -3,6 +3,8 @@
  */
 #include "doctor/parts.h"
 
+#define LONG_BEHIND WEIR_MS(500) /* data that come so long behind a reset were sent without knowing of it */
+
 void wdc_end_fin(struct wdc_step *s)
 {
     if (!s->me->has_fin)
@@ -24,7 +26,7 @@ static bool is_finished(const struct wdc_conn *c)
 /* It came with data unanswered: whoever resets has been sent something since it last said anything. */
 static bool has_unread(const struct wdc_step *s)
 {
-    return s->peer->data_pkts && s->peer->last_data_at >= s->me->last_data_at;
+    return s->peer->data_frame > s->me->data_frame;
 }
 
 void wdc_end_reset(struct wdc_step *s)
@@ -34,6 +36,9 @@ void wdc_end_reset(struct wdc_step *s)
     wdc_evidence_add(&c->resets, s->number);
     if (c->rst_side >= 0 || is_finished(c)) {
         c->rst_is_late |= c->rst_side < 0;
+        if (c->rst_side == (int)s->side && !(d->flags & WIO_TCP_ACK) && d->seq == s->peer->ack_raw &&
+            s->peer->last_data_at > c->rst_at + LONG_BEHIND)
+            c->rst_again_frame = s->number;
         return;
     }
     c->rst_side = (int)s->side;

@@ -273,6 +273,8 @@ static void note_sender(struct wdc_step *s)
     me->id_last = d->ip_id;
     me->has_sent = true;
     me->is_outgoing |= d->is_outgoing;
+    if (d->has_ts && (!me->has_ts || (int32_t)(d->tsval - me->ts_newest) > 0))
+        me->ts_newest = d->tsval;
     me->has_ts |= d->has_ts;
     me->pkts++;
 }
@@ -315,6 +317,7 @@ static void take_tcp(struct wdc *doc, const struct wtr_dissect *d, const struct 
         doc->counts.other_interface++;
         return;
     }
+    wdc_host_heard(doc, &d->src.addr);
     s.conn->last = f->number;
     s.conn->packets++;
     if (is_copy(&s)) {

@@ -87,6 +87,16 @@ static void claim(struct wdc *doc, const struct weir_addr *a, const uint8_t *mac
     h->mac_frame = f->number;
 }
 
+void wdc_host_heard(struct wdc *doc, const struct weir_addr *a)
+{
+    struct wdc_host *h = doc->hosts.asked_n ? wdc_host_find(doc, a, 0) : NULL;
+    if (!h || !h->asked_n)
+        return;
+    doc->hosts.asked_n -= h->asked_n;
+    h->asked_n = 0;
+    h->asked = (struct wdc_evidence){0};
+}
+
 void wdc_hosts_neighbour(struct wdc *doc, const struct wtr_dissect *d, const struct wdc_frame *f)
 {
     bool is_gratuitous = weir_addr_equal(&d->src.addr, &d->dst.addr);
@@ -95,14 +105,14 @@ void wdc_hosts_neighbour(struct wdc *doc, const struct wtr_dissect *d, const str
     if (d->neigh_op == 2) {
         struct wdc_host *h = wdc_host_get(doc, &d->src.addr, 0);
         if (h) {
-            h->asked_n = 0;
-            h->asked = (struct wdc_evidence){0};
+            wdc_host_heard(doc, &d->src.addr);
             h->is_resolved = true;
         }
     } else if (d->neigh_op == 1 && !is_gratuitous && !weir_addr_is_any(&d->src.addr)) {
         struct wdc_host *h = wdc_host_get(doc, &d->dst.addr, 0);
         if (h) {
             h->asked_n++;
+            doc->hosts.asked_n++;
             wdc_evidence_add(&h->asked, f->number);
         }
     }

@@ -94,6 +94,12 @@ static void reset_established(struct wdc_case *k, const char *who)
         wdc_find_what(f, "%s reset the connection upon the last step of the handshake", who);
         wdc_find_cause(f, "its accept queue is full and it is set to refuse then (tcp_abort_on_overflow)");
         f->remedy = "make the server accept faster, raise its listen() backlog and net.core.somaxconn";
+    } else if (c->rst_again_frame) {
+        struct wdc_finding *f = reset(k, WDC_RESET_HALF_OPEN, WDC_LIKELY);
+        wdc_find_frame(f, c->rst_again_frame);
+        wdc_find_what(f, "%s gave the connection up with a reset, the other side went on, and was reset again", who);
+        wdc_find_cause(f, "the first reset was lost, and the other side still took the connection for open");
+        f->remedy = "see why the program gave up; keepalive on the other side finds such connections sooner";
     } else if (c->rst_answers) {
         reset_stranger(k, who);
     } else if (c->rst_idle >= NAT_IDLE && c->rst_ttl_differs) {

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#define ASKED_MIN   2u
 #define BUSY_MIN   2u           /* connections to a port that were answered: it is not the port that is filtered */
 #define LOCAL_TRIP WEIR_MS(1)   /* a path on which nothing gets lost by chance */
 #define RETRY_MIN  WEIR_MS(500) /* a retry sooner is no timer's */
@@ -122,7 +123,7 @@ static void unanswered(struct wdc_case *k)
     struct wdc_host *port = wdc_host_find(k->doc, &c->ends[1].addr, c->ends[1].port);
     if (is_prohibited(c)) {
         filtered(k, true);
-    } else if (is_host_unreachable(c) || (host && host->asked_n && !host->is_alive)) {
+    } else if (is_host_unreachable(c) || (host && host->asked_n >= ASKED_MIN)) {
         dead(k, host);
     } else if (port && port->answered_n >= BUSY_MIN) {
         overflowed(k, WDC_LIKELY, "SYNs went unanswered, while the same port answered others",

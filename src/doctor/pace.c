@@ -7,6 +7,7 @@
  */
 #include "doctor/parts.h"
 
+#define TIGHT         WEIR_US(200)
 #define SLACK_MIN       WEIR_US(400)
 #define SLACK_MAX       WEIR_MS(5)
 #define DELAYED_MIN     WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
@@ -65,6 +66,19 @@ static const struct wdc_view *view_echoed(const struct wdc_half *h, uint32_t tse
     return NULL;
 }
 
+weir_ns wdc_pace_acked_at(const struct wdc_half *h, uint64_t off)
+{
+    uint32_t oldest = h->view_n > WDC_VIEWS_MAX ? h->view_n - WDC_VIEWS_MAX : 0;
+    weir_ns at = 0;
+    for (uint32_t i = h->view_n; i > oldest; i--) {
+        const struct wdc_view *v = &h->views[(i - 1) % WDC_VIEWS_MAX];
+        if (v->una < off)
+            return at;
+        at = v->at;
+    }
+    return oldest ? 0 : at;
+}
+
 static void note_round(struct wdc_half *h, uint64_t una, uint64_t flight, uint32_t mss)
 {
     struct wdc_pace *p = &h->pace;
@@ -113,7 +127,10 @@ static enum wdc_limit after_ack(struct wdc_step *s, const struct wdc_view *v, ui
         note_delayed(s, v);
         return WDC_BY_SENDER; /* RFC 9293 3.7.4: Nagle */
     }
-    return WDC_BY_APPLICATION; /* an answer, and the next question */
+    weir_ns near = wdc_near(s->conn, s->side), took = wdc_since(s->at, v->at);
+    bool is_at_once = wdc_since(took, near) <= TIGHT + wdc_round_trip(s->conn) / 32;
+    /* No program knows of an ACK without data, but one whose send buffer was full. Else: an answer, and the next question. */
+    return !v->had_data && is_at_once && near <= SLACK_MAX ? WDC_BY_SENDER : WDC_BY_APPLICATION;
 }
 
 /* Did the window keep it from sending, as the sender knew it when it had last sent? */
@@ -141,10 +158,12 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
     const struct wdc_view *v = view_at(h, there);
     bool is_triggered = v && wdc_since(there, v->at) <= slack + slack / 2;
 
-    if (p->was_zero || is_at_edge(s, near, want))
+    if (p->was_zero)
         return WDC_BY_RECEIVER;
     if (p->was_again)
         return WDC_BY_CONGESTION;
+    if (is_at_edge(s, near, want))
+        return WDC_BY_RECEIVER;
     if (is_triggered && (near <= SLACK_MAX || (p->sent_len < mss && s->d->len < mss))) /* long ones queue on the way */
         return after_ack(s, v, mss);
     /* Paced, or slowed down by the path before it came to the capture. */

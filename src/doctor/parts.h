@@ -36,6 +36,7 @@ void wdc_rtt_sample(struct wdc_rtt *, uint64_t frame, weir_ns sample, uint64_t f
 /* ---- pace.c: what held the sender up ---- */
 void wdc_pace_ack(struct wdc_step *);  /* behind the numbers */
 void wdc_pace_data(struct wdc_step *); /* before the numbers move */
+weir_ns wdc_pace_acked_at(const struct wdc_half *, uint64_t off); /* about when; 0: longer ago than is kept */
 void wdc_pace_end(struct wdc_conn *, unsigned side);
 
 /* ---- open.c, end.c: the handshake and the end ---- */
@@ -47,6 +48,7 @@ void wdc_end_fin(struct wdc_step *);
 /* ---- hosts.c: hosts and ports, ARP, ND, ICMP ---- */
 struct wdc_host *wdc_host_find(const struct wdc *, const struct weir_addr *, uint16_t port); /* NULL: unknown */
 struct wdc_host *wdc_host_get(struct wdc *, const struct weir_addr *, uint16_t port);        /* NULL: no room */
+void wdc_host_heard(struct wdc *, const struct weir_addr *); /* it is there: requests for it are answered */
 void wdc_hosts_neighbour(struct wdc *, const struct wtr_dissect *, const struct wdc_frame *);
 void wdc_hosts_icmp(struct wdc *, const struct wtr_dissect *, const struct wdc_frame *);
 void wdc_hosts_finish(struct wdc *);

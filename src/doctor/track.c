@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MID_PKTS     64u
+#define MID_TIME     WEIR_SEC(1)
 #define LATE_CAPTURE WEIR_MS(10) /* queues of a card deliver to a capture a little out of order */
 
 void wdc_evidence_add(struct wdc_evidence *e, uint64_t frame)
@@ -56,6 +58,8 @@ void wdc_track_base(struct wdc_step *s)
         set_base(s->me, d->seq, is_syn ? WDC_OFF0 : WDC_OFF0 + 1);
     if (!s->peer->has_base && d->flags & WIO_TCP_ACK && !is_syn)
         set_base(s->peer, d->ack, WDC_OFF0 + 1);
+    if (!s->me->has_sent && !is_syn && !s->peer->has_sent)
+        s->me->is_una_guess = true;
     s->lo = wdc_off(s->me, d->seq);
     s->hi = s->lo + d->len + is_syn + !!(d->flags & WIO_TCP_FIN);
     s->ack = s->peer->has_base ? wdc_off(s->peer, d->ack) : 0;
@@ -71,6 +75,10 @@ static void hole_drop(struct wdc_half *h, uint32_t i)
 static void hole_missed(struct wdc_half *h, uint32_t i)
 {
     const struct wdc_hole *o = &h->holes[i];
+    if (o->is_old) {
+        hole_drop(h, i);
+        return;
+    }
     h->missed_bytes += o->hi - o->lo;
     wdc_evidence_add(&h->missed, o->frame);
     hole_drop(h, i);
@@ -91,6 +99,7 @@ static void hole_add(struct wdc_step *s, struct wdc_half *h, uint64_t lo, uint64
         .at = s->at,
         .frame = s->number,
         .acked_at = is_acked ? s->at : 0,
+        .is_old = s->conn->is_mid && h->data_pkts < MID_PKTS && wdc_since(s->at, s->conn->began) < MID_TIME,
         .waited = quiet >= WDC_TIMER_MIN ? quiet : 0,
         .next_tsval = s->d->tsval,
         .next_id = s->d->ip_id,
@@ -175,7 +184,7 @@ static void measure(struct wdc_step *s, uint64_t una)
 {
     struct wdc_half *h = s->peer;
     const struct wdc_seg *newest = NULL;
-    if (h->sack_high > h->una || h->dup_n)
+    if (h->sack_high > h->una || h->dup_n || h->una < h->recover)
         return;
     for (uint32_t i = 0; i < h->seg_n; i++) {
         const struct wdc_seg *seg = wdc_segs_at(h, i);
@@ -229,6 +238,9 @@ void wdc_track_ack(struct wdc_step *s)
             hole_add(s, h, h->nxt, s->ack, true);
         h->nxt = s->ack;
     }
+    if (h->is_una_guess && s->ack < h->una)
+        h->una = s->ack;
+    h->is_una_guess = false;
     if (s->ack > h->una)
         wdc_again_overtaken(s);
     if (s->d->sack_n)
@@ -238,6 +250,7 @@ void wdc_track_ack(struct wdc_step *s)
     } else if (s->ack == h->una && s->d->len == 0 && !(s->d->flags & (WIO_TCP_SYN | WIO_TCP_FIN)) && h->nxt > h->una &&
                (s->d->win == s->me->win_raw || s->d->sack_n)) {
         h->dup_n++;
+        h->recover = h->nxt;
     }
 }
 
@@ -321,6 +334,7 @@ static void count_data(struct wdc_step *s)
     h->data_pkts++;
     h->segs += wdc_segs_of(s->d->len, wdc_mss(s->conn, s->side));
     h->last_data_at = s->at;
+    h->data_frame = s->number;
 }
 
 void wdc_track_data(struct wdc_step *s)
@@ -331,6 +345,8 @@ void wdc_track_data(struct wdc_step *s)
         return;
     if (s->lo > h->nxt + (UINT32_C(1) << 30) || s->hi + (UINT32_C(1) << 30) < h->nxt)
         return; /* nonsense */
+    if (s->conn->is_mid && s->hi <= WDC_OFF0 + 1)
+        return; /* from before the capture */
     holes_age(h, s->at);
     if (s->d->len > h->len_max)
         h->len_max = s->d->len;
