@@ -183,8 +183,8 @@ static bool read_number(const struct wlb_act *a, const char *text, bool is_own, 
     text += is_relative;
     if (!wio_unit_parse(WIO_UNIT_COUNT, text, strlen(text), &n))
         return false;
-    if (is_relative &&
-        !(is_own ? wlb_first_seq(a->lab, &src, &dst, &first) : wlb_first_seq(a->lab, &dst, &src, &first)))
+    if (is_relative && !(is_own ? wlb_first_seq(a->lab, a->link->index + 1, &src, &dst, &first)
+                                : wlb_first_seq(a->lab, a->link->index + 1, &dst, &src, &first)))
         return wlb_fail(a->lab, "timeline: '%s': no SYN went that way, from which to count", a->action->act);
     *value = first + (uint32_t)n;
     return true;

@@ -26,9 +26,10 @@ struct wlb_proc;
 struct wlb_act;
 struct wlb_real;
 
-/* A flow of segments on the links, one direction of it. */
+/* A flow of segments on a link, one direction of it. */
 struct wlb_wire_flow {
     struct weir_sockaddr src, dst;
+    unsigned link; /* from 1; 0: the place is free */
     uint32_t iss, snd_max;
     bool is_known; /* its SYN was seen */
 };
@@ -75,6 +76,7 @@ struct wlb_lab {
     struct wlb_wire_flow *flows; /* a hash table */
     size_t flow_n, flow_cap;
     struct wtr_story *story;
+    unsigned arrows; /* that are drawn one by one */
     struct wtr_json *json;
     struct wtr_report *report;
     struct wtr_capture *capture;
@@ -108,9 +110,9 @@ void wlb_on_note(void *ctx, const struct wio_link_note *); /* ctx: struct wlb_la
 struct wlb_entry *wlb_call_returned(struct wlb_lab *, const struct wsim_host *, const char *call, int64_t result,
                                     weir_ns began);
 
-/* The number of the last SYN that went from `src` to `dst` on a link. False: there was none. */
-bool wlb_first_seq(const struct wlb_lab *, const struct weir_sockaddr *src, const struct weir_sockaddr *dst,
-                   uint32_t *iss);
+/* The number of the last SYN that went from `src` to `dst` on a link (from 1). False: there was none. */
+bool wlb_first_seq(const struct wlb_lab *, unsigned link, const struct weir_sockaddr *src,
+                   const struct weir_sockaddr *dst, uint32_t *iss);
 
 /* ---- proc.c ---- */
 
@@ -150,6 +152,16 @@ const char *wlb_edge_name(const char *from, const char *to);
 
 /* The diagram, with what the run visited in brackets, and how often it went along each edge. */
 void wlb_states_print(const struct wlb_record *, FILE *out);
+
+/* ---- columns.c ---- */
+
+/* Whether a connection's packets (ends NULL: all) went by more than two hosts, or not by the first link, of which alone
+ * the story tells. False also where there are none. */
+bool wlb_columns_fit(const struct wlb_lab *, const struct weir_sockaddr *ends);
+
+/* The diagram with a column for each of them. */
+void wlb_columns_print(const struct wlb_lab *, const struct weir_sockaddr *ends, unsigned arrows, FILE *out,
+                       bool is_tty);
 
 /* ---- dissect.c ---- */
 

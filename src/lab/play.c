@@ -321,6 +321,7 @@ static bool make_world(struct wlb_lab *lab)
     if (!wlb_count_of(lab, "arrows", lab->scenario->arrows, ARROWS, &arrows))
         return false;
     lab->story = wtr_story_new(lab->links[0].cfg.type, 0);
+    lab->arrows = (unsigned)arrows;
     if (!lab->story || !wtr_story_detail(lab->story, (unsigned)arrows))
         return wlb_fail(lab, "out of memory");
     wsim_run(lab->world, wsim_now(lab->world) + SETTLE, NULL, NULL);
@@ -439,8 +440,17 @@ static void print_stories(const struct wlb_lab *lab, const struct wlb_play_opts 
 {
     enum { STORIES = 4 };
     const char *near = lab->links[0].ends[0]->name, *far = lab->links[0].ends[1]->name;
-    for (unsigned i = 0; i < STORIES && wtr_story_print(lab->story, i, near, far, o->out, o->is_tty); i++)
-        fputc('\n', o->out);
+    struct weir_sockaddr ends[2];
+    if (wtr_story_count(lab->story) == 0 && wlb_columns_fit(lab, NULL))
+        wlb_columns_print(lab, NULL, lab->arrows, o->out, o->is_tty);
+    for (unsigned i = 0; i < STORIES && wtr_story_ends(lab->story, i, ends); i++) {
+        bool is_columns = wlb_columns_fit(lab, ends);
+        wtr_story_print(lab->story, i, is_columns ? NULL : near, far, o->out, o->is_tty);
+        if (is_columns)
+            wlb_columns_print(lab, ends, lab->arrows, o->out, o->is_tty);
+        else
+            fputc('\n', o->out);
+    }
     if (wtr_story_count(lab->story) > STORIES)
         fprintf(o->out, "and %u connections more\n\n", wtr_story_count(lab->story) - STORIES);
 }

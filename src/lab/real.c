@@ -233,9 +233,9 @@ static bool check_hope(struct wlb_lab *lab, const struct guest *g)
 static bool turn(struct wlb_lab *lab, struct guest *g, bool *was_any)
 {
     if (!g->guest) {
-        if (g->due <= wsim_now(lab->world))
-            return *was_any = true, start_guest(lab, g);
-        return g->due != WEIR_NEVER || !g->after || check_hope(lab, g);
+        bool is_due = g->due <= wsim_now(lab->world);
+        *was_any |= is_due;
+        return is_due ? start_guest(lab, g) : g->due != WEIR_NEVER || check_hope(lab, g);
     }
     if (wir_guest_turn(g->guest)) {
         wsim_stack(g->host); /* somebody has called into it */

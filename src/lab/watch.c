@@ -166,25 +166,26 @@ void wlb_on_event(void *ctx, struct wsim_host *h, const struct weir_event *ev)
 
 /* ---- Packets on links ---- */
 
-static size_t hash_flow(const struct weir_sockaddr *src, const struct weir_sockaddr *dst)
+static size_t hash_flow(unsigned link, const struct weir_sockaddr *src, const struct weir_sockaddr *dst)
 {
-    uint64_t h = (uint64_t)src->port << 16 | dst->port;
+    uint64_t h = (uint64_t)link << 32 | (uint64_t)src->port << 16 | dst->port;
     for (unsigned i = 0; i < 16; i++)
         h = (h ^ src->addr.b[i] ^ (uint64_t)dst->addr.b[i] << 8) * UINT64_C(0x9E3779B97F4A7C15);
     return (size_t)(h >> 20);
 }
 
-static bool is_flow(const struct wlb_wire_flow *f, const struct weir_sockaddr *src, const struct weir_sockaddr *dst)
+static bool is_flow(const struct wlb_wire_flow *f, unsigned link, const struct weir_sockaddr *src,
+                    const struct weir_sockaddr *dst)
 {
-    return f->src.port == src->port && f->dst.port == dst->port && weir_addr_equal(&f->src.addr, &src->addr) &&
-           weir_addr_equal(&f->dst.addr, &dst->addr);
+    return f->link == link && f->src.port == src->port && f->dst.port == dst->port &&
+           weir_addr_equal(&f->src.addr, &src->addr) && weir_addr_equal(&f->dst.addr, &dst->addr);
 }
 
-static struct wlb_wire_flow *flow_place(struct wlb_wire_flow *table, size_t cap, const struct weir_sockaddr *src,
-                                        const struct weir_sockaddr *dst)
+static struct wlb_wire_flow *flow_place(struct wlb_wire_flow *table, size_t cap, unsigned link,
+                                        const struct weir_sockaddr *src, const struct weir_sockaddr *dst)
 {
-    size_t i = hash_flow(src, dst) % cap;
-    while (table[i].src.port && !is_flow(&table[i], src, dst))
+    size_t i = hash_flow(link, src, dst) % cap;
+    while (table[i].link && !is_flow(&table[i], link, src, dst))
         i = (i + 1) % cap;
     return &table[i];
 }
@@ -197,8 +198,8 @@ static bool grow_flows(struct wlb_lab *lab)
         return false;
     for (size_t i = 0; i < lab->flow_cap; i++) {
         const struct wlb_wire_flow *f = &lab->flows[i];
-        if (f->src.port)
-            *flow_place(table, cap, &f->src, &f->dst) = *f;
+        if (f->link)
+            *flow_place(table, cap, f->link, &f->src, &f->dst) = *f;
     }
     free(lab->flows);
     lab->flows = table;
@@ -207,13 +208,14 @@ static bool grow_flows(struct wlb_lab *lab)
 }
 
 /* NULL: there is no memory, or it has no ports. */
-static struct wlb_wire_flow *flow_of(struct wlb_lab *lab, const struct weir_sockaddr *src,
+static struct wlb_wire_flow *flow_of(struct wlb_lab *lab, unsigned link, const struct weir_sockaddr *src,
                                      const struct weir_sockaddr *dst)
 {
     if (!src->port || (lab->flow_n * 2 >= lab->flow_cap && !grow_flows(lab)))
         return NULL;
-    struct wlb_wire_flow *f = flow_place(lab->flows, lab->flow_cap, src, dst);
-    if (!f->src.port) {
+    struct wlb_wire_flow *f = flow_place(lab->flows, lab->flow_cap, link, src, dst);
+    if (!f->link) {
+        f->link = link;
         f->src = *src;
         f->dst = *dst;
         lab->flow_n++;
@@ -221,10 +223,10 @@ static struct wlb_wire_flow *flow_of(struct wlb_lab *lab, const struct weir_sock
     return f;
 }
 
-bool wlb_first_seq(const struct wlb_lab *lab, const struct weir_sockaddr *src, const struct weir_sockaddr *dst,
-                   uint32_t *iss)
+bool wlb_first_seq(const struct wlb_lab *lab, unsigned link, const struct weir_sockaddr *src,
+                   const struct weir_sockaddr *dst, uint32_t *iss)
 {
-    const struct wlb_wire_flow *f = lab->flow_cap ? flow_place(lab->flows, lab->flow_cap, src, dst) : NULL;
+    const struct wlb_wire_flow *f = lab->flow_cap ? flow_place(lab->flows, lab->flow_cap, link, src, dst) : NULL;
     if (!f || !f->is_known)
         return false;
     *iss = f->iss;
@@ -233,7 +235,7 @@ bool wlb_first_seq(const struct wlb_lab *lab, const struct weir_sockaddr *src, c
 
 static void take_tcp(struct wlb_lab *lab, struct wlb_entry *e, const struct wio_frame *f)
 {
-    struct wlb_wire_flow *own = flow_of(lab, &f->src, &f->dst);
+    struct wlb_wire_flow *own = flow_of(lab, e->link, &f->src, &f->dst);
     uint32_t end = f->seq + f->len + ((f->flags & WIO_TCP_SYN) != 0) + ((f->flags & WIO_TCP_FIN) != 0);
     e->is_tcp = true;
     e->flags = f->flags;
@@ -251,7 +253,7 @@ static void take_tcp(struct wlb_lab *lab, struct wlb_entry *e, const struct wio_
         if ((int32_t)(end - own->snd_max) > 0)
             own->snd_max = end;
     }
-    const struct wlb_wire_flow *back = flow_of(lab, &f->dst, &f->src);
+    const struct wlb_wire_flow *back = flow_of(lab, e->link, &f->dst, &f->src);
     if (back && back->is_known && f->flags & WIO_TCP_ACK)
         e->ack = f->ack - back->iss;
 }

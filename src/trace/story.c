@@ -45,6 +45,13 @@ bool wtr_story_detail(struct wtr_story *s, unsigned n)
     return true;
 }
 
+bool wtr_story_ends(const struct wtr_story *s, unsigned i, struct weir_sockaddr ends[2])
+{
+    for (int side = 0; i < s->conn_n && side < 2; side++)
+        ends[side] = s->conns[i].ends[side];
+    return i < s->conn_n;
+}
+
 unsigned wtr_story_count(const struct wtr_story *s)
 {
     return s->conn_n;
@@ -245,6 +252,7 @@ static void note_segment(struct wtr_story *s, struct wtr_conn *c, const struct w
     it->flags = f->flags;
     it->seq_rel = c->has_iss[dir] ? f->seq - c->iss[dir] : f->seq;
     it->ack_rel = c->has_iss[!dir] ? f->ack - c->iss[!dir] : f->ack;
+    it->has_ack_rel = c->has_iss[!dir];
     it->len = f->len;
     it->drop = note->drop;
     it->is_corrupted = note->is_corrupted;

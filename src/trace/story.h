@@ -28,8 +28,12 @@ void wtr_story_event(struct wtr_story *, enum wio_side, const struct weir_event 
 /* What the link did. */
 void wtr_story_link(struct wtr_story *, const struct wio_link_note *);
 
-/* Print the story of the i-th connection (from 0), names at the top of the columns. false: there is no such. */
+/* Print the story of the i-th connection (from 0), names at the top of the columns; near NULL: its title
+ * alone. false: there is no such. */
 bool wtr_story_print(const struct wtr_story *, unsigned i, const char *near, const char *far, FILE *out, bool is_tty);
+
+/* Between whom the i-th connection is, by enum wio_side. false: there is no such. */
+bool wtr_story_ends(const struct wtr_story *, unsigned i, struct weir_sockaddr ends[2]);
 
 /* How many there are, and the one that carried the most bytes (0 when there is none). */
 unsigned wtr_story_count(const struct wtr_story *);

@@ -27,7 +27,7 @@ struct wtr_item {
     uint16_t flags;
     uint32_t seq_rel, ack_rel, len;
     enum weir_drop drop;
-    bool is_corrupted, is_again;
+    bool has_ack_rel, is_corrupted, is_again;
     char why[96];
     /* a run */
     uint64_t segs[2], bytes[2], acks[2], lost[2], again[2];

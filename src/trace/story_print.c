@@ -1,94 +1,25 @@
 /*
  * Draws a story (story.h): time, the near host's state, an arrow between two columns, the far host's state.
  */
+#include "trace/pen.h"
 #include "trace/story_items.h"
 #include "trace/text.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/errno.h>
 
 #define ARROW_WIDTH 44
 #define STATE_WIDTH 12
-#define LABEL_CAP   80
-#define COUNT_CAP   32
 
-/* What lines are drawn with. */
-struct pen {
-    FILE *out;
-    const char *wall, *dash, *right, *left, *cross, *dots, *elbow;
-    const char *bad, *good, *dim, *plain; /* colours, "" where there are none */
-};
-
-static bool speaks_utf8(void)
+static const char *label_of(const struct wtr_item *it, char buf[WTR_LABEL_CAP])
 {
-    const char *locale = getenv("LC_ALL");
-    if (!locale || !*locale)
-        locale = getenv("LC_CTYPE");
-    if (!locale || !*locale)
-        locale = getenv("LANG");
-    return locale && (strstr(locale, "UTF-8") || strstr(locale, "utf8"));
+    return wtr_label(&(struct wtr_segment){it->flags, it->seq_rel, it->ack_rel, it->len, it->has_ack_rel, it->is_again},
+                     buf);
 }
 
-static struct pen make_pen(FILE *out, bool is_tty)
-{
-    struct pen ascii = {out, "|", "-", ">", "<", "X", ":", "`", "", "", "", ""};
-    struct pen utf8 = {out, "│", "─", "▶", "◀", "✗", "⋮", "└", "", "", "", ""};
-    struct pen pen = speaks_utf8() ? utf8 : ascii;
-    if (is_tty) {
-        pen.bad = "\033[31m";
-        pen.good = "\033[32m";
-        pen.dim = "\033[2m";
-        pen.plain = "\033[0m";
-    }
-    return pen;
-}
-
-/* 1234567 as "1,234,567". */
-static const char *with_commas(uint64_t v, char buf[COUNT_CAP])
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%" PRIu64, v);
-    size_t at = 0;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            buf[at++] = ',';
-        buf[at++] = digits[i];
-    }
-    buf[at] = '\0';
-    return buf;
-}
-
-static void repeat(const struct pen *p, const char *what, int n)
-{
-    while (n-- > 0)
-        fputs(what, p->out);
-}
-
-static const char *label_of(const struct wtr_item *it, char buf[LABEL_CAP])
-{
-    static const struct {
-        uint16_t flag;
-        const char *name;
-    } names[] = {{WIO_TCP_SYN, "SYN"}, {WIO_TCP_FIN, "FIN"}, {WIO_TCP_RST, "RST"}};
-    char len[COUNT_CAP], seq[COUNT_CAP];
-    size_t at = 0;
-    buf[0] = '\0';
-    for (size_t i = 0; i < 3; i++)
-        if (it->flags & names[i].flag)
-            at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%s%s", at ? ", " : "", names[i].name);
-    if (it->flags & WIO_TCP_ACK && it->len == 0)
-        at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%sACK", at ? ", " : "");
-    if (it->len > 0)
-        at += (size_t)snprintf(buf + at, LABEL_CAP - at, "%s%s byte%s at %s", at ? ", " : "", with_commas(it->len, len),
-                               it->len == 1 ? "" : "s", with_commas(it->seq_rel, seq));
-    if (it->is_again)
-        snprintf(buf + at, LABEL_CAP - at, ", again");
-    return buf;
-}
-
-static void draw_margin(const struct pen *p, const struct wtr_item *it, weir_ns began, const enum weir_tcp_state *shown)
+static void draw_margin(const struct wtr_pen *p, const struct wtr_item *it, weir_ns began,
+                        const enum weir_tcp_state *shown)
 {
     uint64_t us = (it->at - began) / 1000;
     bool is_new = it->has_state[WIO_NEAR] && it->state[WIO_NEAR] != shown[WIO_NEAR];
@@ -96,36 +27,36 @@ static void draw_margin(const struct pen *p, const struct wtr_item *it, weir_ns 
             is_new ? weir_tcp_state_name(it->state[WIO_NEAR]) : "");
 }
 
-static void draw_arrow(const struct pen *p, const struct wtr_item *it)
+static void draw_arrow(const struct wtr_pen *p, const struct wtr_item *it)
 {
-    char label[LABEL_CAP];
+    char label[WTR_LABEL_CAP];
     int rest = ARROW_WIDTH - 6 - (int)strlen(label_of(it, label));
     bool is_lost = it->drop || it->is_corrupted;
     int gap = is_lost ? 6 : 0; /* a lost one ends short of the other side */
     rest = rest - gap < 1 ? 1 + gap : rest;
     fputs(is_lost ? p->bad : it->is_again ? p->good : "", p->out);
     if (it->dir == WIO_UP) {
-        repeat(p, p->dash, 2);
+        wtr_repeat(p, p->dash, 2);
         fprintf(p->out, " %s ", label);
-        repeat(p, p->dash, rest - gap + 1);
+        wtr_repeat(p, p->dash, rest - gap + 1);
         fputs(is_lost ? p->cross : p->right, p->out);
-        repeat(p, " ", gap);
+        wtr_repeat(p, " ", gap);
     } else {
-        repeat(p, " ", gap);
+        wtr_repeat(p, " ", gap);
         fputs(is_lost ? p->cross : p->left, p->out);
-        repeat(p, p->dash, rest - gap + 1);
+        wtr_repeat(p, p->dash, rest - gap + 1);
         fprintf(p->out, " %s ", label);
-        repeat(p, p->dash, 2);
+        wtr_repeat(p, p->dash, 2);
     }
     fputs(is_lost || it->is_again ? p->plain : "", p->out);
 }
 
-static void draw_remark(const struct pen *p, const char *text)
+static void draw_remark(const struct wtr_pen *p, const char *text)
 {
     fprintf(p->out, "%*s%s  %s%s %s%s\n", 10 + 4 + STATE_WIDTH + 1, "", p->wall, p->dim, p->elbow, text, p->plain);
 }
 
-static void draw_segment(const struct pen *p, const struct wtr_item *it, weir_ns began, enum weir_tcp_state *shown)
+static void draw_segment(const struct wtr_pen *p, const struct wtr_item *it, weir_ns began, enum weir_tcp_state *shown)
 {
     draw_margin(p, it, began, shown);
     fputs(p->wall, p->out);
@@ -142,49 +73,49 @@ static void draw_segment(const struct pen *p, const struct wtr_item *it, weir_ns
 }
 
 /* What one direction carried between two arrows; nothing for a direction that was silent. */
-static void draw_run_dir(const struct pen *p, const struct wtr_item *it, enum wio_dir dir)
+static void draw_run_dir(const struct wtr_pen *p, const struct wtr_item *it, enum wio_dir dir)
 {
-    char text[LABEL_CAP * 2], n[COUNT_CAP], bytes[COUNT_CAP];
+    char text[WTR_LABEL_CAP * 2], n[WTR_COUNT_CAP], bytes[WTR_COUNT_CAP];
     if (it->segs[dir] > 0)
-        snprintf(text, sizeof text, "%s segment%s, %s byte%s", with_commas(it->segs[dir], n),
-                 it->segs[dir] == 1 ? "" : "s", with_commas(it->bytes[dir], bytes), it->bytes[dir] == 1 ? "" : "s");
+        snprintf(text, sizeof text, "%s segment%s, %s byte%s", wtr_commas(it->segs[dir], n),
+                 it->segs[dir] == 1 ? "" : "s", wtr_commas(it->bytes[dir], bytes), it->bytes[dir] == 1 ? "" : "s");
     else if (it->acks[dir] > 0)
-        snprintf(text, sizeof text, "%s acknowledgement%s", with_commas(it->acks[dir], n),
+        snprintf(text, sizeof text, "%s acknowledgement%s", wtr_commas(it->acks[dir], n),
                  it->acks[dir] == 1 ? "" : "s");
     else
         return;
     size_t at = strlen(text);
     if (it->lost[dir] > 0)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", %s lost", with_commas(it->lost[dir], n));
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %s lost", wtr_commas(it->lost[dir], n));
     if (it->again[dir] > 0)
-        snprintf(text + at, sizeof text - at, ", %s again", with_commas(it->again[dir], n));
+        snprintf(text + at, sizeof text - at, ", %s again", wtr_commas(it->again[dir], n));
     int room = ARROW_WIDTH - 4 - (int)strlen(text);
     fprintf(p->out, "%*s%s %s%s %s%s", 10 + 4 + STATE_WIDTH + 1, "", p->dots, p->dim, dir == WIO_DOWN ? p->left : " ",
             text, p->plain);
-    repeat(p, " ", room);
+    wtr_repeat(p, " ", room);
     fprintf(p->out, "%s%s%s %s\n", p->dim, dir == WIO_UP ? p->right : " ", p->plain, p->dots);
 }
 
-static void draw_run(const struct pen *p, const struct wtr_item *it)
+static void draw_run(const struct wtr_pen *p, const struct wtr_item *it)
 {
     draw_run_dir(p, it, WIO_UP);
     draw_run_dir(p, it, WIO_DOWN);
 }
 
-static const char *size_text(uint64_t bytes, char buf[COUNT_CAP])
+static const char *size_text(uint64_t bytes, char buf[WTR_COUNT_CAP])
 {
     if (bytes >= 1 << 20)
-        snprintf(buf, COUNT_CAP, "%.1f MiB", (double)bytes / (1 << 20));
+        snprintf(buf, WTR_COUNT_CAP, "%.1f MiB", (double)bytes / (1 << 20));
     else if (bytes >= 10 * 1024)
-        snprintf(buf, COUNT_CAP, "%.1f KiB", (double)bytes / 1024);
+        snprintf(buf, WTR_COUNT_CAP, "%.1f KiB", (double)bytes / 1024);
     else
-        snprintf(buf, COUNT_CAP, "%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
+        snprintf(buf, WTR_COUNT_CAP, "%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
     return buf;
 }
 
-static void draw_title(const struct pen *p, const struct wtr_conn *c, weir_ns began, unsigned number)
+static void draw_title(const struct wtr_pen *p, const struct wtr_conn *c, weir_ns began, unsigned number)
 {
-    char near[WEIR_ADDR_TEXT_CAP], far[WEIR_ADDR_TEXT_CAP], up[COUNT_CAP], down[COUNT_CAP];
+    char near[WEIR_ADDR_TEXT_CAP], far[WEIR_ADDR_TEXT_CAP], up[WTR_COUNT_CAP], down[WTR_COUNT_CAP];
     fprintf(p->out, "connection %u: %s to %s\n", number, weir_sockaddr_format(&c->ends[WIO_NEAR], near, sizeof near),
             weir_sockaddr_format(&c->ends[WIO_FAR], far, sizeof far));
     fprintf(p->out, "%s sent, %s received, %" PRIu64 " packet%s lost on the link, %" PRIu64 " retransmission%s",
@@ -211,10 +142,12 @@ bool wtr_story_print(const struct wtr_story *s, unsigned i, const char *near, co
     if (i >= s->conn_n)
         return false;
     const struct wtr_conn *c = &s->conns[i];
-    struct pen pen = make_pen(out, is_tty);
+    struct wtr_pen pen = wtr_pen_make(out, is_tty);
     enum weir_tcp_state shown[2] = {WEIR_TCP_CLOSED, WEIR_TCP_CLOSED};
     weir_ns began = c->item_n ? c->items[0].at : 0;
     draw_title(&pen, c, began, i + 1);
+    if (!near)
+        return true;
     fprintf(out, "%12s  %-*s %s%*s\n", "ms", STATE_WIDTH, "", near,
             (int)(ARROW_WIDTH + 2 > strlen(near) ? ARROW_WIDTH + 2 - strlen(near) : 1), far);
     for (unsigned k = 0; k < c->item_n; k++) {

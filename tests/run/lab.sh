@@ -4,6 +4,12 @@
 grep -qE '^[1-9][0-9]* passed, 0 failed$' out || fail "$(tail -n 1 out)"
 "$WEIR" lab handshake --rtt 100ms >out || fail "another round trip"
 grep -q 'after 100 ms, one round trip' out || fail "the option does not count: $(cat out)"
+grep -q 'SYN, ACK 1 --' <(LC_ALL=C "$WEIR" lab handshake) || fail "no acknowledgement number in the diagram"
+LC_ALL=C "$WEIR" lab syn-proxy >out
+grep -qE '^ +ms +client +proxy +server' out || fail "no column for each host on the way: $(cat out)"
+grep -qE '\| +\|-- SYN -+>\|$' out || fail "no arrow from the second host to the third"
+LC_ALL=C "$WEIR" lab one-to-many >out
+grep -qE '\|-- UDP, 500 bytes -+>\|' out || fail "no arrow for a datagram: $(cat out)"
 "$WEIR" lab handshake --pcap h.pcapng --trace h.jsonl >/dev/null
 equal 'segments in the capture' "$(tshark -r h.pcapng -Y 'tcp.flags.syn == 1' 2>/dev/null | wc -l)" 4
 grep -q '"event":"state"' h.jsonl || fail "no states in the trace: $(head -n 3 h.jsonl)"

@@ -125,8 +125,8 @@ static void test_story_tells_handshake_loss_repair_and_close(void **state)
               "\n"
               "          ms               client                                  server\n"
               "       0.000  SYN-SENT     |-- SYN ------------------------------------>|\n"
-              "       1.500               |<------------------------------- SYN, ACK --|\n"
-              "       3.000  ESTABLISHED  |-- ACK ------------------------------------>|\n"
+              "       1.500               |<----------------------------- SYN, ACK 1 --|\n"
+              "       3.000  ESTABLISHED  |-- ACK 1 ---------------------------------->|\n"
               "                           :   1 segment, 100 bytes                    > :\n"
               "                           : < 3 segments, 3,000 bytes                   :\n"
               "      10.500               |      X------------- 1,000 bytes at 3,001 --|\n"
@@ -135,9 +135,9 @@ static void test_story_tells_handshake_loss_repair_and_close(void **state)
               "                           : < 6 segments, 6,000 bytes                   :\n"
               "      22.500               |<------------ 1,000 bytes at 3,001, again --|\n"
               "                           |  ` retransmit: 3 dup ACKs; cwnd 14600, ssthresh 7300, rto 212 ms\n"
-              "      24.000               |<------------------------------- FIN, ACK --|\n"
-              "      25.500  LAST-ACK     |-- FIN, ACK ------------------------------->|\n"
-              "      27.000               |<------------------------------------ ACK --|\n"
+              "      24.000               |<--------------------------- FIN, ACK 101 --|\n"
+              "      25.500  LAST-ACK     |-- FIN, ACK 10,002 ------------------------>|\n"
+              "      27.000               |<-------------------------------- ACK 102 --|\n"
               "              CLOSED       |\n");
     free(text);
 }
