@@ -437,6 +437,11 @@ static const struct {
     {"user_timeout", WEIR_SOL_TCP, WEIR_TCP_USER_TIMEOUT},
 };
 
+const char *wlb_option_name(unsigned i)
+{
+    return i < sizeof options / sizeof options[0] ? options[i].name : NULL;
+}
+
 static enum wlb_outcome do_set(struct wlb_proc *p, const struct wlb_step *s)
 {
     wlb_begin_call(p);

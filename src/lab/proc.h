@@ -49,6 +49,9 @@ struct wlb_proc {
 
 enum wlb_outcome { WLB_NEXT, WLB_WAIT, WLB_STOP };
 
+/* Socket options that a step may set, by the names that it has for them; NULL past the last. */
+const char *wlb_option_name(unsigned i);
+
 /* A call begins: nothing where it is under way already. */
 void wlb_begin_call(struct wlb_proc *);
 

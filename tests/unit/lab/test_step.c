@@ -34,6 +34,9 @@ static void test_step_each_kind_is_read(void **state)
     assert_int_equal(step("sleep 2s").n, 2000000000);
     assert_int_equal(step("set nodelay 1").n, 1);
     assert_int_equal(step("send 100 to server 53").port, 53);
+    assert_int_equal(step("echo").kind, WLB_ECHO);
+    assert_int_equal(step("http serve 10k").n, 10240);
+    assert_string_equal(step("http get /index.html").text, "/index.html");
 }
 
 static void refuse(const char *text, const char *because)
@@ -57,6 +60,9 @@ static void test_step_nonsense_is_refused_with_the_form(void **state)
     refuse("write", "write BYTES");
     refuse("write ''", "write BYTES");
     refuse("read every", "read to end");
+    refuse("http get index.html", "http get PATH");
+    refuse("http put /x", "http serve BYTES");
+    refuse("echo loudly", "the form is \"echo\"");
     refuse("sleep long", "sleep TIME");
     refuse("close now", "close");
     refuse("listen 0", "listen PORT");
