@@ -6,6 +6,7 @@
 
 #include "io/frame.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/errno.h>
@@ -193,6 +194,17 @@ static const char *reason_of(const struct wlb_record *r, const struct wlb_entry 
     return "";
 }
 
+static void append(char *text, size_t cap, const char *form, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t cap, const char *form, ...)
+{
+    size_t at = strlen(text);
+    va_list args;
+    va_start(args, form);
+    vsnprintf(text + at, cap - at, form, args);
+    va_end(args);
+}
+
 static void describe_tcp(const struct wlb_lab *lab, struct wlb_item *it)
 {
     static const struct {
@@ -200,33 +212,30 @@ static void describe_tcp(const struct wlb_lab *lab, struct wlb_item *it)
         const char *name;
     } names[] = {{WIO_TCP_SYN, "SYN"}, {WIO_TCP_FIN, "FIN"}, {WIO_TCP_RST, "RST"}, {WIO_TCP_ACK, "ACK"}};
     const struct wlb_entry *e = it->e;
-    char len[WLB_NUMBER_CAP], seq[WLB_NUMBER_CAP], ack[WLB_NUMBER_CAP];
+    char number[WLB_NUMBER_CAP], *text = it->text;
     size_t cap = sizeof it->text;
     bool is_ack = e->flags & WIO_TCP_ACK;
     for (size_t i = 0; i < 4; i++) {
-        if (e->flags & names[i].flag && (names[i].flag != WIO_TCP_ACK || e->len == 0 || it->text[0]))
-            strcat(strcat(it->text, it->text[0] ? ", " : ""), names[i].name);
+        if (e->flags & names[i].flag && (names[i].flag != WIO_TCP_ACK || e->len == 0 || text[0]))
+            append(text, cap, "%s%s", text[0] ? ", " : "", names[i].name);
     }
     if (e->len > 0)
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), "%s%s byte%s", it->text[0] ? ", " : "",
-                 wlb_commas(e->len, len), e->len == 1 ? "" : "s");
-    snprintf(it->brief, sizeof it->brief, "%.39s", it->text);
+        append(text, cap, "%s%s byte%s", text[0] ? ", " : "", wlb_commas(e->len, number), e->len == 1 ? "" : "s");
+    snprintf(it->brief, sizeof it->brief, "%.39s", text);
     bool is_alone = is_ack && e->len == 0 && !(e->flags & (WIO_TCP_SYN | WIO_TCP_FIN | WIO_TCP_RST));
     if (is_alone)
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), " %s", wlb_commas(e->ack, ack));
+        append(text, cap, " %s", wlb_commas(e->ack, number));
     else
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), ", seq %s", wlb_commas(e->seq, seq));
+        append(text, cap, ", seq %s", wlb_commas(e->seq, number));
     if (is_ack && !is_alone && e->len == 0)
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), ", ack %s", wlb_commas(e->ack, ack));
+        append(text, cap, ", ack %s", wlb_commas(e->ack, number));
     if (e->head_len >= 40 && is_ack && !(e->flags & WIO_TCP_RST) && e->head[34] == 0 && e->head[35] == 0)
-        strcat(it->text, ", window 0");
+        append(text, cap, ", window 0");
     const char *why = reason_of(&lab->record, e);
-    if (e->is_again && !why[0])
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), ", again");
-    else if (e->is_again)
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), ", again: %.30s", why);
+    if (e->is_again)
+        append(text, cap, why[0] ? ", again: %.30s" : ", again%s", why);
     else if (why[0])
-        snprintf(it->text + strlen(it->text), cap - strlen(it->text), ", %.30s", why);
+        append(text, cap, ", %.30s", why);
 }
 
 static void describe_other(struct wlb_item *it)

@@ -81,7 +81,8 @@ static double scale_of(const struct wlb_diagram *d)
     }
     if (n > 0)
         qsort(ways, n, sizeof *ways, compare_times);
-    double scale = n > 0 ? TRANSIT / (double)ways[n / 2] : TRANSIT / 1e7;
+    size_t middle = n / 2;
+    double scale = n > 0 ? TRANSIT / (double)ways[middle] : TRANSIT / 1e7;
     free(ways);
     return scale;
 }
@@ -170,7 +171,7 @@ static void tell_time(struct drawing *g, unsigned col, weir_ns at, double y)
     wlb_clock(at, text);
     if (strcmp(text, c->told) == 0 && y - c->time < 120)
         return;
-    strcpy(c->told, text);
+    memcpy(c->told, text, sizeof c->told);
     c->time = y;
     wlb_svg_text(g->s, is_first ? 8 : WLB_SVG_WIDTH - 8, y + 4, "m s", is_first ? WLB_LEFT : WLB_RIGHT, "%s", text);
 }

@@ -173,14 +173,20 @@ static void draw_tick_across(const struct plot *g, double v)
     wlb_svg_text(g->s, x, g->top + HEIGHT + 17, "m s", x > LEFT + WIDTH - 20 ? WLB_RIGHT : WLB_CENTRE, "%s", text);
 }
 
+#define TICKS_MAX 12
+
 static void draw_axes(const struct plot *g, const struct wlb_picture *p)
 {
-    double up_step = step_of(g->y1), across_step = step_of(g->x1 - g->x0);
-    for (double v = g->is_log ? 1 : 0; v <= g->y1 * 1.001; v = g->is_log ? v * 10 : v + up_step)
-        draw_tick_up(g, v);
-    double first = g->is_log ? pow(10, ceil(log10(g->x0) - 1e-9)) : ceil(g->x0 / across_step - 1e-9) * across_step;
-    for (double v = first; v <= g->x1 + (g->x1 - g->x0) * 1e-6; v = g->is_log ? v * 10 : v + across_step)
-        draw_tick_across(g, v);
+    double up_step = step_of(g->y1), across_step = step_of(g->x1 - g->x0), past = (g->x1 - g->x0) * 1e-6;
+    double first = g->is_log ? ceil(log10(g->x0) - 1e-9) : ceil(g->x0 / across_step - 1e-9);
+    for (int i = 0; i < TICKS_MAX; i++) {
+        double v = g->is_log ? pow(10, i) : i * up_step;
+        if (v <= g->y1 * 1.001)
+            draw_tick_up(g, v);
+        double w = g->is_log ? pow(10, first + i) : (first + i) * across_step;
+        if (w <= g->x1 + past)
+            draw_tick_across(g, w);
+    }
     wlb_svg_line(g->s, LEFT, g->top + HEIGHT, LEFT + WIDTH, g->top + HEIGHT, "m");
     if (p->unit)
         wlb_svg_text(g->s, 10, g->top - 10, "m s", WLB_LEFT, "%s", p->unit);
