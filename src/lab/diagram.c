@@ -27,7 +27,7 @@ struct conn {
 };
 
 struct tally {
-    const char *host, *call;
+    const char *host, *program, *call;
     bool is_bad;
     unsigned n;
 };
@@ -352,12 +352,13 @@ static bool is_news(struct collector *c, const struct wlb_entry *e)
     bool is_bad = e->value < 0;
     for (unsigned i = 0; i < c->tally_n; i++) {
         struct tally *t = &c->tallies[i];
-        if (t->is_bad == is_bad && strcmp(t->host, e->host) == 0 && strcmp(t->call, e->text) == 0)
+        if (t->is_bad == is_bad && t->program == e->program && strcmp(t->host, e->host) == 0 &&
+            strcmp(t->call, e->text) == 0)
             return t->n++ < SAME_CALLS;
     }
     if (c->tally_n == TALLIES)
         return false;
-    c->tallies[c->tally_n++] = (struct tally){e->host, e->text, is_bad, 1};
+    c->tallies[c->tally_n++] = (struct tally){e->host, e->program, e->text, is_bad, 1};
     return true;
 }
 
