@@ -232,7 +232,7 @@ static void describe_tcp(const struct wlb_lab *lab, struct wlb_item *it)
     if (e->head_len >= 40 && is_ack && !(e->flags & WIO_TCP_RST) && e->head[34] == 0 && e->head[35] == 0)
         append(text, cap, ", window 0");
     const char *why = reason_of(&lab->record, e);
-    if (e->is_again)
+    if (e->is_again && (why[0] || !(e->flags & WIO_TCP_SYN)))
         append(text, cap, why[0] ? ", again: %.30s" : ", again%s", why);
     else if (why[0])
         append(text, cap, ", %.30s", why);
@@ -330,18 +330,44 @@ static void take_state(struct collector *c, const struct wlb_entry *e)
     snprintf(it->text, sizeof it->text, "%s", e->to);
 }
 
+/* Drops that a person should see; others, of a segment that is answered or has done its work, would mislead. */
+static const char *refusal_of(const struct wlb_entry *e)
+{
+    static const struct {
+        const char *reason, *words;
+    } refusals[] = {
+        {"TCP_SYN_QUEUE_FULL", "no room"},
+        {"TCP_ACCEPT_QUEUE_FULL", "no room"},
+        {"TCP_OLD_SEQ", "has it already"},
+        {"TCP_OOO_DUP", "has it already"},
+        {"TCP_PAWS", "too old"},
+        {"TCP_ZERO_WND", "no room"},
+        {"TCP_RCVBUF_FULL", "no room"},
+        {"UDP_NO_PORT", "nobody listens"},
+        {"TCP_COOKIE_BAD", "a false cookie"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (strcmp(e->text, refusals[i].reason) == 0)
+            return refusals[i].words;
+    }
+    return NULL;
+}
+
 /* A stack dropped what had arrived. */
 static void take_drop(struct collector *c, const struct wlb_entry *e)
 {
+    const char *refusal = refusal_of(e);
+    if (!refusal)
+        return;
     unsigned col = (unsigned)column_of(c->d, e->host);
     for (size_t i = c->d->n; i-- > 0;) {
         struct wlb_item *it = &c->d->items[i];
-        bool is_it = it->kind == WLB_ITEM_ARROW && it->to == col && it->due == e->at && !it->is_refused && !it->e->drop;
+        bool is_it = it->kind == WLB_ITEM_ARROW && it->to == col && it->due == e->at && !it->refusal && !it->e->drop;
         bool is_other =
             e->src_port && e->dst_port && (e->src_port != it->e->dst_port || e->dst_port != it->e->src_port);
         if (!is_it || is_other)
             continue;
-        it->is_refused = true;
+        it->refusal = refusal;
         return;
     }
 }

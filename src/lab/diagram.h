@@ -22,7 +22,7 @@ struct wlb_item {
     weir_ns at, due;
     const struct wlb_entry *e;
     unsigned number;            /* an ARROW: which packet among these hosts it is, from 1 */
-    bool is_refused;            /* an ARROW: it arrived, and the stack dropped it */
+    const char *refusal;        /* an ARROW: it arrived, and the stack dropped it: why, in a word; NULL: no */
     unsigned segs[2], plain[2]; /* a RUN: with payload or without, by direction: from col, from to */
     unsigned lost[2];
     double bytes[2];

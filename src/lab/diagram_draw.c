@@ -324,8 +324,8 @@ static void draw_arrow_line(struct drawing *g, const struct wlb_item *it)
                 : is_data         ? "hf"
                                   : "hm",
                 a, it->y0, b, y1);
-    if (is_lost(it) || it->is_refused)
-        draw_cross(g, it->is_refused ? b - 4 * dir : b, y1);
+    if (is_lost(it) || it->refusal)
+        draw_cross(g, it->refusal ? b - 4 * dir : b, y1);
 }
 
 static void draw_arrow_text(struct drawing *g, const struct wlb_item *it)
@@ -336,7 +336,8 @@ static void draw_arrow_text(struct drawing *g, const struct wlb_item *it)
     bool is_full = wlb_svg_text_width(it->text, SMALL) + 22 < room;
     snprintf(text, sizeof text, "%s", is_full ? it->text : it->brief);
     bool is_small = wlb_svg_text_width(text, LETTER) > room / 2;
-    double degrees = atan(slope) * 180 / PI * dir;
+    bool is_late = way_of(g, it) > 1.3 * TRANSIT && !is_lost(it); /* its text keeps to those of the others */
+    double degrees = atan(is_late ? fmin(slope, TRANSIT / fabs(x1 - x0)) : slope) * 180 / PI * dir;
     double x = x0 + 14 * dir, y = it->y0 + 14 * slope - 4;
     char classes[16];
     snprintf(classes, sizeof classes, "%s%s h",
@@ -353,8 +354,8 @@ static void draw_arrow_text(struct drawing *g, const struct wlb_item *it)
         y += shift * slope;
     }
     wlb_svg_text_turned(g->s, x, y, degrees, classes, dir > 0 ? WLB_LEFT : WLB_RIGHT, text);
-    if (it->is_refused && !is_lost(it))
-        wlb_svg_text(g->s, x1 - 16 * dir, it->y1 + 12, "bad s h", dir > 0 ? WLB_RIGHT : WLB_LEFT, "dropped");
+    if (it->refusal && !is_lost(it))
+        wlb_svg_text(g->s, x1 - 16 * dir, it->y1 + 12, "bad s h", dir > 0 ? WLB_RIGHT : WLB_LEFT, "%s", it->refusal);
     if (is_lost(it)) {
         const char *fate = it->e->is_corrupted ? "a bit flipped" : "lost";
         double bx = x0 + (x1 - x0) * LOST_AT + dir * 12, by = it->y0 + (it->y1 - it->y0) * LOST_AT + 4;

@@ -352,13 +352,33 @@ static bool open_files(struct wlb_lab *lab, const struct wlb_play_opts *o)
     return true;
 }
 
+/* Without Markdown's links, which only a page follows: "[a word](name.md)" becomes "a word (name)". */
+static char *plain_text(const char *text)
+{
+    char *plain = malloc(strlen(text) + 1), *at = plain;
+    while (plain && *text) {
+        size_t word = *text == '[' ? strcspn(text, "]") : 0, link = word ? strcspn(text + word, ")") : 0;
+        if (word && strncmp(text + word, "](", 2) == 0 && link > 5 && strncmp(text + word + link - 3, ".md", 3) == 0) {
+            at += sprintf(at, "%.*s (%.*s)", (int)word - 1, text + 1, (int)link - 5, text + word + 2);
+            text += word + link + 1;
+        } else {
+            *at++ = *text++;
+        }
+    }
+    if (plain)
+        *at = '\0';
+    return plain;
+}
+
 /* The page of a run needs its claims, which are judged at the end. */
 static bool begin_report(struct wlb_lab *lab, const struct wlb_play_opts *o)
 {
     const struct wlb_scenario *sc = lab->scenario;
     if (!o->html)
         return true;
-    lab->report = wtr_report_new(&(struct wtr_report_config){.title = sc->title, .about = sc->about});
+    char *about = plain_text(sc->about);
+    lab->report = wtr_report_new(&(struct wtr_report_config){.title = sc->title, .about = about ? about : sc->about});
+    free(about);
     for (unsigned i = 0; lab->report && i < lab->host_n; i++) {
         if (wtr_report_host(lab->report, lab->hosts[i]->name) < 0)
             return wlb_fail(lab, "out of memory");
@@ -430,7 +450,9 @@ static void print_head(const struct wlb_lab *lab, const char *name, const struct
 {
     const char *bold = o->is_tty ? "\033[1m" : "", *plain = o->is_tty ? "\033[0m" : "";
     fprintf(o->out, "%s%s%s (%s)\n\n", bold, lab->scenario->title, plain, name);
-    print_wrapped(o->out, lab->scenario->about);
+    char *about = plain_text(lab->scenario->about);
+    print_wrapped(o->out, about ? about : lab->scenario->about);
+    free(about);
     for (unsigned i = 0; i < lab->setting_n; i++)
         fprintf(o->out, "%s--%s %s", i ? "  " : "\n", lab->settings[i].name, lab->settings[i].text);
     fputs(lab->setting_n ? "\n\n" : "\n", o->out);

@@ -41,7 +41,7 @@ static const struct {
     {"FIN-WAIT-2 > TIME-WAIT", "FIN: send ACK", "M134 456 222 512", 172, 496, WLB_RIGHT},
     {"CLOSE-WAIT > LAST-ACK", "close(): send FIN", "M650 364V424", 658, 398, WLB_LEFT},
     {"CLOSING > TIME-WAIT", "ACK of FIN", "M366 456 280 512", 330, 496, WLB_LEFT},
-    {"LAST-ACK > CLOSED", "ACK of FIN", "M712 440H790V24H472", 784, 458, WLB_RIGHT},
+    {"LAST-ACK > CLOSED", "ACK of FIN", "M712 440H790V24H472", 784, 474, WLB_RIGHT},
     {"TIME-WAIT > CLOSED", "2 MSL later", "M188 528H30V24H348", 38, 516, WLB_LEFT},
 };
 #define WAY_N (sizeof ways / sizeof ways[0])
