@@ -1,4 +1,4 @@
-/* docs/lab.md says what there is, and nothing else: its tables of fields, steps, options and programs. */
+/* docs/lab/language.md says what there is, and nothing else: its tables of fields, steps, options and programs. */
 #include "lab/proc.h"
 #include "lab/step.h"
 
@@ -17,7 +17,7 @@ static int read_doc(void **state)
     char path[4096];
     (void)state;
     const char *source = getenv("WEIR_SOURCE");
-    snprintf(path, sizeof path, "%s/docs/lab.md", source ? source : ".");
+    snprintf(path, sizeof path, "%s/docs/lab/language.md", source ? source : ".");
     FILE *in = fopen(path, "r");
     if (!in)
         fail_msg("%s cannot be read", path);
@@ -106,7 +106,7 @@ static void test_docs_steps_are_those_of_the_code(void **state)
     }
     for (unsigned k = 0; k < WLB_STEP_N; k++) {
         if (!is_told[k])
-            fail_msg("docs/lab.md does not tell of the step \"%s\"", wlb_step_name((enum wlb_step_kind)k));
+            fail_msg("docs/lab/language.md does not tell of the step \"%s\"", wlb_step_name((enum wlb_step_kind)k));
     }
 }
 
@@ -121,7 +121,7 @@ static void test_docs_options_are_those_of_the_code(void **state)
     }
     snprintf(want + strlen(want), sizeof want - strlen(want), ";");
     if (!strstr(doc, want))
-        fail_msg("docs/lab.md lacks: %s", want);
+        fail_msg("docs/lab/language.md lacks: %s", want);
 }
 
 /* Every program that it shows can be read. */
