@@ -11,7 +11,7 @@
 #define TUNED_MIN     WEIR_MS(10)
 #define TAIL_SEGS     3u          /* fewer than three segments behind a loss draw fewer than three duplicate ACKs */
 #define TS_TICK       WEIR_MS(11) /* the coarsest clocks of timestamps in use */
-#define LONG_WAIT    WEIR_SEC(1) /* of a needless one: not for a single ACK that was lost */
+#define LONG_WAIT     WEIR_SEC(1) /* of a needless one: not for a single ACK that was lost */
 #define REORDER_MIN   WEIR_MS(2)
 #define ID_WINDOW     1000
 
@@ -58,7 +58,8 @@ static weir_ns timer_wait(const struct wdc_step *s, weir_ns last_sent)
 static weir_ns probe_wait(const struct wdc_step *s, weir_ns last_sent)
 {
     weir_ns quiet = wdc_since(s->at, last_sent), trip = wdc_round_trip(s->conn);
-    return trip && quiet > TUNED_MIN && quiet > trip * 3 / 2 && wdc_since(s->at, s->peer->last_at) > trip / 2 ? quiet : 0;
+    return trip && quiet > TUNED_MIN && quiet > trip * 3 / 2 && wdc_since(s->at, s->peer->last_at) > trip / 2 ? quiet
+                                                                                                              : 0;
 }
 
 static bool counts_ids(const struct wdc_half *h)
@@ -209,7 +210,8 @@ static bool is_copy(const struct wdc_step *s, uint64_t lo, uint64_t hi)
     const struct wdc_seg *seg = wdc_segs_find(h, lo);
     weir_ns soon = wdc_round_trip(s->conn) / 2;
     if (seg && hi > h->una)
-        return (d->has_ts && seg->has_ts ? d->tsval == seg->tsval : seg->again_n == 0) && wdc_since(s->at, seg->at) < soon;
+        return (d->has_ts && seg->has_ts ? d->tsval == seg->tsval : seg->again_n == 0) &&
+               wdc_since(s->at, seg->at) < soon;
     if (d->has_ts && h->has_ts && (int32_t)(d->tsval - h->ts_newest) > 0)
         return false;
     return wdc_since(s->at, wdc_pace_acked_at(h, hi)) < soon;

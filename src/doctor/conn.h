@@ -14,13 +14,14 @@
 
 #include <sys/queue.h>
 
-#define WDC_OFF0       (UINT64_C(1) << 33)
-#define WDC_TIMER_MIN  WEIR_MS(150) /* no sender's timer is shorter, but where it was tuned */
-#define WDC_HOLES_MAX  16
-#define WDC_AGAINS_MAX 8
-#define WDC_VIEWS_MAX  24
-#define WDC_SEGS_MAX   4096
-#define WDC_PRINTS_MAX 4
+#define WDC_OFF0         (UINT64_C(1) << 33)
+#define WDC_TIMER_MIN    WEIR_MS(150) /* no sender's timer is shorter, but where it was tuned */
+#define WDC_UNSCALED_MIN 5u           /* times that a sender stops at the unscaled window: no coincidence */
+#define WDC_HOLES_MAX    16
+#define WDC_AGAINS_MAX   8
+#define WDC_VIEWS_MAX    24
+#define WDC_SEGS_MAX     4096
+#define WDC_PRINTS_MAX   4
 
 /* Packets that show something: the first ones and the last. */
 struct wdc_evidence {
@@ -37,7 +38,7 @@ struct wdc_hole {
     uint32_t next_tsval;
     uint16_t next_id;
     bool has_next_ts, is_counted;
-    bool is_old; /* right behind the beginning of a capture: it may be about what was before that */
+    bool is_old;    /* right behind the beginning of a capture: it may be about what was before that */
     weir_ns waited; /* nothing was sent for that long before what lies above */
 };
 
@@ -127,7 +128,7 @@ struct wdc_half {
     uint32_t id_steps, id_jumps; /* does its IP identification count up? */
 
     /* Numbers. */
-    uint64_t nxt, una, fin_off, edge; /* edge: the highest that the peer's window has allowed */
+    uint64_t nxt, una, fin_off, edge; /* edge: up to where the peer's window allows to send */
     weir_ns una_at;
     uint32_t dup_n;
     uint64_t sack_high, recover; /* recover: until then round trips can't be measured */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define ASKED_MIN   2u
+#define ASKED_MIN  2u
 #define BUSY_MIN   2u           /* connections to a port that were answered: it is not the port that is filtered */
 #define LOCAL_TRIP WEIR_MS(1)   /* a path on which nothing gets lost by chance */
 #define RETRY_MIN  WEIR_MS(500) /* a retry sooner is no timer's */

@@ -104,7 +104,7 @@ static void scaling(struct wdc_case *k, unsigned side)
 {
     struct wdc_conn *c = k->conn;
     const struct wdc_half *h = &c->half[side], *peer = &c->half[!side];
-    if (peer->wscale < 1 || h->pace.raw_blocked_n < 8 || h->pace.over_raw_n > 0)
+    if (peer->wscale < 1 || h->pace.raw_blocked_n < WDC_UNSCALED_MIN || h->pace.over_raw_n * 8 > h->pace.raw_blocked_n)
         return;
     struct wdc_finding *f = wdc_find_add(k->result, WDC_WINDOW_SCALING_BROKEN, WDC_PATH,
                                          h->pace.raw_blocked_n > 30 ? WDC_CERTAIN : WDC_LIKELY);

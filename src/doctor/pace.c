@@ -7,7 +7,7 @@
  */
 #include "doctor/parts.h"
 
-#define TIGHT         WEIR_US(200)
+#define TIGHT           WEIR_US(200)
 #define SLACK_MIN       WEIR_US(400)
 #define SLACK_MAX       WEIR_MS(5)
 #define DELAYED_MIN     WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
@@ -129,7 +129,8 @@ static enum wdc_limit after_ack(struct wdc_step *s, const struct wdc_view *v, ui
     }
     weir_ns near = wdc_near(s->conn, s->side), took = wdc_since(s->at, v->at);
     bool is_at_once = wdc_since(took, near) <= TIGHT + wdc_round_trip(s->conn) / 32;
-    /* No program knows of an ACK without data, but one whose send buffer was full. Else: an answer, and the next question. */
+    /* No program knows of an ACK without data, but one whose send buffer was full. Else: an answer, and the next
+     * question. */
     return !v->had_data && is_at_once && near <= SLACK_MAX ? WDC_BY_SENDER : WDC_BY_APPLICATION;
 }
 
@@ -158,7 +159,7 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
     const struct wdc_view *v = view_at(h, there);
     bool is_triggered = v && wdc_since(there, v->at) <= slack + slack / 2;
 
-    if (p->was_zero)
+    if (p->was_zero || (p->raw_blocked_n >= WDC_UNSCALED_MIN && p->over_raw_n == 0))
         return WDC_BY_RECEIVER;
     if (p->was_again)
         return WDC_BY_CONGESTION;
@@ -186,19 +187,19 @@ static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap, weir_ns t
     p->spent[by] += gap;
 }
 
-/* Does it take the peer's window as unscaled? Then what is in flight comes up to it, again and again, and never beyond.
- */
-static void note_unscaled(struct wdc_step *s, uint32_t mss)
+/* Does it take the peer's window as unscaled? Then what it sends ends where that does, again and again, and never
+ * beyond: but for what it sent when it knew the SYN's window alone. */
+static void note_unscaled(struct wdc_step *s)
 {
-    struct wdc_half *h = s->me;
-    uint64_t flight = s->hi - h->una, raw = s->peer->win_raw;
-    if (s->peer->wscale < 1 || s->peer->win <= raw)
+    struct wdc_pace *p = &s->me->pace;
+    uint64_t raw = s->peer->win_raw, edge = s->me->una + raw;
+    if (s->peer->wscale < 1 || s->peer->win <= raw || raw == 0)
         return;
-    if (flight > raw) {
-        h->pace.over_raw_n++;
-    } else if (flight + mss > raw && flight * 2 > raw) {
-        h->pace.raw_blocked_n++;
-        wdc_evidence_add(&h->pace.raw_blocked, s->number);
+    if (s->hi > edge) {
+        p->over_raw_n += p->raw_blocked_n > 0;
+    } else if (s->hi == edge) {
+        p->raw_blocked_n++;
+        wdc_evidence_add(&p->raw_blocked, s->number);
     }
 }
 
@@ -236,7 +237,7 @@ void wdc_pace_data(struct wdc_step *s)
     } else {
         p->spent[WDC_BY_APPLICATION] += wdc_since(s->at, p->since);
     }
-    note_unscaled(s, mss);
+    note_unscaled(s);
     look_back(s, mss);
     p->since = s->at;
     p->sent_at = s->at ? s->at : 1;

@@ -34,8 +34,8 @@ void wdc_again_tail(struct wdc_step *); /* new data that may be a retransmission
 void wdc_rtt_sample(struct wdc_rtt *, uint64_t frame, weir_ns sample, uint64_t flight, bool is_data);
 
 /* ---- pace.c: what held the sender up ---- */
-void wdc_pace_ack(struct wdc_step *);  /* behind the numbers */
-void wdc_pace_data(struct wdc_step *); /* before the numbers move */
+void wdc_pace_ack(struct wdc_step *);                             /* behind the numbers */
+void wdc_pace_data(struct wdc_step *);                            /* before the numbers move */
 weir_ns wdc_pace_acked_at(const struct wdc_half *, uint64_t off); /* about when; 0: longer ago than is kept */
 void wdc_pace_end(struct wdc_conn *, unsigned side);
 

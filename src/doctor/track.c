@@ -287,9 +287,7 @@ void wdc_track_window(struct wdc_step *s)
     if (!is_syn && win > me->win_max)
         me->win_max = win;
     if (s->peer->has_base && d->flags & WIO_TCP_ACK) {
-        uint64_t edge = s->ack + win;
-        if (edge > s->peer->edge || s->peer->edge == 0)
-            s->peer->edge = edge;
+        s->peer->edge = s->ack + win;
         wdc_pace_ack(s);
     }
 }
