@@ -594,7 +594,7 @@ static struct wlb_step *steps_of(struct wlb_lab *lab, const struct wlb_program *
 bool wlb_read_after(struct wlb_lab *lab, const struct wlb_program *pr, const struct wsim_host **host, uint16_t *port)
 {
     char name[16];
-    unsigned n;
+    unsigned n = 0;
     *host = NULL;
     if (sscanf(pr->after, "%15s %5u", name, &n) == 2 && n > 0 && n <= UINT16_MAX)
         *host = wlb_host_of(lab, name);

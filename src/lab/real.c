@@ -323,10 +323,10 @@ bool wlb_real_run(struct wlb_lab *lab, weir_ns until)
             continue;
         const struct guest *g = first_running(lab);
         return wlb_fail(lab,
-                        "not over after %.0f s: %s%s%s has not ended; `until` may be more, `serves: true` is for those "
+                        "not over after %.0f s: %s%s%s%s has not ended; until: may be more, serves: true is for those "
                         "that never do",
-                        (double)until / 1e9, g ? g->host->name : "a program of steps", g ? ": " : "",
-                        g ? g->argv[0] : "");
+                        (double)until / 1e9, g ? g->where : "a program of steps", g ? " (" : "", g ? g->argv[0] : "",
+                        g ? ")" : "");
     }
     for (unsigned i = 0; i < lab->real->guest_n; i++) {
         if (lab->real->guests[i].guest)

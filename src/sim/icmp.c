@@ -1,5 +1,5 @@
 /*
- * ICMP errors of a router (router.h): fragmentation needed and time exceeded, as IPv4 and IPv6 have them.
+ * ICMP errors of a router (router.h): unreachable, fragmentation needed and time exceeded, as IPv4 and IPv6 have them.
  */
 #include "sim/router.h"
 
@@ -41,7 +41,7 @@ static bool may_be_told(const uint8_t *ip, bool is_v4)
     return is_v4 ? ip[9] != ICMP_V4 && ((ip[6] & 0x1f) << 8 | ip[7]) == 0 : ip[6] != ICMP_V6;
 }
 
-static void write_v4(uint8_t *ip, size_t len, const struct weir_addr *from, uint32_t mtu)
+static void write_v4(uint8_t *ip, size_t len, const struct weir_addr *from, enum wsim_refusal why, uint32_t mtu)
 {
     const uint8_t *about = ip + V4_HDR + ICMP_HDR;
     uint8_t *icmp = ip + V4_HDR;
@@ -52,13 +52,13 @@ static void write_v4(uint8_t *ip, size_t len, const struct weir_addr *from, uint
     memcpy(ip + 12, from->b + 12, 4);
     memcpy(ip + 16, about + 12, 4);
     put16(ip + 10, checksum(sum_of(ip, V4_HDR)));
-    icmp[0] = mtu ? 3 : 11;
-    icmp[1] = mtu ? 4 : 0;
+    icmp[0] = why == WSIM_NO_HOPS ? 11 : 3;
+    icmp[1] = why == WSIM_TOO_BIG ? 4 : 0;
     put16(icmp + 6, mtu);
     put16(icmp + 2, checksum(sum_of(icmp, len - V4_HDR)));
 }
 
-static void write_v6(uint8_t *ip, size_t len, const struct weir_addr *from, uint32_t mtu)
+static void write_v6(uint8_t *ip, size_t len, const struct weir_addr *from, enum wsim_refusal why, uint32_t mtu)
 {
     const uint8_t *about = ip + V6_HDR + ICMP_HDR;
     uint8_t *icmp = ip + V6_HDR;
@@ -68,14 +68,14 @@ static void write_v6(uint8_t *ip, size_t len, const struct weir_addr *from, uint
     ip[7] = 64;
     memcpy(ip + 8, from->b, 16);
     memcpy(ip + 24, about + 8, 16);
-    icmp[0] = mtu ? 2 : 3;
+    icmp[0] = why == WSIM_TOO_BIG ? 2 : why == WSIM_NO_HOPS ? 3 : 1;
     put16(icmp + 4, mtu >> 16);
     put16(icmp + 6, mtu);
     put16(icmp + 2, checksum(sum_of(icmp, len - V6_HDR) + sum_of(ip + 8, 32) + (uint32_t)len - V6_HDR + ICMP_V6));
 }
 
 struct weir_pkt *wsim_icmp_error(struct weir_pool *pool, const struct weir_pkt *about, const struct weir_addr *from,
-                                 uint32_t mtu)
+                                 enum wsim_refusal why, uint32_t mtu)
 {
     uint8_t bytes[V6_MAX] = {0}, head[V6_HDR] = {0};
     size_t had = weir_pkt_copy(about, 0, head, sizeof head);
@@ -85,8 +85,8 @@ struct weir_pkt *wsim_icmp_error(struct weir_pool *pool, const struct weir_pkt *
         return NULL;
     size_t len = hdr + ICMP_HDR + weir_pkt_copy(about, 0, bytes + hdr + ICMP_HDR, most);
     if (is_v4)
-        write_v4(bytes, len, from, mtu);
+        write_v4(bytes, len, from, why, mtu);
     else
-        write_v6(bytes, len, from, mtu);
+        write_v6(bytes, len, from, why, mtu);
     return weir_pkt_from(pool, bytes, len);
 }

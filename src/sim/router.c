@@ -193,7 +193,7 @@ uint32_t wsim_router_forward(struct wsim_router *r, struct weir_pkt **pkt)
     uint32_t way = dst ? way_to(r, link_of(dst, is_v4)) : WSIM_NO_WAY;
     if (dst && is_own(r, dst, is_v4)) {
         r->stats.own++;
-        return WSIM_NO_WAY;
+        return WSIM_HERE;
     }
     if (way == WSIM_NO_WAY) {
         r->stats.unroutable++;
@@ -208,7 +208,7 @@ uint32_t wsim_router_forward(struct wsim_router *r, struct weir_pkt **pkt)
     *pkt = p = wsim_router_own(p, &header);
     if (!p) {
         r->stats.unroutable++;
-        return WSIM_NO_WAY;
+        return WSIM_HERE; /* no memory: nobody is told */
     }
     lower_hop_limit(header);
     r->stats.forwarded++;

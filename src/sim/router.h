@@ -8,6 +8,7 @@
 
 #define WSIM_NO_WAY  UINT32_MAX
 #define WSIM_EXPIRED (UINT32_MAX - 1)
+#define WSIM_HERE    (UINT32_MAX - 2)
 
 struct wsim_router *wsim_router_new(void); /* NULL: out of memory */
 void wsim_router_free(struct wsim_router *);
@@ -16,9 +17,9 @@ void wsim_router_free(struct wsim_router *);
 bool wsim_router_find_ways(const struct wsim_world *, struct wsim_host *router);
 
 /*
- * The number (from 0) of the link by which the packet goes on, its hop limit lowered; WSIM_NO_WAY, WSIM_EXPIRED: it
- * does not, and was counted. *pkt becomes what is to be sent, whose reference is the caller's; the reference to what
- * came stays.
+ * The number (from 0) of the link by which the packet goes on, its hop limit lowered; WSIM_NO_WAY, WSIM_EXPIRED,
+ * WSIM_HERE (it is for the router itself): it does not, and was counted. *pkt becomes what is to be sent, whose
+ * reference is the caller's; the reference to what came stays.
  */
 uint32_t wsim_router_forward(struct wsim_router *, struct weir_pkt **pkt);
 const struct wsim_router_stats *wsim_router_counts(const struct wsim_router *);
@@ -34,13 +35,19 @@ struct weir_pool *wsim_router_pool(const struct wsim_router *);
  * the caller's, that to what came stays. NULL: out of memory. */
 struct weir_pkt *wsim_router_own(struct weir_pkt *, uint8_t **ip);
 
+/* Why a packet is not sent on. */
+enum wsim_refusal {
+    WSIM_TOO_BIG, /* for the next link */
+    WSIM_NO_HOPS, /* its hop limit is spent */
+    WSIM_NO_NET,  /* nobody knows a way */
+};
+
 /*
- * An ICMP error about a packet that the router could not send on (RFC 792, 1191 4, 1812 5.2.7, 4443): it is too big for
- * the next link, whose MTU that is, or (mtu 0) its hop limit is spent. `from` is the router's own address by where it
- * came in. NULL: there is none about such a packet, or no memory.
+ * The ICMP error that tells its sender (RFC 792, 1191 4, 1812 5.2.7, 4443). `from` is the router's own address by where
+ * it came in; mtu is the next link's, of WSIM_TOO_BIG. NULL: there is none about such a packet, or no memory.
  */
 struct weir_pkt *wsim_icmp_error(struct weir_pool *, const struct weir_pkt *about, const struct weir_addr *from,
-                                 uint32_t mtu);
+                                 enum wsim_refusal, uint32_t mtu);
 
 /* Put a packet of the router's on a link (from 0); its reference is taken. */
 void wsim_router_send(const struct wsim_host *, uint32_t link, struct weir_pkt *);

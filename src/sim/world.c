@@ -145,14 +145,14 @@ void wsim_router_send(const struct wsim_host *h, uint32_t link, struct weir_pkt 
     look_at_link(j);
 }
 
-/* Tell the sender; mtu 0: its hop limit was spent. */
-static void send_error(const struct port *in, const struct weir_pkt *about, uint32_t mtu)
+/* Tell the sender. */
+static void send_error(const struct port *in, const struct weir_pkt *about, enum wsim_refusal why, uint32_t mtu)
 {
     const struct wsim_host *h = in->host;
     uint8_t version = 0;
     weir_pkt_copy(about, 0, &version, 1);
     struct weir_addr own = wsim_addr(in->joint->index + 1, in->side, version >> 4 == 4 ? WEIR_AF_INET : WEIR_AF_INET6);
-    struct weir_pkt *pkt = h->is_silent ? NULL : wsim_icmp_error(wsim_router_pool(h->router), about, &own, mtu);
+    struct weir_pkt *pkt = h->is_silent ? NULL : wsim_icmp_error(wsim_router_pool(h->router), about, &own, why, mtu);
     if (pkt)
         wsim_router_send(h, in->joint->index, pkt);
 }
@@ -174,9 +174,9 @@ static void forward(const struct port *in, struct weir_pkt *pkt)
     const struct wsim_host *h = in->host;
     struct weir_pkt *out = pkt;
     uint32_t way = wsim_router_forward(h->router, &out);
-    if (way == WSIM_EXPIRED)
-        send_error(in, pkt, 0);
     if (way == WSIM_EXPIRED || way == WSIM_NO_WAY)
+        send_error(in, pkt, way == WSIM_EXPIRED ? WSIM_NO_HOPS : WSIM_NO_NET, 0);
+    if (way == WSIM_EXPIRED || way == WSIM_NO_WAY || way == WSIM_HERE)
         return;
     uint32_t mtu = h->world->joints[way]->mtu;
     if (size_on_wire(out) <= mtu) {
@@ -184,7 +184,7 @@ static void forward(const struct port *in, struct weir_pkt *pkt)
         return;
     }
     wsim_router_count_too_big(h->router);
-    send_error(in, pkt, mtu);
+    send_error(in, pkt, WSIM_TOO_BIG, mtu);
     weir_pkt_unref(out);
 }
 

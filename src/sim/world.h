@@ -61,7 +61,7 @@ struct wsim_host *wsim_host_add(struct wsim_world *, const char *name);
  * A router: no stack, no sockets. It sends each packet on by the shortest way to the link that holds the destination,
  * and takes one from its hop limit; what has none left, or no way, is dropped and counted. It takes no time, for queues
  * and delay are the links'. What is too big for the next link is dropped, too, whether it may be cut into fragments or
- * not. Of the hop limit and of the size the sender is told by ICMP, unless is_silent. Its links must be raw IP.
+ * not. The sender is told by ICMP of each of these, unless is_silent. Its links must be raw IP.
  */
 struct wsim_host *wsim_router_add(struct wsim_world *, const char *name);
 struct wsim_router_stats {

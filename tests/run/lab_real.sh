@@ -50,7 +50,7 @@ sed -i 's/== 0/== 7/' mine.yaml
 scenario '  - {host: client, command: [sleep, "600"]}' 500ms
 "$WEIR" lab mine.yaml >out 2>err
 equal 'a program that does not end' $? 2
-grep -q 'not over after .*client: sleep has not ended' err || fail "$(cat err)"
+grep -q 'not over after .*client (sleep) has not ended' err || fail "$(cat err)"
 
 # Ctrl-C, as one process gets it: nothing is left.
 scenario '  - {host: server, serves: "true", command: [sh, -c, "echo $$ >pid; sleep 600 & echo $! >child; wait"]}

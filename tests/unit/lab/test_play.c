@@ -87,6 +87,45 @@ static void test_play_mistakes_are_told_with_their_place(void **state)
     refuse(HEAD HOSTS LINKS PROGRAM "timeline:\n  - {at: 0s, do: forge a b 1 2 X}\n" CLAIMS, "the form is");
     refuse(HEAD HOSTS LINKS PROGRAM "timeline:\n  - {at: 0s, do: link 2 loss=1%}\n" CLAIMS, "link");
     refuse(HEAD HOSTS LINKS "programs:\n  - {host: a, steps: [\"write ${x}\"]}\n" CLAIMS, "'x' is neither");
+    refuse(HEAD "hosts:\n  - {name: a, router: \"yes\"}\n  - {name: b}\n" LINKS PROGRAM CLAIMS, "it is true");
+    refuse(HEAD "hosts:\n  - {name: a, icmp: \"off\"}\n  - {name: b}\n" LINKS PROGRAM CLAIMS, "router: true");
+    refuse(HEAD "hosts:\n  - {name: a, router: \"true\", sysctl: [tcp_sack=0]}\n  - {name: b}\n" LINKS PROGRAM CLAIMS,
+           "no stack");
+    refuse(HEAD "hosts:\n  - {name: a}\n  - {name: b, router: \"true\", syn_proxy: c}\n" LINKS PROGRAM CLAIMS,
+           "no server 'c'");
+    refuse(HEAD "hosts:\n  - {name: a, router: \"true\"}\n  - {name: b}\n" LINKS PROGRAM CLAIMS, "with a stack");
+    refuse(HEAD HOSTS LINKS "programs:\n  - {host: a, after: b, steps: [accept]}\n" CLAIMS, "HOST PORT");
+    refuse(HEAD HOSTS LINKS "programs:\n  - {host: a, serves: \"true\", steps: [accept]}\n" CLAIMS, "with a command");
+    refuse(HEAD HOSTS LINKS "programs:\n  - {host: a, command: [\"true\"], steps: [accept]}\n" CLAIMS, "neither steps");
+    refuse(HEAD HOSTS LINKS "programs:\n  - {host: a, command: [nonesuch-program]}\n" CLAIMS, "'nonesuch-program'");
+    refuse(HEAD HOSTS LINKS PROGRAM "record: nonesuch\n" CLAIMS, "nonesuch");
+    refuse(HEAD HOSTS LINKS PROGRAM "timeline:\n  - {at: 0s, do: forge a b 1 2 . seq=+1}\n" CLAIMS, "no SYN");
+}
+
+/* A program that waits for a listener begins as soon as there is one, and `start` later. */
+static void test_play_programs_wait_for_a_listener(void **state)
+{
+    (void)state;
+    struct wlb_result r =
+        play(HEAD HOSTS LINKS "programs:\n  - {host: b, start: 3s, steps: [listen 80, accept]}\n"
+                              "  - {host: a, after: b 80, start: 5ms, steps: [connect b 80]}\n"
+                              "claims:\n  - {say: s, check: \"first(at, wire) == 3005ms\"}\n"
+                              "  - {say: s, check: \"first(value, call and text == 'connect') == 0\"}\n",
+             NULL, 0);
+    assert_string_equal(r.err, "");
+    assert_int_equal(r.passed, 2);
+}
+
+/* What the filter does not select is not there. */
+static void test_play_record_keeps_what_it_selects(void **state)
+{
+    (void)state;
+    struct wlb_result r = play(HEAD HOSTS LINKS PROGRAM "record: wire and syn\n"
+                                                        "claims:\n  - {say: s, check: \"count(wire) == 1\"}\n"
+                                                        "  - {say: s, check: \"not any(call)\"}\n",
+                               NULL, 0);
+    assert_string_equal(r.err, "");
+    assert_int_equal(r.passed, 2);
 }
 
 static void test_builtin_scenarios_can_all_be_read(void **state)
@@ -111,6 +150,8 @@ int main(void)
         cmocka_unit_test(test_play_judges_its_claims),
         cmocka_unit_test(test_play_options_change_the_run),
         cmocka_unit_test(test_play_mistakes_are_told_with_their_place),
+        cmocka_unit_test(test_play_programs_wait_for_a_listener),
+        cmocka_unit_test(test_play_record_keeps_what_it_selects),
         cmocka_unit_test(test_builtin_scenarios_can_all_be_read),
     };
     return cmocka_run_group_tests_name("lab/play", tests, NULL, NULL);

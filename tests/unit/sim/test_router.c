@@ -113,6 +113,26 @@ static void test_router_tells_of_a_spent_hop_limit(void **state)
     wsim_world_free(p.world);
 }
 
+/* RFC 1812 5.2.7.1: so is the sender of what nobody knows a way for; what is for the router itself is no such thing. */
+static void test_router_tells_of_an_unknown_net(void **state)
+{
+    (void)state;
+    struct path p;
+    struct weir_sockaddr to = {.addr = weir_addr_v4(192, 0, 2, 1), .family = WEIR_AF_INET, .port = 80};
+    open_path(&p, 1500);
+    struct weir *w = wsim_stack(p.client);
+    weir_fd fd = weir_socket(w, WEIR_AF_INET, WEIR_SOCK_DGRAM, 0);
+    assert_int_equal(weir_sendto(w, fd, "x", 1, 0, &to), 1);
+    assert_null(wsim_run(p.world, WEIR_SEC(6), NULL, NULL));
+    assert_int_equal(p.icmp_n, 1);
+    to.addr = wsim_addr(1, WIO_FAR, WEIR_AF_INET);
+    assert_int_equal(weir_sendto(w, fd, "x", 1, 0, &to), 1);
+    assert_null(wsim_run(p.world, WEIR_SEC(7), NULL, NULL));
+    assert_int_equal(p.icmp_n, 1);
+    assert_int_equal(wsim_router_stats(p.router).own, 1);
+    wsim_world_free(p.world);
+}
+
 /* ---- The SYN proxy ---- */
 
 static void open_proxy(struct path *p)
@@ -211,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_router_tells_of_a_packet_that_is_too_big),
         cmocka_unit_test(test_router_that_is_silent_makes_a_black_hole),
         cmocka_unit_test(test_router_tells_of_a_spent_hop_limit),
+        cmocka_unit_test(test_router_tells_of_an_unknown_net),
         cmocka_unit_test(test_synproxy_translates_whole_transfers),
         cmocka_unit_test(test_synproxy_remembers_nothing_of_a_flood),
         cmocka_unit_test(test_synproxy_forgets_flows_that_are_over),
