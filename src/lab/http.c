@@ -291,9 +291,11 @@ static int64_t fetch_more(struct wlb_proc *p, struct wlb_http *h)
             return -WEIR_EINVAL;
         read_fields(h, len, true);
         use(h, len);
-        if (h->status < 200) /* an interim answer */
+        if (h->status < 200) { /* an interim answer: the next may be there already */
             h->phase = HEAD;
-        else if (h->status == 204 || h->status == 304)
+            return 1;
+        }
+        if (h->status == 204 || h->status == 304)
             h->phase = WHOLE;
     }
     if (h->phase != HEAD)

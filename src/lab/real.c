@@ -5,7 +5,7 @@
  * The run ends when everything that does not serve has ended: then the servers are told to end, and what is still open
  * may close.
  */
-#include "lab/lab.h"
+#include "lab/proc.h"
 
 #include "run/guest.h"
 
@@ -215,18 +215,36 @@ static bool is_over(const struct guest *g)
     return g->serves || (g->is_noted && wir_guest_is_gone(g->guest));
 }
 
-/* Who waits for a host that nobody will make listen any more would wait for ever. */
-static bool check_hope(struct wlb_lab *lab, const struct guest *g)
+/* Who waits for a host on which nothing runs any more would wait for ever. */
+static bool check_hope(struct wlb_lab *lab, const struct wsim_host *h, uint16_t port, const char *waiting)
 {
-    bool has_server = false, is_any_left = false;
+    bool has_ended = false;
     for (unsigned i = 0; i < lab->real->guest_n; i++) {
         const struct guest *s = &lab->real->guests[i];
-        has_server |= s->host == g->after;
-        is_any_left |= s->host == g->after && !s->is_noted;
+        if (s->host == h && !s->is_noted)
+            return true;
+        has_ended |= s->host == h;
     }
-    return !has_server || is_any_left ||
-           wlb_fail(lab, "host %s: its program ended before it listened on port %u, for which '%s' waits",
-                    g->after->name, g->after_port, g->where);
+    for (const struct wlb_proc *p = lab->procs; p; p = p->next) {
+        if (p->conn.host == h && !p->is_over)
+            return true;
+    }
+    return !has_ended || wlb_fail(lab, "host %s: its program ended before it listened on port %u, for which '%s' waits",
+                                  h->name, port, waiting);
+}
+
+static bool check_hopes(struct wlb_lab *lab)
+{
+    for (unsigned i = 0; i < lab->real->guest_n; i++) {
+        const struct guest *g = &lab->real->guests[i];
+        if (!g->guest && g->due == WEIR_NEVER && !check_hope(lab, g->after, g->after_port, g->where))
+            return false;
+    }
+    for (const struct wlb_proc *p = lab->procs; p; p = p->next) {
+        if (p->after && !check_hope(lab, p->after, p->after_port, p->where))
+            return false;
+    }
+    return true;
 }
 
 /* A turn of one. False: wlb_fail has it. */
@@ -235,7 +253,7 @@ static bool turn(struct wlb_lab *lab, struct guest *g, bool *was_any)
     if (!g->guest) {
         bool is_due = g->due <= wsim_now(lab->world);
         *was_any |= is_due;
-        return is_due ? start_guest(lab, g) : g->due != WEIR_NEVER || check_hope(lab, g);
+        return !is_due || start_guest(lab, g);
     }
     if (wir_guest_turn(g->guest)) {
         wsim_stack(g->host); /* somebody has called into it */
@@ -288,6 +306,8 @@ static bool go_round(struct wlb_lab *lab)
     }
     if (wir_guest_house_is_asked_to_end(lab->real->house))
         return wlb_fail(lab, "interrupted");
+    if (!check_hopes(lab))
+        return false;
     if (!was_any)
         sleep_until(lab->real, next_due(lab));
     return !lab->error[0];
