@@ -1,4 +1,5 @@
 # Scenarios with real programs: both real, mixed with steps, and every way in which one can go wrong.
+# timeout: 120
 . "$TESTS/lib.sh"
 need python3 curl nc redis-server redis-benchmark
 for name in real-curl real-redis real-and-lab; do
