@@ -19,6 +19,7 @@
 #include "run/control_place.h"
 #include "run/sock.h"
 #include "run/view.h"
+#include "run/watch.h"
 
 #define CLIENTS_MAX    16
 #define REQUEST_MAX    1024  /* bytes of a line */
@@ -141,23 +142,13 @@ static void say(struct client *c, json_t *line)
     json_decref(line);
 }
 
-/* The program and its arguments, without what would not be JSON. */
-static void command_line(char *const *argv, char *text, size_t cap)
-{
-    size_t n = 0;
-    for (; *argv && n < cap; argv++)
-        n += (size_t)snprintf(text + n, cap - n, "%s%s", n ? " " : "", *argv);
-    for (char *p = text; *p; p++) {
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
-    }
-}
-
 static void say_hello(struct client *c)
 {
     const struct wir_run *r = c->control->run;
-    char command[256] = "";
-    command_line(r->opts->argv, command, sizeof command);
+    char command[256];
+    snprintf(command, sizeof command, "%s", wir_watch_title(r->watch));
+    for (char *p = command; *p; p++)
+        *p = (unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e ? '?' : *p; /* what would not be JSON */
     say(c, json_pack("{s:s, s:i, s:i, s:i, s:s}", "weir", WEIR_VERSION, "protocol", PROTOCOL, "pid", (int)getpid(),
                      "program", (int)r->launch.program, "command", command));
 }
@@ -335,7 +326,8 @@ static void make_place(struct wir_control *ctl)
         if (!oldest || c->heard_at < oldest->heard_at)
             oldest = c;
     }
-    client_free(oldest);
+    if (oldest)
+        client_free(oldest);
 }
 
 /* Nobody but the user and root: the directory says so already, but a path may have been named. */

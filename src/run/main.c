@@ -16,6 +16,7 @@
 #include "run/command.h"
 #include "run/control.h"
 #include "run/gateway.h"
+#include "run/live.h"
 #include "run/run.h"
 #include "run/sock.h"
 #include "run/watch.h"
@@ -61,6 +62,7 @@ static int begin(struct wir_run *r)
 
 static void end(struct wir_run *r)
 {
+    wir_live_stop(r);
     wir_control_stop(r);
     wir_loop_let_go(r);
     wir_gateway_stop(r);
@@ -103,7 +105,8 @@ int wir_run_main(int argc, char **argv)
     int parsed = wir_opts_parse(&opts, argc, argv);
     if (parsed)
         return parsed > 0 ? 0 : WIR_EXIT_OURS;
-    if (begin(&run) < 0 || wir_notify_start(&run) < 0 || wir_launch_watch(&run) < 0 || wir_control_start(&run) < 0)
+    if (begin(&run) < 0 || wir_notify_start(&run) < 0 || wir_launch_watch(&run) < 0 || wir_control_start(&run) < 0 ||
+        wir_live_start(&run) < 0)
         return WIR_EXIT_OURS;
     wir_launch_go(&run);
     wir_loop_run(&run);

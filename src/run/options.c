@@ -37,6 +37,7 @@ static const char help[] =
     "  --trace FILE      every event of both hosts and the link, as JSON lines\n"
     "  --report FILE     a page to look at, made at the end: diagrams, windows, round trips\n"
     "  --story           at the end, the longest connection as a sequence diagram\n"
+    "  --live[=PORT]     a page that shows the run while it goes on, on 127.0.0.1; its address is said at the start\n"
     "  --control PATH    where weir ss and weir top find this run (a place of its own); off: nowhere\n"
     "  --doctor          at the end, what went wrong with each connection, and why\n"
     "  -q, --quiet       no line for each connection at the end\n"
@@ -56,7 +57,8 @@ enum {
     OPT_REPORT,
     OPT_STORY,
     OPT_CONTROL,
-    OPT_DOCTOR
+    OPT_DOCTOR,
+    OPT_LIVE
 };
 
 static const struct option longs[] = {
@@ -71,6 +73,7 @@ static const struct option longs[] = {
     {"trace", required_argument, NULL, OPT_TRACE},
     {"report", required_argument, NULL, OPT_REPORT},
     {"story", no_argument, NULL, OPT_STORY},
+    {"live", optional_argument, NULL, OPT_LIVE},
     {"control", required_argument, NULL, OPT_CONTROL},
     {"doctor", no_argument, NULL, OPT_DOCTOR},
     {"quiet", no_argument, NULL, 'q'},
@@ -193,6 +196,17 @@ static int read_end(struct wir_run_opts *o, const char *text)
     return 0;
 }
 
+/* --live[=PORT] */
+static int read_live(struct wir_run_opts *o)
+{
+    uint64_t port = 0;
+    o->wants_live = true;
+    if (optarg && read_number(optarg, 1, 65535, &port))
+        return bad_value("--live", optarg, "not a port");
+    o->live_port = (uint16_t)port;
+    return 0;
+}
+
 /* What getopt could not take ('?'), or what lacks its value (':'). */
 static int bad_option(int c, const char *word)
 {
@@ -250,6 +264,7 @@ static int take(struct wir_run_opts *o, struct said *said, int c)
     case OPT_TRACE: o->trace = optarg; return 0;
     case OPT_REPORT: o->report = optarg; return 0;
     case OPT_STORY: o->wants_story = true; return 0;
+    case OPT_LIVE: return read_live(o);
     case OPT_CONTROL: o->control = optarg; return 0;
     case OPT_DOCTOR: o->wants_doctor = true; return 0;
     case 'q': o->is_quiet = true; return 0;

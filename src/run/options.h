@@ -29,8 +29,9 @@ struct wir_run_opts {
     const char *pcap, *trace, *report; /* files, or NULL */
     const char *control;               /* the control socket's path, "off", or NULL: the default place */
     bool pcap_program, pcap_gateway;   /* whose end of the link is captured */
-    bool wants_story, wants_doctor, is_quiet;
-    int family; /* AF_INET: -4; AF_INET6: -6; 0: both */
+    bool wants_story, wants_doctor, wants_live, is_quiet;
+    uint16_t live_port; /* 0: any */
+    int family;         /* AF_INET: -4; AF_INET6: -6; 0: both */
     struct wir_publish publish[WIR_PUBLISH_MAX];
     unsigned publish_n;
     const char *sysctls[WIR_SYSCTL_MAX]; /* "net.ipv4.tcp_ecn=1", for both hosts */

@@ -6,7 +6,7 @@
  *
  * The pieces: options, launch (the filter, the keeper, the program), notify (trapped calls in, answers out), sock (a
  * mirrored socket), connect/listen/names/sockopt/message (its calls), pump (bytes between a descriptor and a weir
- * socket), gateway and inbound (the other end), control (who looks at it from outside), summary, loop.
+ * socket), gateway and inbound (the other end), control and live (who looks at it from outside), summary, loop.
  */
 #ifndef WIR_RUN_RUN_H
 #define WIR_RUN_RUN_H
@@ -129,6 +129,7 @@ struct wir_run {
 
     struct wir_watch *watch; /* who reads the event streams */
     struct wir_control *control;
+    struct wir_live *live;
 };
 
 /* Watch `fd` for `events` (EPOLL*). 0 or -errno. Closing the descriptor ends it. */

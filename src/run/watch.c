@@ -33,10 +33,14 @@ struct wir_watch {
     struct wtr_capture *capture;
     struct wtr_json *json;
     struct wtr_story *story;
-    struct wtr_report *report;
+    struct wtr_report *report, *shown; /* for the page at the end; for the one of --live */
     struct wdc_live *doctor;
-    int hosts[2]; /* in the report, by side */
+    int hosts[2];      /* in both reports, by side */
+    char command[256]; /* the program and its arguments, as they were given */
 };
+
+#define SHOWN_ROWS  200000u /* of --live: 30 MiB at most */
+#define SHOWN_CONNS 20000u
 
 /* The Unix time at which our clock was 0. */
 static uint64_t epoch(void)
@@ -74,7 +78,6 @@ static int open_trace(struct wir_watch *w, uint64_t epoch_ns)
     return w->json ? 0 : -1;
 }
 
-/* The program and its arguments, as they were given. */
 static void command_line(char *const *argv, char *text, size_t cap)
 {
     size_t at = 0;
@@ -83,11 +86,18 @@ static void command_line(char *const *argv, char *text, size_t cap)
         at += (size_t)snprintf(text + at, cap - at, "%s%s", at ? " " : "", *argv);
 }
 
+static int make_report(struct wir_watch *w, struct wtr_report **out, const struct wtr_report_config *cfg)
+{
+    *out = wtr_report_new(cfg);
+    for (unsigned i = 0; *out && i < 2; i++)
+        w->hosts[i] = wtr_report_host(*out, w->sides[i].name);
+    return *out && w->hosts[0] >= 0 && w->hosts[1] >= 0 ? 0 : -1;
+}
+
 /* The page is written at the end; that it can't be is to be known before the program starts. */
 static int open_report(struct wir_watch *w, uint64_t epoch_ns)
 {
-    char command[256];
-    struct wtr_report_config cfg = {.title = command, .epoch_ns = epoch_ns};
+    struct wtr_report_config cfg = {.title = w->command, .epoch_ns = epoch_ns};
     if (!w->opts->report)
         return 0;
     FILE *out = fopen(w->opts->report, "ae");
@@ -96,11 +106,14 @@ static int open_report(struct wir_watch *w, uint64_t epoch_ns)
         return -1;
     }
     fclose(out);
-    command_line(w->opts->argv, command, sizeof command);
-    w->report = wtr_report_new(&cfg);
-    for (unsigned i = 0; w->report && i < 2; i++)
-        w->hosts[i] = wtr_report_host(w->report, w->sides[i].name);
-    return w->report && w->hosts[0] >= 0 && w->hosts[1] >= 0 ? 0 : -1;
+    return make_report(w, &w->report, &cfg);
+}
+
+static int open_shown(struct wir_watch *w, uint64_t epoch_ns)
+{
+    struct wtr_report_config cfg = {
+        .title = w->command, .epoch_ns = epoch_ns, .rows_max = SHOWN_ROWS, .conns_max = SHOWN_CONNS, .is_window = true};
+    return w->opts->wants_live ? make_report(w, &w->shown, &cfg) : 0;
 }
 
 int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
@@ -113,7 +126,9 @@ int wir_watch_open(struct wir_watch **out, const struct wir_run_opts *opts)
     w->sides[WIO_NEAR] = (struct side){.watch = w, .side = WIO_NEAR, .name = "program"};
     w->sides[WIO_FAR] = (struct side){.watch = w, .side = WIO_FAR, .name = "gateway"};
     w->summary = wir_summary_new();
-    if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0 || open_report(w, epoch()) < 0)
+    command_line(opts->argv, w->command, sizeof w->command);
+    if (!w->summary || open_pcap(w, epoch()) < 0 || open_trace(w, epoch()) < 0 || open_report(w, epoch()) < 0 ||
+        open_shown(w, epoch()) < 0)
         return -EIO;
     if (opts->wants_story)
         w->story = wtr_story_new(opts->link.type, 0);
@@ -137,6 +152,8 @@ static void on_event(void *ctx, const struct weir_event *ev)
         wtr_story_event(w->story, side->side, ev);
     if (w->report)
         wtr_report_event(w->report, w->hosts[side->side], ev);
+    if (w->shown)
+        wtr_report_event(w->shown, w->hosts[side->side], ev);
 }
 
 static void on_link(void *ctx, const struct wio_link_note *note)
@@ -152,6 +169,8 @@ static void on_link(void *ctx, const struct wio_link_note *note)
         wtr_report_link(w->report, w->hosts[WIO_NEAR], w->hosts[WIO_FAR], note, w->opts->link.type);
     if (w->doctor)
         wdc_live_link(w->doctor, 0, w->opts->link.type, note);
+    if (w->shown)
+        wtr_report_link(w->shown, w->hosts[WIO_NEAR], w->hosts[WIO_FAR], note, w->opts->link.type);
 }
 
 void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config *cfg)
@@ -163,19 +182,34 @@ void wir_watch_hook(struct wir_watch *w, enum wio_side side, struct weir_config 
         cfg->event_mask |= WTR_WHY_MASK;
     if (w->story)
         cfg->event_mask |= WTR_STORY_MASK;
-    if (w->json || w->report)
+    if (w->json || w->report || w->shown)
         cfg->event_mask = WEIR_EV_ALL;
 }
 
 void wir_watch_link(struct wir_watch *w, struct wio_link *link)
 {
-    if (w->capture || w->json || w->story || w->report || w->doctor)
+    if (w->capture || w->json || w->story || w->report || w->shown || w->doctor)
         wio_link_set_tap(link, on_link, w);
 }
 
 unsigned wir_watch_live(const struct wir_watch *w)
 {
     return wir_summary_live(w->summary);
+}
+
+struct wtr_report *wir_watch_shown(const struct wir_watch *w)
+{
+    return w->shown;
+}
+
+const char *wir_watch_title(const struct wir_watch *w)
+{
+    return w->command;
+}
+
+void wir_watch_ledger(struct wir_watch *w, enum wio_side side, uint64_t conn_id, const struct weir_ledger *ledger)
+{
+    wtr_report_ledger(w->shown, w->hosts[side], conn_id, ledger);
 }
 
 void wir_watch_flush(struct wir_watch *w)
@@ -229,5 +263,6 @@ void wir_watch_finish(struct wir_watch *w, weir_ns now)
     close_pcap(w);
     close_trace(w);
     close_report(w);
+    wtr_report_free(w->shown);
     free(w);
 }

@@ -24,7 +24,7 @@ const char *wss_port_text(const struct weir_sock_info *, const struct weir_socka
                           size_t cap);
 
 /* A rate in bits a second, as ss has it: "26.6G"; numeric: all digits. */
-const char *wss_rate_text(double bits_per_s, bool is_numeric, char *buf, size_t cap);
+const char *wss_rate_text(double bps, bool is_numeric, char *buf, size_t cap);
 
 /* The last column, and what stands on the lines below it. */
 void wss_print_details(FILE *, const struct wir_view *, const struct wss_show *, const struct wss_owners *);

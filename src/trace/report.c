@@ -112,6 +112,8 @@ struct wtr_report *wtr_report_new(const struct wtr_report_config *cfg)
     r->about = cfg->about ? strdup(cfg->about) : NULL;
     if (r->cfg.rows_max == 0)
         r->cfg.rows_max = WTR_REPORT_ROWS_MAX;
+    if (r->cfg.conns_max == 0)
+        r->cfg.conns_max = CONNS_MAX;
     if (!r->title || (cfg->about && !r->about) || !wtr_report_grow(r, &r->flows, &r->flow_cap, 0, sizeof *r->flows) ||
         !wtr_report_grow(r, &r->texts, &r->text_cap, 0, sizeof *r->texts) || !(r->texts[0] = strdup(""))) {
         wtr_report_free(r);
@@ -196,8 +198,10 @@ struct wtr_row *wtr_report_row(struct wtr_report *r, uint32_t conn, uint8_t kind
         return NULL;
     }
     struct wtr_row *row = &r->rows[r->row_n++];
-    *row = (struct wtr_row){.at = at, .conn = conn, .kind = kind};
-    f->row_n++;
+    *row = (struct wtr_row){.at = at, .conn = conn, .kind = kind, .nth = f->row_n++};
+    f->stamp = ++r->stamp;
+    if (r->row_n == 1 && r->forgotten == 0)
+        r->start = at;
     return row;
 }
 
@@ -245,7 +249,7 @@ uint32_t wtr_report_flow(struct wtr_report *r, const struct weir_sockaddr *a, co
                          bool is_udp, weir_ns at)
 {
     unsigned side;
-    if (r->flow_n > CONNS_MAX || !wtr_report_grow(r, &r->flows, &r->flow_cap, r->flow_n, sizeof *r->flows))
+    if (r->flow_n > r->cfg.conns_max || !wtr_report_grow(r, &r->flows, &r->flow_cap, r->flow_n, sizeof *r->flows))
         return 0;
     uint32_t id = r->flow_n;
     struct wtr_slot *older = find_slot(r, a, b, is_udp, &side);
@@ -270,7 +274,7 @@ static uint64_t hash_id(int host, uint64_t conn_id)
     return (conn_id * 4099 + (uint64_t)host + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 7;
 }
 
-static uint32_t find_id(struct wtr_report *r, int host, uint64_t conn_id, unsigned *side)
+uint32_t wtr_report_find_id(struct wtr_report *r, int host, uint64_t conn_id, unsigned *side)
 {
     uint64_t hash = hash_id(host, conn_id);
     struct wtr_slot *slot;
@@ -381,7 +385,7 @@ static uint32_t flow_of(struct wtr_report *r, int host, const struct weir_event 
 
     if (!ev->local || !ev->remote)
         return 0;
-    if (!is_udp && ev->conn_id && (id = find_id(r, host, ev->conn_id, side)))
+    if (!is_udp && ev->conn_id && (id = wtr_report_find_id(r, host, ev->conn_id, side)))
         return id;
     id = is_udp ? dgram_flow(r, host, ev, side) : wtr_report_find(r, ev->local, ev->remote, false, side);
     if (is_udp && id) {
@@ -727,6 +731,7 @@ void wtr_report_event(struct wtr_report *r, int host, const struct weir_event *e
     unsigned side = 0;
     if (host < 0 || (uint32_t)host >= r->host_n)
         return;
+    wtr_report_make_room(r);
     if (ev->kind == WEIR_EV_DROP) {
         take_drop(r, host, ev);
         return;
@@ -751,6 +756,7 @@ void wtr_report_fate(struct wtr_report *r, const struct wtr_fate *fate)
     uint32_t from = 0, conn = 0;
     bool is_udp = fate->src.family && fate->flags == 0;
 
+    wtr_report_make_room(r);
     if (fate->src.family)
         conn = wtr_report_find(r, &fate->src, &fate->dst, is_udp, &side);
     if (conn)

@@ -36,6 +36,7 @@ struct wtr_row {
     uint32_t seq, ack, len, win;
     uint32_t a, b; /* by kind, see report_write.c */
     uint32_t sack_at;
+    uint32_t nth; /* rows of its connection before it, those that were forgotten included */
     uint32_t cwnd, ssthresh, flight, snd_wnd, rcv_wnd;
     uint32_t srtt_us, rttvar_us, rto_us;
     uint16_t flags, mark;
@@ -63,7 +64,8 @@ struct wtr_flow {
     struct wtr_end ends[2]; /* 0 opens */
     bool is_udp;
     weir_ns began, ended;
-    uint32_t row_n;
+    uint32_t row_n;    /* all that there ever were */
+    uint64_t stamp;    /* wtr_report.stamp when it last changed */
     int8_t rst_side;   /* -1: none was sent */
     int8_t fin_first;  /* -1: none */
     bool is_rst_early; /* before either end was established */
@@ -102,6 +104,9 @@ struct wtr_report {
     char *title, *about;
     int err;
     uint64_t left_out;
+    uint64_t forgotten; /* rows that were, before rows[0] */
+    uint64_t stamp;     /* counts changes of connections */
+    weir_ns start;      /* of the first row; valid once there was one */
     struct wtr_report_host *hosts;
     uint32_t host_n, host_cap;
     struct wtr_flow *flows; /* [0]: what belongs to none */
@@ -161,6 +166,42 @@ struct wtr_segment wtr_report_segment(const struct wtr_end *, uint16_t flags, ui
 /* Count it: what verdicts and totals are made of. Marks the row, which may be NULL. */
 void wtr_report_sent(struct wtr_report *, uint32_t conn, unsigned side, struct wtr_row *, const struct wtr_segment *,
                      weir_ns at);
+
+/* The connection of a host's number, and which end that is; 0: there is none. */
+uint32_t wtr_report_find_id(struct wtr_report *, int host, uint64_t conn_id, unsigned *side);
+
+/* Where is_window and the room is used up: forget the older half of the rows. Before any row is looked for. */
+void wtr_report_make_room(struct wtr_report *);
+
+/* ---- Between report_write.c and report_live.c: pieces of JSON ---- */
+
+/* Rows to be written, sorted by connection, with `at` and `from` as they are told. */
+struct wtr_rows {
+    const struct wtr_report *report;
+    const struct wtr_row *rows;
+    const uint32_t *order;      /* i-th row to be written is rows[order[i]] */
+    const uint32_t *from_marks; /* by place in `order`: what has become of the row that `from` is; NULL: not told */
+    uint32_t n;
+};
+
+void wtr_report_put_string(FILE *, const char *);
+void wtr_report_put_names(const struct wtr_report *, FILE *); /* kinds, states, causes, hosts, columns */
+void wtr_report_put_texts(const struct wtr_report *, uint32_t from, FILE *);
+void wtr_report_put_flow(const struct wtr_report *, uint32_t i, weir_ns start, FILE *); /* members, without braces */
+
+/* Each column, in the order of `columns`, and "sack": begin(name), its base64, end(). */
+struct wtr_brackets {
+    void (*begin)(FILE *, const char *name);
+    void (*end)(FILE *);
+};
+void wtr_report_put_columns(const struct wtr_rows *, const struct wtr_brackets *, FILE *);
+
+/* The page up to the place of the data, and from it on. */
+struct wtr_page {
+    const unsigned char *head, *tail;
+    size_t head_len, tail_len;
+};
+struct wtr_page wtr_report_page(void);
 
 /* How a connection ended, in words, and a name for it: clean, reset, refused, timeout, unanswered, unreachable, error,
  * half, open, udp. */

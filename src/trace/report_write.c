@@ -52,7 +52,7 @@ static size_t utf8_len(const unsigned char *s)
     return n;
 }
 
-static void string(FILE *out, const char *text)
+void wtr_report_put_string(FILE *out, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     putc('"', out);
@@ -74,7 +74,7 @@ static void string(FILE *out, const char *text)
 static void member(FILE *out, const char *name, const char *text)
 {
     fprintf(out, "\"%s\":", name);
-    string(out, text);
+    wtr_report_put_string(out, text);
     putc(',', out);
 }
 
@@ -83,13 +83,13 @@ static void names(FILE *out, const char *name, const char *const *texts, size_t 
     fprintf(out, "\"%s\":[", name);
     for (size_t i = 0; i < n; i++) {
         fputs(i ? "," : "", out);
-        string(out, texts[i]);
+        wtr_report_put_string(out, texts[i]);
     }
-    fputs("],\n", out);
+    fputs("],", out);
 }
 
 /* Names of what rows and ends have as numbers. */
-static void write_names(const struct wtr_report *r, FILE *out)
+static void put_number_names(const struct wtr_report *r, FILE *out)
 {
     static const char *const kinds[WTR_ROW_KIND_N] = {
         [WEIR_EV_STATE] = "state",         [WEIR_EV_SEG_OUT] = "seg_out",   [WEIR_EV_SEG_IN] = "seg_in",
@@ -106,19 +106,28 @@ static void write_names(const struct wtr_report *r, FILE *out)
     names(out, "kinds", kinds, WTR_ROW_KIND_N);
     names(out, "states", states, WEIR_TCP_STATE_N);
     names(out, "causes", causes, WEIR_CAUSE_N);
-    names(out, "texts", (const char *const *)r->texts, r->text_n);
     fputs("\"hosts\":[", out);
     for (uint32_t i = 0; i < r->host_n; i++) {
         fputs(i ? "," : "", out);
-        string(out, r->hosts[i].name);
+        wtr_report_put_string(out, r->hosts[i].name);
     }
-    fputs("],\n\"claims\":[", out);
+    fputs("],", out);
+}
+
+void wtr_report_put_texts(const struct wtr_report *r, uint32_t from, FILE *out)
+{
+    names(out, "texts", (const char *const *)r->texts + from, r->text_n - from);
+}
+
+static void put_claims(const struct wtr_report *r, FILE *out)
+{
+    fputs("\"claims\":[", out);
     for (uint32_t i = 0; i < r->claim_n; i++) {
         fprintf(out, "%s[%s,", i ? "," : "", r->claims[i].holds ? "true" : "false");
-        string(out, r->claims[i].text);
+        wtr_report_put_string(out, r->claims[i].text);
         putc(']', out);
     }
-    fputs("],\n", out);
+    fputs("],", out);
 }
 
 static void write_end(const struct wtr_end *e, bool has_addr, FILE *out)
@@ -142,22 +151,19 @@ static void write_end(const struct wtr_end *e, bool has_addr, FILE *out)
     fputs("]}", out);
 }
 
-static void write_flow(const struct wtr_report *r, uint32_t i, weir_ns start, FILE *out)
+void wtr_report_put_flow(const struct wtr_report *r, uint32_t i, weir_ns start, FILE *out)
 {
     const struct wtr_flow *f = &r->flows[i];
     char text[256] = "";
-    putc('{', out);
     member(out, "verdict", i ? wtr_report_verdict(r, f, text, sizeof text) : "none");
     member(out, "text", text);
-    fprintf(out,
-            "\"rows\":%" PRIu32 ",\"udp\":%s,\"began\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"rtt\":%" PRIu32
-            ",\"ends\":[",
-            f->row_n, f->is_udp ? "true" : "false", i && f->began > start ? f->began - start : 0,
+    fprintf(out, "\"udp\":%s,\"began\":%" PRIu64 ",\"ended\":%" PRIu64 ",\"rtt\":%" PRIu32 ",\"ends\":[",
+            f->is_udp ? "true" : "false", i && f->began > start ? f->began - start : 0,
             f->ended > start ? f->ended - start : 0, f->min_rtt_us);
     write_end(&f->ends[0], i > 0, out);
     putc(',', out);
     write_end(&f->ends[1], i > 0, out);
-    fputs("]}", out);
+    putc(']', out);
 }
 
 /* ---- Columns ---- */
@@ -260,18 +266,11 @@ static uint64_t zigzag(int64_t v)
     return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
 }
 
-static void column_begin(struct coder *c, const char *name, FILE *out)
-{
-    *c = (struct coder){.out = out};
-    fprintf(out, "<script type=\"text/plain\" id=\"weir-%s\">", name);
-}
-
-static void column_end(struct coder *c)
+static void put_rest(struct coder *c)
 {
     put_zeros(c);
     if (c->bit_n > 0)
         putc(digits[c->bits << (6 - c->bit_n) & 63], c->out);
-    fputs("</script>\n", c->out);
 }
 
 static uint64_t value_of(const struct column *col, const struct wtr_row *row)
@@ -294,14 +293,13 @@ static unsigned context_of(const struct column *col, const struct wtr_row *row)
     return 0;
 }
 
-static void write_column(const struct wtr_report *r, const uint32_t *order, const struct column *col, FILE *out)
+static void put_column(const struct wtr_rows *t, const struct column *col, FILE *out)
 {
-    struct coder c;
+    struct coder c = {.out = out};
     uint64_t last[2] = {0, 0};
     uint32_t conn = 0;
-    column_begin(&c, col->name, out);
-    for (uint32_t i = 0; i < r->row_n; i++) {
-        const struct wtr_row *row = &r->rows[order[i]];
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct wtr_row *row = &t->rows[t->order[i]];
         if (!(col->kinds & KIND(row->kind)))
             continue;
         if (row->conn != conn && col->context != BEFORE)
@@ -316,22 +314,55 @@ static void write_column(const struct wtr_report *r, const uint32_t *order, cons
         put_value(&c, zigzag((int64_t)(v - last[k])));
         last[k] = v;
     }
-    column_end(&c);
+    put_rest(&c);
 }
 
-static void write_sacks(const struct wtr_report *r, const uint32_t *order, FILE *out)
+static void put_sacks(const struct wtr_rows *t, FILE *out)
 {
-    struct coder c;
-    column_begin(&c, "sack", out);
-    for (uint32_t i = 0; i < r->row_n; i++) {
-        const struct wtr_row *row = &r->rows[order[i]];
+    struct coder c = {.out = out};
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct wtr_row *row = &t->rows[t->order[i]];
         for (uint32_t k = 0; k < row->sack_n; k++) {
-            const uint32_t *pair = &r->sacks[row->sack_at + 2 * k];
+            const uint32_t *pair = &t->report->sacks[row->sack_at + 2 * k];
             put_value(&c, zigzag((int32_t)(pair[0] - row->ack)));
             put_value(&c, pair[1] - pair[0]);
         }
     }
-    column_end(&c);
+    put_rest(&c);
+}
+
+static void put_from_marks(const struct wtr_rows *t, FILE *out)
+{
+    struct coder c = {.out = out};
+    for (uint32_t i = 0; i < t->n; i++)
+        put_value(&c, t->from_marks[i]);
+    put_rest(&c);
+}
+
+void wtr_report_put_columns(const struct wtr_rows *t, const struct wtr_brackets *brackets, FILE *out)
+{
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        brackets->begin(out, columns[i].name);
+        put_column(t, &columns[i], out);
+        brackets->end(out);
+    }
+    brackets->begin(out, "sack");
+    put_sacks(t, out);
+    brackets->end(out);
+    if (!t->from_marks)
+        return;
+    brackets->begin(out, "from_mark");
+    put_from_marks(t, out);
+    brackets->end(out);
+}
+
+void wtr_report_put_names(const struct wtr_report *r, FILE *out)
+{
+    put_number_names(r, out);
+    fputs("\"columns\":[", out);
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        fprintf(out, "%s[\"%s\",%u,%d]", i ? "," : "", columns[i].name, columns[i].kinds, (int)columns[i].context);
+    fputs("],", out);
 }
 
 /* ---- Order ---- */
@@ -389,6 +420,25 @@ static bool make_relative(struct wtr_report *r, const uint32_t *order, weir_ns s
 
 /* ---- The page ---- */
 
+struct wtr_page wtr_report_page(void)
+{
+    const unsigned char *mark = memmem(wtr_viewer_page, wtr_viewer_page_len, MARK, strlen(MARK));
+    struct wtr_page p = {.head = wtr_viewer_page, .head_len = (size_t)(mark - wtr_viewer_page)};
+    p.tail = mark + strlen(MARK);
+    p.tail_len = wtr_viewer_page_len - p.head_len - strlen(MARK);
+    return p;
+}
+
+static void column_begin(FILE *out, const char *name)
+{
+    fprintf(out, "<script type=\"text/plain\" id=\"weir-%s\">", name);
+}
+
+static void column_end(FILE *out)
+{
+    fputs("</script>\n", out);
+}
+
 static void write_head(const struct wtr_report *r, weir_ns start, FILE *out)
 {
     fputs("<script type=\"application/json\" id=\"weir-report\">{\"format\":1,\n", out);
@@ -396,21 +446,22 @@ static void write_head(const struct wtr_report *r, weir_ns start, FILE *out)
     member(out, "about", r->about ? r->about : "");
     fprintf(out, "\"start_ns\":\"%" PRIu64 "\",\"one_sided\":%s,\"left_out\":%" PRIu64 ",\"rows\":%" PRIu32 ",\n",
             start + r->cfg.epoch_ns, r->cfg.is_one_sided ? "true" : "false", r->left_out, r->row_n);
-    write_names(r, out);
-    fputs("\"columns\":[", out);
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        fprintf(out, "%s[\"%s\",%u,%d]", i ? "," : "", columns[i].name, columns[i].kinds, (int)columns[i].context);
-    fputs("],\n\"conns\":[", out);
+    wtr_report_put_names(r, out);
+    put_claims(r, out);
+    wtr_report_put_texts(r, 0, out);
+    fputs("\"conns\":[", out);
     for (uint32_t i = 0; i < r->flow_n; i++) {
-        fputs(i ? ",\n" : "\n", out);
-        write_flow(r, i, start, out);
+        fprintf(out, "%s\n{\"rows\":%" PRIu32 ",", i ? "," : "", r->flows[i].row_n);
+        wtr_report_put_flow(r, i, start, out);
+        putc('}', out);
     }
     fputs("]}</script>\n", out);
 }
 
 int wtr_report_write(struct wtr_report *r, FILE *out)
 {
-    const unsigned char *mark = memmem(wtr_viewer_page, wtr_viewer_page_len, MARK, strlen(MARK));
+    static const struct wtr_brackets brackets = {column_begin, column_end};
+    const struct wtr_page page = wtr_report_page();
     weir_ns start = WEIR_NEVER;
     uint32_t *order = make_order(r);
 
@@ -426,14 +477,12 @@ int wtr_report_write(struct wtr_report *r, FILE *out)
         free(order);
         return -ENOMEM;
     }
-    size_t before = (size_t)(mark - wtr_viewer_page);
+    const struct wtr_rows all = {.report = r, .rows = r->rows, .order = order, .n = r->row_n};
     errno = 0;
-    fwrite(wtr_viewer_page, 1, before, out);
+    fwrite(page.head, 1, page.head_len, out);
     write_head(r, start, out);
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        write_column(r, order, &columns[i], out);
-    write_sacks(r, order, out);
-    fwrite(mark + strlen(MARK), 1, wtr_viewer_page_len - before - strlen(MARK), out);
+    wtr_report_put_columns(&all, &brackets, out);
+    fwrite(page.tail, 1, page.tail_len, out);
     free(order);
     if (fflush(out) != 0 || ferror(out))
         return errno ? -errno : -EIO;

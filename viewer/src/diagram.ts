@@ -60,10 +60,55 @@ export class Diagram {
   // ---- What is shown ----
 
   setView(view: View): void {
-    this.view = view;
-    this.selected = this.hover = -1;
+    this.load(view);
+    this.selected = -1;
     this.playhead = Infinity;
     this.scroll = 0;
+    this.reset();
+  }
+
+  /** The same connection, of which more is known now: who looks at its end stays there, and who looks at something else there. */
+  update(view: View): void {
+    const old = this.view, isAtEnd = this.isAtEnd(), isFitted = old !== null && this.scale === this.fitScale();
+    const key = (v: View, rank: number): string => `${v.report.rows.host[v.ranked[rank]]} ${v.report.rows.num[v.ranked[rank]]}`;
+    const find = (rank: number): number => {
+      if (!old || rank < 0 || rank >= old.ranked.length)
+        return -1;
+      const wanted = key(old, rank);
+      for (let i = Math.min(rank, view.ranked.length - 1); i >= 0; i--) // it can only have moved to the front
+        if (key(view, i) === wanted)
+          return i;
+      return -1;
+    };
+    const top = old ? Math.max(0, Math.floor(this.rankAt(Math.max(0, this.scroll)))) : 0, moved = find(top);
+    const selected = find(this.selected), shift = moved >= 0 ? this.yOf(top) : NaN;
+    this.load(view);
+    this.selected = selected;
+    if (isFitted)
+      this.scale = this.fitScale();
+    if (isAtEnd)
+      this.scroll = Infinity;
+    else if (!Number.isNaN(shift))
+      this.scroll += this.yOf(moved) - shift;
+    this.clamp();
+    this.redraw();
+  }
+
+  /** Show what came last. */
+  toEnd(): void {
+    this.scroll = Infinity;
+    this.clamp();
+    this.redraw();
+  }
+
+  private isAtEnd(): boolean {
+    const last = this.view && this.view.ranked.length ? this.yOf(this.view.ranked.length - 1) + 40 : 0;
+    return this.scroll >= last - this.bodyHeight() - 2 * PITCH;
+  }
+
+  private load(view: View): void {
+    this.view = view;
+    this.hover = -1;
     this.states = view.columns.map(() => []);
     const { kind, b } = view.report.rows;
     view.ranked.forEach((row, rank) => {
@@ -71,7 +116,6 @@ export class Diagram {
       if (view.conn && kind[row] === view.report.kind.state && column >= 0)
         this.states[column].push({ rank, state: b[row] });
     });
-    this.reset();
   }
 
   setMode(mode: Mode): void {

@@ -145,7 +145,7 @@ export function unzigzag(v: number): number {
 
 type Column = Float64Array | Uint8Array | Uint16Array | Uint32Array;
 
-function makeRows(n: number): Rows {
+export function makeRows(n: number): Rows {
   const words = (): Uint32Array => new Uint32Array(n);
   return {
     at: new Float64Array(n), num: new Float64Array(n), kind: new Uint8Array(n), side: new Uint8Array(n),

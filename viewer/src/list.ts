@@ -22,7 +22,9 @@ export class List {
   shown: number[] = [];
   private readonly inner = document.createElement("div");
 
-  constructor(private readonly host: HTMLElement, private readonly report: Report) {
+  private query = "";
+
+  constructor(private readonly host: HTMLElement, private report: Report) {
     this.inner.className = "inner";
     host.append(this.inner);
     host.setAttribute("role", "listbox");
@@ -33,7 +35,14 @@ export class List {
     this.filter("");
   }
 
+  /** The same run, of which more is known. */
+  update(report: Report): void {
+    this.report = report;
+    this.filter(this.query);
+  }
+
   filter(query: string): void {
+    this.query = query;
     const words = query.toLowerCase().split(/\s+/).filter(Boolean), { conns, hosts } = this.report.head;
     this.shown = [];
     conns.forEach((conn, i) => {

@@ -3,6 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { Diagram, type Mode } from "./diagram";
 import { reportOfPage, type Report } from "./format";
+import { follow, Store, type Status } from "./live";
 import { ledger } from "./ledger";
 import { List, tone } from "./list";
 import { endName, facts, label, lowerBound, search, viewOfAll, viewOfConn, type View } from "./model";
@@ -49,35 +50,39 @@ class App {
   private readonly help = el("dialog", { class: "help" });
   private readonly root: HTMLElement;
 
-  constructor(private readonly report: Report) {
+  private readonly sum = el("p", { class: "sum" });
+  private readonly badge = el("button", { type: "button", class: "badge", hidden: "" });
+
+  constructor(private report: Report, isLive = false) {
     const { head } = report, list = el("nav", { class: "list" }), diagram = el("div", { class: "canvas" }), plots = el("div", { class: "plots" });
     this.root = el("div", { class: "app", "data-tab": "diagram" });
     document.getElementById("app")!.replaceChildren(this.root, this.help);
     document.title = head.title ? `${head.title} · weir` : "weir report";
     const filter = el("input", { type: "search", placeholder: "Filter connections", "aria-label": "Filter connections" });
-    const several = head.conns.length > 2;
+    const several = isLive || head.conns.length > 2;
     this.root.append(
       el("header", { class: "top" },
         el("div", { class: "brand" }, el("b", {}, "weir"), el("h1", {}, head.title)),
-        el("div", { class: "tools" },
+        el("div", { class: "tools" }, this.badge,
           el("button", { type: "button", title: "Keys (?)", "aria-label": "Keys", onclick: () => this.help.showModal() }, "?"),
           el("button", { type: "button", title: "Light or dark (d)", "aria-label": "Light or dark", onclick: () => this.theme() }, "◐"))),
       el("div", { class: "tabs", role: "tablist" }, ...["connections", "diagram", "plots"].map((tab) =>
         el("button", { type: "button", role: "tab", "data-for": tab, onclick: () => this.tab(tab) }, tab[0].toUpperCase() + tab.slice(1)))),
       el("div", { class: "side" },
-        el("p", { class: "sum" }, this.summary()),
+        this.sum,
         several && el("div", { class: "filter" }, filter),
         list,
-        several && el("button", { type: "button", class: "all", onclick: () => this.open(-1) }, "All in one diagram")),
+        several && el("button", { type: "button", class: "all", onclick: () => this.choose(-1) }, "All in one diagram")),
       el("main", {}, this.claims(), this.head,
         el("div", { class: "panes" },
           el("div", { class: "pane diagram" }, this.toolbar(), diagram, this.detail),
           el("div", { class: "pane plots-pane" }, this.sides, plots))));
     this.fillHelp();
+    this.sum.textContent = this.summary();
     this.list = new List(list, report);
     this.diagram = new Diagram(diagram);
     this.plots = new Plots(plots);
-    this.list.onSelect = (conn) => this.open(conn);
+    this.list.onSelect = (conn) => this.choose(conn);
     this.diagram.onSelect = (rank) => this.select(rank, false);
     this.diagram.onScroll = (from, to) => this.plots.setSeen(from, to);
     this.plots.onPick = (seconds) => this.pick(seconds);
@@ -85,6 +90,60 @@ class App {
     document.addEventListener("keydown", (e) => this.key(e));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.restyle());
     this.open(this.firstOfInterest());
+  }
+
+  // ---- While the run goes on ----
+
+  private isChosen = false; // somebody has chosen a connection: it stays
+  private isFrozen = false;
+
+  /** More is known now. */
+  update(report: Report): void {
+    if (this.isFrozen || this.timer)
+      return;
+    const before = this.list.selected, old = this.report;
+    this.report = report;
+    this.sum.textContent = this.summary();
+    this.list.update(report);
+    const conn = this.isChosen || before > 0 ? before : this.firstOfInterest();
+    if (conn !== before || !this.view) {
+      this.open(conn);
+      this.diagram.toEnd();
+      return;
+    }
+    const isMore = conn < 0 || report.head.conns[conn] === undefined || old.head.conns[conn]?.rows !== report.head.conns[conn].rows ||
+      old.rows.num[old.first[conn]] !== report.rows.num[report.first[conn]];
+    this.view = conn < 0 ? viewOfAll(report) : viewOfConn(report, conn);
+    this.fillHead();
+    if (!isMore)
+      return;
+    this.fillSides();
+    this.diagram.update(this.view);
+    if (this.view.conn)
+      this.plots.setView(this.view, this.side, true);
+    this.fillDetail(this.diagram.selected);
+  }
+
+  /** What the badge says, and how its click is taken. */
+  setStatus(status: Status, text: string): void {
+    const words: Record<Status, string> = { waiting: "waiting", live: this.isFrozen ? "held" : "live", lost: "lost", ended: "ended", gone: "gone" };
+    if (text !== this.statusText) {
+      this.statusText = text;
+      this.sum.textContent = this.summary();
+    }
+    this.badge.hidden = false;
+    this.badge.dataset.status = this.isFrozen && status === "live" ? "held" : status;
+    this.badge.textContent = words[status];
+    this.badge.title = text || (this.isFrozen ? "Go on with what happens" : "Hold the page still");
+    this.badge.onclick = () => {
+      this.isFrozen = !this.isFrozen;
+      this.setStatus(status, text);
+    };
+  }
+
+  choose(conn: number): void {
+    this.isChosen = true;
+    this.open(conn);
   }
 
   /** The one of which most is told. */
@@ -97,9 +156,11 @@ class App {
     return best;
   }
 
+  private statusText = "";
+
   private summary(): string {
     const { head } = this.report, n = head.conns.length - 1;
-    const parts = [plural(n, "connection"), plural(head.rows, "event")];
+    const parts = [...(this.statusText ? [this.statusText] : []), plural(n, "connection"), plural(head.rows, "event")];
     if (head.left_out > 0)
       parts.push(`${count(head.left_out)} more were left out`);
     const start = Number(BigInt(head.start_ns) / 1000000n);
@@ -330,7 +391,7 @@ class App {
     const run: Record<string, () => void> = {
       ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), ArrowDown: () => this.diagram.pan(60), ArrowUp: () => this.diagram.pan(-60),
       PageDown: () => this.diagram.pan(500), PageUp: () => this.diagram.pan(-500), Home: () => this.diagram.pan(-1e12), End: () => this.diagram.pan(1e12),
-      "[": () => this.open(this.list.neighbour(-1)), "]": () => this.open(this.list.neighbour(1)), " ": () => this.toggle(),
+      "[": () => this.choose(this.list.neighbour(-1)), "]": () => this.choose(this.list.neighbour(1)), " ": () => this.toggle(),
       "+": () => this.diagram.zoom(1.4), "=": () => this.diagram.zoom(1.4), "-": () => this.diagram.zoom(0.7), "0": () => this.diagram.fit(),
       "1": () => this.diagram.reset(), t: () => this.switchMode(), n: () => this.trouble(1), N: () => this.trouble(-1), d: () => this.theme(),
       "/": () => this.find.focus(), "?": () => this.help.showModal(),
@@ -347,7 +408,45 @@ class App {
   }
 }
 
+/** How long the page rests between two looks at what is new: as long as it has for itself, and a little. */
+const REST_MS = 400;
+
+function beginLive(): void {
+  const app = document.getElementById("app")!, store = new Store();
+  const { title } = JSON.parse(document.getElementById("weir-live")!.textContent ?? "{}") as { title?: string };
+  let shown: App | null = null, status: Status = "waiting", text = "", isDue = false;
+  document.title = `${title ?? ""} · weir`;
+  const wait = (): void => app.replaceChildren(el("p", { class: "opening" }, text || "Waiting for the first packet…"));
+  const draw = (): void => {
+    const began = performance.now();
+    isDue = false;
+    if (store.isEmpty || store.all === 0)
+      wait();
+    else if (shown)
+      shown.update(store.report());
+    else
+      shown = new App(store.report(), true);
+    shown?.setStatus(status, text);
+    rest = REST_MS + 3 * (performance.now() - began);
+  };
+  let rest = 0;
+  wait();
+  follow("events", store, (now, why) => {
+    status = now;
+    text = why;
+    shown?.setStatus(status, text);
+    if (!isDue) {
+      isDue = true;
+      setTimeout(draw, rest);
+    }
+  });
+}
+
 function begin(): void {
+  if (document.getElementById("weir-live")) {
+    beginLive();
+    return;
+  }
   if (!document.getElementById("weir-report")) {
     document.querySelector("#app")!.textContent = "There is no data in this page: weir report writes it.";
     return;

@@ -46,8 +46,10 @@ export class Plots {
     new ResizeObserver(() => this.resize()).observe(host);
   }
 
-  setView(view: View, side: number): void {
-    const isSame = this.view === view, range = this.range;
+  /** isMore: the same connection as before, of which more is known. */
+  setView(view: View, side: number, isMore = false): void {
+    const isWhole = this.range[0] === this.whole[0] && this.range[1] === this.whole[1];
+    const isSame = this.view === view || (isMore && !isWhole), range = this.range;
     this.view = view;
     const { kind, side: sides } = view.report.rows;
     this.changes = [[], []];
@@ -57,7 +59,7 @@ export class Plots {
     const length = Math.max(1e-6, (view.to - view.from) / 1e9);
     this.whole = [-length * 0.01, length * 1.02];
     this.range = isSame ? range : [this.whole[0], this.whole[1]];
-    this.cursor = isSame ? this.cursor : NaN;
+    this.cursor = isSame || isMore ? this.cursor : NaN;
     this.build(side);
   }
 

@@ -114,6 +114,24 @@ static void test_address_short_or_foreign_sockaddr_is_refused(void **state)
     assert_int_equal(a.family, 0);
 }
 
+static void test_options_live_and_control(void **state)
+{
+    struct wir_run_opts o;
+    (void)state;
+    assert_int_equal(PARSE(&o, "true"), 0);
+    assert_false(o.wants_live);
+    assert_null(o.control);
+    assert_int_equal(PARSE(&o, "--live", "true"), 0);
+    assert_true(o.wants_live && o.live_port == 0);
+    assert_string_equal(o.argv[0], "true");
+    assert_int_equal(PARSE(&o, "--live=8080", "--control", "off", "true"), 0);
+    assert_int_equal(o.live_port, 8080);
+    assert_string_equal(o.control, "off");
+    assert_int_equal(PARSE(&o, "--live=0", "true"), -WEIR_EINVAL);
+    assert_int_equal(PARSE(&o, "--live=65536", "true"), -WEIR_EINVAL);
+    assert_int_equal(PARSE(&o, "--live=x", "true"), -WEIR_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_options_wrong_words_are_refused),
         cmocka_unit_test(test_address_loopback_goes_onto_the_link_and_back),
         cmocka_unit_test(test_address_short_or_foreign_sockaddr_is_refused),
+        cmocka_unit_test(test_options_live_and_control),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
