@@ -24,12 +24,15 @@
     X(retrans)                                                                                                         \
     X(fackets)                                                                                                         \
     X(last_data_sent)                                                                                                  \
-    X(last_data_recv) X(last_ack_recv) X(pmtu) X(rcv_ssthresh) X(rtt) X(rttvar) X(snd_ssthresh) X(snd_cwnd) X(advmss)  \
-        X(reordering) X(rcv_rtt) X(rcv_space) X(total_retrans) X(pacing_rate) X(max_pacing_rate) X(bytes_acked)        \
-            X(bytes_received) X(segs_out) X(segs_in) X(notsent_bytes) X(min_rtt) X(data_segs_in) X(data_segs_out)      \
-                X(delivery_rate) X(busy_time) X(rwnd_limited) X(sndbuf_limited) X(delivered) X(delivered_ce)           \
-                    X(bytes_sent) X(bytes_retrans) X(dsack_dups) X(reord_seen) X(rcv_ooopack) X(snd_wnd) X(rcv_wnd)    \
-                        X(rehash) X(total_rto) X(total_rto_recoveries) X(total_rto_time)
+    X(last_data_recv)                                                                                                  \
+    X(last_ack_recv)                                                                                                   \
+    X(pmtu)                                                                                                            \
+    X(rcv_ssthresh) X(rtt) X(rttvar) X(snd_ssthresh) X(snd_cwnd) X(advmss) X(reordering) X(rcv_rtt) X(rcv_space)       \
+        X(total_retrans) X(pacing_rate) X(max_pacing_rate) X(bytes_acked) X(bytes_received) X(segs_out) X(segs_in)     \
+            X(notsent_bytes) X(min_rtt) X(data_segs_in) X(data_segs_out) X(delivery_rate) X(busy_time) X(rwnd_limited) \
+                X(sndbuf_limited) X(delivered) X(delivered_ce) X(bytes_sent) X(bytes_retrans) X(dsack_dups)            \
+                    X(reord_seen) X(rcv_ooopack) X(snd_wnd) X(rcv_wnd) X(rehash) X(total_rto) X(total_rto_recoveries)  \
+                        X(total_rto_time)
 
 static const struct field {
     const char *name;

@@ -25,7 +25,8 @@ static void forget_sent(struct wtr_report_host *h, uint32_t n)
     while (gone < h->sent_n && h->sent[gone].row < n)
         gone++;
     h->sent_n -= gone;
-    memmove(h->sent, h->sent + gone, h->sent_n * sizeof *h->sent);
+    if (h->sent_n)
+        memmove(h->sent, h->sent + gone, h->sent_n * sizeof *h->sent);
     for (uint32_t i = 0; i < h->sent_n; i++)
         h->sent[i].row -= n;
 }

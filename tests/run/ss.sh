@@ -24,15 +24,15 @@ finish()
     wait "$supervisor" || fail "the program failed: $(cat err)"
 }
 
-# has STATE LINES: so many in that state.
-has()
-{
-    equal "sockets in $1" "$("$WEIR" ss -Htan state "$1" | wc -l)" "$2"
-}
-
 in_state()
 {
     [ "$("$WEIR" ss -Htan state "$1" | wc -l)" = "$2" ]
+}
+
+# has STATE LINES: so many are in that state, or will be.
+has()
+{
+    until_true 20 in_state "$1" "$2"
 }
 
 "$WEIR" ss 2>err
@@ -40,7 +40,7 @@ equal 'no run' $? 1
 grep -q 'no weir run' err || fail "said: $(cat err)"
 
 start --link 'delay=1ms'
-until_true 20 in_state time-wait 1
+has time-wait 1
 has listening 2
 has established 4
 has fin-wait-2 1
