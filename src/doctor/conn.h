@@ -47,6 +47,7 @@ struct wdc_seg {
     uint64_t lo, frame;
     weir_ns at, again_at; /* again_at: of its last retransmission */
     uint32_t len, tsval;
+    uint32_t flight; /* with it */
     uint8_t again_n;
     bool has_ts;
 };
@@ -68,11 +69,10 @@ struct wdc_view {
     bool had_data, has_ts;
 };
 
-/* What a packet looks like, to know a copy of it. */
+/* What a packet looked like, to know a copy of it. */
 struct wdc_print {
     weir_ns at;
-    uint32_t seq, ack, len, tsval;
-    uint16_t id, flags, win;
+    uint64_t hash;
 };
 
 /* Where a sender's time went. */
@@ -144,7 +144,6 @@ struct wdc_half {
     uint32_t view_n;    /* how many there have been */
     weir_ns view_apart; /* at least so much time lies between two */
     struct wdc_print prints[WDC_PRINTS_MAX];
-    uint32_t print_next;
 
     /* What became of segments. */
     uint64_t lost_segs, upstream_segs, needless_segs, reordered, copies;

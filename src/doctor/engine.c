@@ -208,25 +208,31 @@ static bool is_elsewhere(struct wdc_step *s, uint32_t interface)
     return true;
 }
 
+static uint64_t print_of(const struct wtr_dissect *d)
+{
+    uint64_t h = mix((uint64_t)d->seq << 32 | d->ack);
+    h = mix(h ^ ((uint64_t)d->tsval << 32 | d->tsecr));
+    h = mix(h ^ ((uint64_t)d->len << 32 | (uint32_t)d->ip_id << 16 | d->win));
+    return mix(h ^ ((uint64_t)d->sack[0] << 32 | (uint32_t)d->flags << 8 | d->sack_n));
+}
+
+/* How soon nobody sends the very same again: where nothing numbers packets, before an answer could be there. */
+static weir_ns copy_within(const struct wdc_step *s)
+{
+    if (s->d->ip_id || s->d->flags & (WIO_TCP_SYN | WIO_TCP_FIN))
+        return COPY_WITHIN;
+    weir_ns soon = wdc_round_trip(s->conn) / 2;
+    return s->d->len == 0 ? 0 : soon > COPY_WITHIN ? COPY_WITHIN : soon > COPY_WITHOUT_ID ? soon : COPY_WITHOUT_ID;
+}
+
 /* The same packet once more: a mirror port or a capture of all interfaces has it twice, or the network has. */
 static bool is_copy(struct wdc_step *s)
 {
-    const struct wtr_dissect *d = s->d;
-    for (unsigned i = 0; i < WDC_PRINTS_MAX; i++) {
-        const struct wdc_print *p = &s->me->prints[i];
-        bool is_equal = p->at && p->seq == d->seq && p->ack == d->ack && p->len == d->len && p->id == d->ip_id &&
-                        p->flags == d->flags && p->win == d->win && p->tsval == d->tsval;
-        if (is_equal && (d->ip_id || d->len) && wdc_since(s->at, p->at) < (d->ip_id ? COPY_WITHIN : COPY_WITHOUT_ID))
-            return true;
-    }
-    s->me->prints[s->me->print_next++ % WDC_PRINTS_MAX] = (struct wdc_print){.at = s->at,
-                                                                             .seq = d->seq,
-                                                                             .ack = d->ack,
-                                                                             .len = d->len,
-                                                                             .tsval = d->tsval,
-                                                                             .id = d->ip_id,
-                                                                             .flags = d->flags,
-                                                                             .win = d->win};
+    uint64_t hash = print_of(s->d);
+    struct wdc_print *p = &s->me->prints[hash % WDC_PRINTS_MAX];
+    if (p->hash == hash && wdc_since(s->at, p->at) < copy_within(s))
+        return true;
+    *p = (struct wdc_print){.at = s->at, .hash = hash};
     return false;
 }
 

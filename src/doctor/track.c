@@ -193,7 +193,7 @@ static void measure(struct wdc_step *s, uint64_t una)
         newest = seg->again_n ? NULL : seg;
     }
     if (newest)
-        wdc_rtt_sample(&h->rtt, s->number, wdc_since(s->at, newest->at), h->nxt - h->una, !(s->d->flags & WIO_TCP_SYN));
+        wdc_rtt_sample(&h->rtt, s->number, wdc_since(s->at, newest->at), newest->flight, !(s->d->flags & WIO_TCP_SYN));
 }
 
 static void advance(struct wdc_step *s)
@@ -318,6 +318,7 @@ static void push_seg(struct wdc_step *s, uint64_t lo, uint64_t hi)
 {
     struct wdc_seg seg = {.lo = lo,
                           .len = (uint32_t)(hi - lo),
+                          .flight = (uint32_t)(hi - s->me->una),
                           .at = s->at,
                           .frame = s->number,
                           .tsval = s->d->tsval,
