@@ -292,6 +292,8 @@ void wdc_again_overtaken(struct wdc_step *s)
     const struct wdc_seg *seg = wdc_segs_find(h, h->una);
     if (!seg || seg->again_n || h->sack_high <= h->una || h->sack_high > s->ack + (UINT32_C(1) << 30))
         return;
+    if (s->conn->is_mid && wdc_since(s->at, s->conn->began) < WEIR_SEC(1))
+        return; /* it may have been sent again before the capture began */
     weir_ns late = wdc_since(s->at, h->una_at);
     h->reordered++;
     if (late > h->reorder_late_max)

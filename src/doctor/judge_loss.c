@@ -30,8 +30,11 @@ static void lost(struct wdc_case *k, unsigned side)
     uint64_t sent = h->segs + h->upstream_segs;
     if (h->lost_segs == 0)
         return;
-    bool is_certain = h->upstream_segs || h->lost_segs > 1;
-    struct wdc_finding *f = wdc_find_add(k->result, WDC_PATH_LOSS, WDC_PATH, is_certain ? WDC_CERTAIN : WDC_LIKELY);
+    bool is_certain = h->upstream_segs || h->lost_segs > 1, is_blind = !c->half[!side].has_sent;
+    struct wdc_finding *f = wdc_find_add(k->result, WDC_PATH_LOSS, WDC_PATH,
+                                         is_blind     ? WDC_POSSIBLE /* nothing says whether it had arrived */
+                                         : is_certain ? WDC_CERTAIN
+                                                      : WDC_LIKELY);
     wdc_find_show(f, &h->lost);
     double rate = 100.0 * (double)h->lost_segs / (double)(sent > h->lost_segs ? sent : h->lost_segs);
     wdc_find_what(f,
@@ -98,7 +101,7 @@ static void reordered(struct wdc_case *k, unsigned side)
 {
     const struct wdc_half *h = &k->conn->half[side];
     char span[32];
-    if (!h->reordered)
+    if (!h->reordered || h->reordered <= h->missed.n) /* what the capture missed may have been retransmissions */
         return;
     struct wdc_finding *f =
         wdc_find_add(k->result, WDC_REORDERING, WDC_PATH, h->reordered > 1 ? WDC_CERTAIN : WDC_LIKELY);
