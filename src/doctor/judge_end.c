@@ -100,9 +100,7 @@ static void reset_established(struct wdc_case *k, const char *who)
         wdc_find_what(f, "%s gave the connection up with a reset, the other side went on, and was reset again", who);
         wdc_find_cause(f, "the first reset was lost, and the other side still took the connection for open");
         f->remedy = "see why the program gave up; keepalive on the other side finds such connections sooner";
-    } else if (c->rst_answers) {
-        reset_stranger(k, who);
-    } else if (c->rst_idle >= NAT_IDLE && c->rst_ttl_differs) {
+    } else if (c->rst_answers || (c->rst_idle >= NAT_IDLE && c->rst_ttl_differs)) {
         reset_stranger(k, who);
     } else if (c->rst_unread) {
         struct wdc_finding *f = reset(k, WDC_RESET_UNREAD, WDC_LIKELY);

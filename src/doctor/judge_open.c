@@ -214,9 +214,7 @@ void wdc_judge_open(struct wdc_case *k)
         reused(k);
     if (c->is_mid || (c->syn_n == 0 && c->is_established))
         return;
-    if (!is_answered && c->rst_side == 1 && !c->odd.n) {
-        refused(k);
-    } else if (!is_answered && is_port_unreachable(c)) {
+    if (!is_answered && ((c->rst_side == 1 && !c->odd.n) || is_port_unreachable(c))) {
         refused(k);
     } else if (!is_answered && c->rst_side < 0 && c->syn_n) {
         unanswered(k);
