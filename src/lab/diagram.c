@@ -357,6 +357,11 @@ static const char *refusal_of(const struct wlb_entry *e)
 static void take_drop(struct collector *c, const struct wlb_entry *e)
 {
     const char *refusal = refusal_of(e);
+    for (unsigned i = 0; i < c->lab->host_n; i++) {
+        if (c->lab->is_switch[i] && strcmp(c->lab->hosts[i]->name, e->host) == 0)
+            return; /* it sends on what its own stack has no use for */
+    }
+    bool is_copy = strcmp(e->text, "TCP_OLD_SEQ") == 0;
     if (!refusal)
         return;
     unsigned col = (unsigned)column_of(c->d, e->host);
@@ -365,7 +370,7 @@ static void take_drop(struct collector *c, const struct wlb_entry *e)
         bool is_it = it->kind == WLB_ITEM_ARROW && it->to == col && it->due == e->at && !it->refusal && !it->e->drop;
         bool is_other =
             e->src_port && e->dst_port && (e->src_port != it->e->dst_port || e->dst_port != it->e->src_port);
-        if (!is_it || is_other)
+        if (!is_it || is_other || (is_copy && it->e->len == 0))
             continue;
         it->refusal = refusal;
         return;

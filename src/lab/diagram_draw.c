@@ -244,7 +244,10 @@ static void tell_run(struct drawing *g, const struct wlb_item *it, unsigned dir,
 {
     char text[160] = "", n[WLB_NUMBER_CAP], bytes[WLB_NUMBER_CAP];
     bool is_rightward = (dir == 0) == (it->to > it->col);
-    if (it->segs[dir])
+    if (it->segs[dir] && it->bytes[dir] == 0)
+        snprintf(text, sizeof text, "%s segment%s sent again", wlb_commas(it->segs[dir], n),
+                 it->segs[dir] == 1 ? "" : "s");
+    else if (it->segs[dir])
         snprintf(text, sizeof text, "%s segment%s, %s bytes", wlb_commas(it->segs[dir], n),
                  it->segs[dir] == 1 ? "" : "s", wlb_commas(it->bytes[dir], bytes));
     if (it->plain[dir])
@@ -363,6 +366,14 @@ static void draw_arrow_text(struct drawing *g, const struct wlb_item *it)
     }
 }
 
+/* Copies that a switch makes: where there are many columns, the first speaks for all. */
+static bool is_one_of_many(const struct wlb_diagram *d, size_t i)
+{
+    const struct wlb_item *it = &d->items[i], *was = it - 1;
+    return d->host_n > 4 && i > 0 && was->kind == WLB_ITEM_ARROW && was->col == it->col && was->at == it->at &&
+           strcmp(was->text, it->text) == 0 && !it->refusal && !is_lost(it);
+}
+
 /* ---- Time ---- */
 
 static bool is_quiet(const struct drawing *g, size_t next)
@@ -460,7 +471,7 @@ double wlb_draw_diagram(struct wlb_lab *lab, struct wlb_svg *s, const struct wlb
                 draw_arrow_line(&g, &d.items[i]);
         }
         for (size_t i = 0; i < d.n; i++) {
-            if (d.items[i].kind == WLB_ITEM_ARROW)
+            if (d.items[i].kind == WLB_ITEM_ARROW && !is_one_of_many(&d, i))
                 draw_arrow_text(&g, &d.items[i]);
         }
         draw_heads(&g);

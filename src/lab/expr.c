@@ -623,9 +623,11 @@ bool wlb_expr_select(struct wlb_expr *x, const struct wlb_record *record, const 
 
 /* ---- Texts with values in them ---- */
 
-static void format_number(double v, char *buf, size_t cap)
+/* For a reader three digits are enough; whoever goes on with the number gets all. */
+static void format_number(double v, bool is_told, char *buf, size_t cap)
 {
-    int n = snprintf(buf, cap, "%.3f", v);
+    int decimals = is_told && fabs(v) >= 100 ? 0 : is_told && fabs(v) >= 10 ? 1 : 3;
+    int n = snprintf(buf, cap, "%.*f", decimals, v);
     if (n <= 0 || !strchr(buf, '.'))
         return;
     while (n > 0 && buf[n - 1] == '0')
@@ -635,7 +637,7 @@ static void format_number(double v, char *buf, size_t cap)
 }
 
 static bool fill_one(const char *from, size_t len, const struct wlb_record *record, const struct wlb_names *names,
-                     FILE *out, char *err, size_t err_cap)
+                     bool is_told, FILE *out, char *err, size_t err_cap)
 {
     char *text = strndup(from, len), number[64];
     struct wlb_expr *x = text ? wlb_expr_parse(text, err, err_cap) : NULL;
@@ -646,7 +648,7 @@ static bool fill_one(const char *from, size_t len, const struct wlb_record *reco
     } else if (ok && v.type == WLB_TRUTH) {
         fputs(v.number != 0 ? "true" : "false", out);
     } else if (ok) {
-        format_number(v.number, number, sizeof number);
+        format_number(v.number, is_told, number, sizeof number);
         fputs(number, out);
     }
     wlb_expr_free(x);
@@ -654,8 +656,8 @@ static bool fill_one(const char *from, size_t len, const struct wlb_record *reco
     return ok;
 }
 
-char *wlb_expr_fill(const char *text, const struct wlb_record *record, const struct wlb_names *names, char *err,
-                    size_t err_cap)
+static char *fill(const char *text, const struct wlb_record *record, const struct wlb_names *names, bool is_told,
+                  char *err, size_t err_cap)
 {
     char *result = NULL;
     size_t size = 0;
@@ -668,7 +670,7 @@ char *wlb_expr_fill(const char *text, const struct wlb_record *record, const str
         fwrite(text, 1, plain, out);
         text += plain;
         if (close) {
-            ok = fill_one(open + 2, (size_t)(close - open) - 2, record, names, out, err, err_cap);
+            ok = fill_one(open + 2, (size_t)(close - open) - 2, record, names, is_told, out, err, err_cap);
             text = close + 1;
         }
     }
@@ -678,4 +680,16 @@ char *wlb_expr_fill(const char *text, const struct wlb_record *record, const str
         return result;
     free(result);
     return NULL;
+}
+
+char *wlb_expr_fill(const char *text, const struct wlb_record *record, const struct wlb_names *names, char *err,
+                    size_t err_cap)
+{
+    return fill(text, record, names, false, err, err_cap);
+}
+
+char *wlb_expr_tell(const char *text, const struct wlb_record *record, const struct wlb_names *names, char *err,
+                    size_t err_cap)
+{
+    return fill(text, record, names, true, err, err_cap);
 }

@@ -51,4 +51,7 @@ bool wlb_expr_select(struct wlb_expr *, const struct wlb_record *, const struct 
  * three decimals. NULL: err says why. The result is the caller's to free. */
 char *wlb_expr_fill(const char *text, const struct wlb_record *, const struct wlb_names *, char *err, size_t err_cap);
 
+/* The same for a reader: numbers from 10 on have one decimal at most, from 100 on none. */
+char *wlb_expr_tell(const char *text, const struct wlb_record *, const struct wlb_names *, char *err, size_t err_cap);
+
 #endif

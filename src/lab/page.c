@@ -43,7 +43,10 @@ void wlb_page_claim(struct wlb_page *p, bool is_true, const char *say)
 
 static void write_section(struct wlb_page *p, struct wlb_lab *lab, const char *title, const char *text)
 {
-    char *filled = text ? wlb_fill(lab, title, text) : NULL;
+    char err[256] = "";
+    char *filled = text ? wlb_expr_tell(text, &lab->record, &lab->names, err, sizeof err) : NULL;
+    if (text && !filled)
+        wlb_fail(lab, "%s: %s", title, err);
     if (filled)
         fprintf(p->out, "## %s\n\n%s\n", title, filled);
     free(filled);

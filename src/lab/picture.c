@@ -159,7 +159,7 @@ const char *wlb_clock(weir_ns t, char buf[WLB_NUMBER_CAP])
 {
     double ms = (double)t / 1e6;
     char digits[WLB_NUMBER_CAP];
-    snprintf(digits, sizeof digits, ms < 1000 ? "%.2f" : "%.3f", ms < 1000 ? ms : ms / 1000);
+    snprintf(digits, sizeof digits, "%.*f", ms < 1000 ? 2 : ms < 100000 ? 3 : 1, ms < 1000 ? ms : ms / 1000);
     size_t n = strlen(digits);
     while (n > 0 && digits[n - 1] == '0')
         digits[--n] = '\0';

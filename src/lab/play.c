@@ -523,7 +523,7 @@ static void judge_claim(struct wlb_lab *lab, const struct wlb_claim *c, const st
     struct wlb_expr *x = wlb_expr_parse(c->check, err, sizeof err);
     bool has_value = x && wlb_expr_eval(x, &lab->record, &lab->names, &v, err, sizeof err);
     bool is_true = has_value && v.type != WLB_TEXT && v.number != 0;
-    char *say = wlb_expr_fill(c->say, &lab->record, &lab->names, say_err, sizeof say_err);
+    char *say = wlb_expr_tell(c->say, &lab->record, &lab->names, say_err, sizeof say_err);
     char detail[512];
     snprintf(detail, sizeof detail, "%s%s%s", c->check, has_value ? "" : ": ", has_value ? "" : err);
     print_claim(o, is_true && say, say ? say : c->say, say ? detail : say_err);

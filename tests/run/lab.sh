@@ -20,7 +20,15 @@ grep -q '"event":"state"' h.jsonl || fail "no states in the trace: $(head -n 3 h
 grep -q 'The three-way handshake' h.html || fail "the page lacks its title"
 "$WEIR" lab handshake --html /nonexistent/x 2>err
 equal 'a page that cannot be made' $? 2
+"$WEIR" lab handshake --svg h.svg --page h.md >/dev/null || fail "--svg and --page"
+grep -q 'SYN, ACK, seq 0, ack 1' h.svg || fail "the picture lacks the handshake"
+grep -q '!\[The three-way handshake\](h.svg)' h.md || fail "the page lacks its picture"
+"$WEIR" lab handshake --svg /nonexistent/x >/dev/null 2>err
+equal 'a picture that cannot be made' $? 2
 "$WEIR" lab show handshake >mine.yaml
+sed 's/^next: .*/next: [nonesuch]/' mine.yaml >next.yaml
+"$WEIR" lab next.yaml --page next.md >/dev/null 2>err
+equal 'a page that leads nowhere' $? 2
 "$WEIR" lab mine.yaml >/dev/null || fail "a scenario shown can't be played"
 sed 's/== 3/== 4/' mine.yaml >wrong.yaml
 "$WEIR" lab wrong.yaml >out

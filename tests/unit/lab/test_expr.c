@@ -178,6 +178,9 @@ static void test_expr_fill_writes_values_into_texts(void **state)
     char *text = wlb_expr_fill("${count(wire)} packets in ${rtt / 1ms} ms, ${1 / 3}", &r, &names, err, sizeof err);
     assert_string_equal(text, "3 packets in 40 ms, 0.333");
     free(text);
+    text = wlb_expr_tell("${1000 / 3} ${100 / 3} ${1 / 3} ${1234567}", &r, &names, err, sizeof err);
+    assert_string_equal(text, "333 33.3 0.333 1234567");
+    free(text);
     text = wlb_expr_fill("no value, ${ no end", &r, &names, err, sizeof err);
     assert_string_equal(text, "no value, ${ no end");
     free(text);
