@@ -134,14 +134,16 @@ static void draw_option(const struct page *g, unsigned off, unsigned len)
             best = at;
             best_len = n;
         }
-        double x = LEFT + at % 4 * 8 * BIT, y = g->y + at / 4 * ROW;
+        unsigned row = at / 4;
+        double x = LEFT + at % 4 * 8 * BIT, y = g->y + row * ROW;
         wlb_svg_put(g->s,
                     "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" class=\"fd soft\"/>"
                     "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" class=\"l\"/>\n",
                     x, y, n * 8 * BIT, ROW, x, y, n * 8 * BIT, ROW);
         at += n;
     }
-    wlb_svg_text(g->s, LEFT + best % 4 * 8 * BIT + best_len * 4 * BIT, g->y + best / 4 * ROW + 24, "f s", WLB_CENTRE,
+    unsigned best_row = best / 4;
+    wlb_svg_text(g->s, LEFT + best % 4 * 8 * BIT + best_len * 4 * BIT, g->y + best_row * ROW + 24, "f s", WLB_CENTRE,
                  "%s", option_text(g->p + off, len, text));
 }
 
