@@ -173,7 +173,9 @@ class App {
     const { claims, about } = this.report.head;
     if (!about && claims.length === 0)
       return null;
-    return el("section", { class: "claims" }, about && el("p", {}, about), claims.length > 0 && el("ul", {}, ...claims.map(([holds, text]) =>
+    const [first, ...rest] = (about ?? "").trim().split(/\n\s*\n/);
+    const words = rest.length > 0 ? el("details", {}, el("summary", {}, first), ...rest.map((text) => el("p", {}, text))) : first && el("p", {}, first);
+    return el("section", { class: "claims" }, words, claims.length > 0 && el("ul", {}, ...claims.map(([holds, text]) =>
       el("li", { class: holds ? "good" : "bad" }, text))));
   }
 
