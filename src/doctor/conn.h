@@ -312,7 +312,7 @@ uint32_t wdc_mss(const struct wdc_conn *, unsigned side);
 
 static inline uint32_t wdc_segs_of(uint64_t len, uint32_t mss)
 {
-    return len <= mss ? 1 : (uint32_t)((len + mss - 1) / mss);
+    return mss == 0 || len <= mss ? 1 : (uint32_t)((len + mss - 1) / mss);
 }
 
 /* The whole round trip, both ways from the capture; 0: unknown. */

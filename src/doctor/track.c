@@ -32,7 +32,7 @@ uint32_t wdc_mss(const struct wdc_conn *c, unsigned side)
         mss = h->len_max && h->len_max < 1460 ? h->len_max : 1448;
     if (h->len_max > 100 && h->len_max < mss && h->data_pkts > 8)
         mss = h->len_max; /* the path lets less through than both ends would take */
-    return mss ? mss : 1;
+    return mss;
 }
 
 void wdc_track_free(struct wdc *doc, struct wdc_half *h)
