@@ -1,0 +1,382 @@
+"""
+How often is weir doctor right? Over the set of tests/doctor: the scenarios of cases.py, played by the lab now, and the captures
+of Linux's TCP in kernel/. Each verdict of each connection at each vantage is counted against the truth.
+
+  score.py [--part tuned|held-out|both] [--check] [--write FILE] [--only NAME] [--keep DIR] [--wrong] [--tshark]
+
+--check ends with 1 where a verdict with three positives or more, or all together, falls below 0.95 in precision or recall
+(but for what EXCUSED lists). --wrong tells of each wrong verdict. --keep leaves the captures in DIR. $WEIR is the binary.
+"""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import capture
+import cases
+import truth
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WEIR = os.environ.get("WEIR", os.path.join(HERE, "../../build/weir"))
+PARTS = {"tuned": 0, "held-out": 100}
+LEAST, FEW = 0.95, 3
+EXCUSED = {}  # verdict -> why it cannot reach it
+
+# What tshark says of a packet that comes nearest to a verdict: a display filter. The rest it has no notion of.
+TSHARK = {
+    "refused": "tcp.flags.reset == 1", "reset-closed-socket": "tcp.flags.reset == 1", "reset-half-open": "tcp.flags.reset == 1",
+    "reset-backlog": "tcp.flags.reset == 1", "reset-idle-nat": "tcp.flags.reset == 1", "reset-unread": "tcp.flags.reset == 1",
+    "reset-abort": "tcp.flags.reset == 1", "closed": "tcp.flags.fin == 1",
+    "syn-retries": "tcp.flags.syn == 1 && tcp.analysis.retransmission",
+    "path-loss": "tcp.analysis.retransmission || tcp.analysis.fast_retransmission",
+    "rto": "tcp.analysis.rto", "capture-loss": "tcp.analysis.ack_lost_segment",
+    "spurious-retransmission": "tcp.analysis.spurious_retransmission", "reordering": "tcp.analysis.out_of_order",
+    "zero-window": "tcp.analysis.zero_window", "limit-receiver": "tcp.analysis.window_full",
+    "keepalive-death": "tcp.analysis.keep_alive", "port-reuse": "tcp.analysis.reused_ports",
+    "ip-conflict": "arp.duplicate-address-detected", "corrupted": "tcp.checksum.status == 0",
+}
+
+
+class Subject:
+    """A capture file and what is true of it: connections as (client, server, Truth), and the verdicts of none of them."""
+
+    def __init__(self, name, part, path, connections, network=()):
+        self.name, self.part, self.path, self.connections, self.network = name, part, path, connections, set(network)
+        self.said, self.tshark = None, None
+
+
+# ---- Making ----
+
+def play(directory, name, function, seed):
+    draw = cases.Draw(f"{name}/{seed}")
+    world = function(draw)
+    stem = os.path.join(directory, f"{name}-{seed}")
+
+    def run(extra):
+        with open(stem + ".yaml", "w", encoding="utf-8") as f:
+            f.write(world.yaml(extra))
+        done = subprocess.run([WEIR, "lab", stem + ".yaml", "--seed", str(seed + 1), "--pcap", stem + ".pcapng", "--trace",
+                               stem + ".jsonl"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stdout[-300:]}{done.stderr[-300:]}")
+        return capture.read(stem + ".pcapng")
+    whole = run(())
+    if world.isn_for:
+        seen = [t for t in capture.segments(whole) if t.packet.interface == 0]
+        isn = next(t.seq for t in seen if t.flags & capture.SYN and t.flags & capture.ACK)
+        last = next(b.at for a, b in zip(seen, seen[1:]) if b.length and b.at - a.at > 5 * 10 ** 9)
+        begin = seen[0].at - 10_000_000
+        whole = run(world.isn_for(isn, last - begin))
+    return world, whole, truth.Run(stem + ".jsonl"), stem
+
+
+def treat(whole, vantage, treatment):
+    """A capture as another tool, or a worse one, would have made it: the capture, its form, since when it counts, and what is
+    not in it."""
+    seen = capture.of_interface(whole, vantage)
+    since, gone, form = 0, [], "pcapng"
+    if m := re.fullmatch(r"snap(\d+)", treatment):
+        seen = capture.snapped(seen, int(m[1]))
+        form = "us"
+    elif treatment in ("vlan", "sll", "null", "ethernet"):
+        seen, form = capture.on_link(seen, treatment), "us"
+    elif treatment in ("ns", "big"):
+        form = treatment
+    elif m := re.fullmatch(r"missing(\d*)", treatment):
+        seen, gone = capture.missing(seen, int(m[1] or 17))
+    elif treatment == "cut":
+        since = seen.packets[len(seen.packets) // 3].at
+        seen = capture.from_time(seen, since)
+    elif treatment == "oneway":
+        data = collections.Counter()
+        for t in capture.segments(seen):
+            data[t.src.split(":")[0]] += t.length
+        seen = capture.one_way(seen, data.most_common(1)[0][0])
+    elif treatment:
+        raise ValueError(treatment)
+    return seen, form, since, gone
+
+
+def declare(t, facts, vantage):
+    t.excuse(*facts.may)
+    for verdict in (*facts.must, *facts.must_at[vantage]):
+        if "|" in verdict:
+            group = verdict.split("|")
+            t.excuse(*group)
+            t.either.append(group)
+        else:
+            t.need(verdict)
+
+
+def weaken(t, treatment, gone, conn):
+    """What a worse capture leaves of the truth."""
+    if treatment.startswith("missing"):
+        lost = [g for g in gone if g.length and {g.src, g.dst} == set(conn.ends())]
+        kept = {(p.src, p.seq) for side in (0, 1) for p in conn.packets[side] if p.length and p not in gone and
+                p.packet.interface == (gone[0].packet.interface if gone else 0)}
+        if any((g.src, g.seq) not in kept for g in lost):
+            t.need("capture-loss")
+        else:
+            t.allow("capture-loss")
+    if treatment == "oneway":
+        kept = ("client", "server")[not any(p.length and p.src == conn.client for p in conn.packets[0])]
+        for verdict, side in list(t.must.items()):
+            if verdict != "path-loss" and (verdict, side) != ("zero-window", kept):
+                t.excuse(verdict)
+        t.allow("closed", "open", "never-closed", "no-answer", *truth.LIMIT_IDS, "capture-loss")
+    if treatment.startswith("snap"):
+        if "corrupted" in t.must:
+            del t.must["corrupted"]
+        t.allow("corrupted", "path-loss") if "corrupted" in t.may else None
+
+
+def subjects_of(directory, name, function, ways, part, seed):
+    world, whole, run, stem = play(directory, name, function, seed)
+    found = []
+    all_segments = {v: capture.segments(capture.of_interface(whole, v)) for v in (0, 1)}
+    conns = truth.connections(all_segments)
+    if len(conns) != len(world.facts):
+        raise RuntimeError(f"{name}: {len(conns)} connections, {len(world.facts)} are declared")
+    for way in ("client", "server", *ways):
+        vantage, _, treatment = way.partition("+")
+        vantage = ("client", "server").index(vantage)
+        seen, form, since, gone = treat(whole, vantage, treatment)
+        if not seen.packets or vantage not in world.vantages:
+            continue
+        path = f"{stem}-{way}.{'pcapng' if form == 'pcapng' else 'pcap'}"
+        capture.write(path, seen, form)
+        truths = []
+        for conn, facts in zip(conns, world.facts):
+            if not [t for t in conn.packets[vantage] if t.at >= since]:
+                continue
+            t = truth.judge(run, conn, vantage, since, facts.end, world.has_queue)
+            declare(t, facts, vantage)
+            weaken(t, treatment, gone, conn)
+            truths.append((conn.client, conn.server, t))
+        found.append(Subject(f"{name}-{seed} {way}", part, path, truths, world.network[vantage]))
+    for leftover in (".jsonl", ".pcapng"):
+        os.unlink(stem + leftover)
+    return found
+
+
+def kernel_subjects(parts):
+    with open(os.path.join(HERE, "kernel/truth.json"), encoding="utf-8") as f:
+        table = json.load(f)
+    found = []
+    for entry in table:
+        if entry["part"] not in parts:
+            continue
+        truths = []
+        for c in entry["connections"]:
+            t = truth.Truth()
+            for verdict in c.get("must", []):
+                name, _, side = verdict.partition("@")
+                t.need(name, side or None)
+            t.allow(*c.get("may", []))
+            truths.append((c["client"], c["server"], t))
+        found.append(Subject(entry["file"], entry["part"], os.path.join(HERE, "kernel", entry["file"]), truths,
+                             entry.get("network", ())))
+    return found
+
+
+# ---- Asking ----
+
+def ask_doctor(subject):
+    done = subprocess.run([WEIR, "doctor", "--json", subject.path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{subject.name}: weir doctor ended with {done.returncode}: {done.stderr[-300:]}")
+    subject.said = [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def ask_tshark(subject):
+    """verdict -> the pairs of ends of which it says what comes nearest."""
+    subject.tshark = {}
+    fields = ["tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
+    for filter_ in set(TSHARK.values()):
+        command = ["tshark", "-r", subject.path, "-Y", filter_, "-T", "fields"]
+        if "checksum" in filter_:
+            command += ["-o", "tcp.check_checksum:TRUE"]
+        for f in fields:
+            command += ["-e", f]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"tshark {filter_}: {done.stderr[-300:]}")
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        subject.tshark[filter_] = {(r[0], frozenset((f"{r[1]}:{r[2]}", f"{r[3]}:{r[4]}"))) for r in rows if len(r) == 5}
+    command = ["tshark", "-r", subject.path, "-T", "fields"]
+    for f in fields:
+        command += ["-e", f]
+    streams = {}
+    for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
+        r = line.split("\t")
+        if len(r) == 5 and r[0]:
+            ends = frozenset((f"{r[1]}:{r[2]}", f"{r[3]}:{r[4]}"))
+            if r[0] not in streams.setdefault(ends, []):
+                streams[ends].append(r[0])
+    subject.streams = streams
+
+
+# ---- Counting ----
+
+class Tally:
+    def __init__(self):
+        self.hit, self.false, self.missed, self.side_right, self.side_all = 0, 0, 0, 0, 0
+
+    def precision(self):
+        return self.hit / (self.hit + self.false) if self.hit + self.false else None
+
+    def recall(self):
+        return self.hit / (self.hit + self.missed) if self.hit + self.missed else None
+
+
+def compare(tallies, said, t, wrong, name):
+    """said: verdict -> side."""
+    must, may = t.settled(said)
+    for verdict, side in said.items():
+        if verdict in must:
+            tallies[verdict].hit += 1
+            if must[verdict]:
+                tallies[verdict].side_all += 1
+                tallies[verdict].side_right += side == must[verdict]
+        elif verdict not in may:
+            tallies[verdict].false += 1
+            wrong.append(f"{name}: says {verdict}; true is {sorted(must)}")
+    for verdict in must:
+        if verdict not in said:
+            tallies[verdict].missed += 1
+            wrong.append(f"{name}: does not say {verdict}; says {sorted(said)}")
+
+
+def count(subjects):
+    tallies, wrong, total = collections.defaultdict(Tally), [], 0
+    for s in subjects:
+        told = collections.defaultdict(list)
+        network = {}
+        for record in s.said:
+            verdicts = {v["id"]: v["side"] for v in record.get("verdicts", ())}
+            if record["type"] == "connection":
+                told[frozenset((record["client"], record["server"]))].append((record["first"], verdicts))
+            elif record["type"] == "network":
+                network.update(verdicts)
+        for client, server, t in s.connections:
+            total += 1
+            queue = sorted(told[frozenset((client, server))], key=lambda x: x[0])
+            verdicts = queue[0][1] if queue else {}
+            told[frozenset((client, server))] = queue[1:]
+            compare(tallies, verdicts, t, wrong, f"{s.name} {client}>{server}")
+        for ends, rest in told.items():
+            for _, verdicts in rest:
+                compare(tallies, verdicts, truth.Truth(), wrong, f"{s.name} {sorted(ends)} (no connection)")
+        t = truth.Truth()
+        for verdict in s.network:
+            t.allow(verdict[:-1]) if verdict.endswith("?") else t.need(verdict)
+        compare(tallies, network, t, wrong, f"{s.name} network")
+    return tallies, wrong, total
+
+
+def count_tshark(subjects):
+    tallies = collections.defaultdict(Tally)
+    for s in subjects:
+        for verdict, filter_ in TSHARK.items():
+            if verdict == "ip-conflict":
+                said, true = bool(s.tshark[filter_]) or s.arp_conflict, verdict in s.network
+                tally(tallies[verdict], said, true)
+                continue
+            used = collections.Counter()
+            for client, server, t in s.connections:
+                ends = frozenset((client, server))
+                streams = s.streams.get(ends, [])
+                stream = streams[min(used[ends], len(streams) - 1)] if streams else None
+                used[ends] += 1
+                if verdict not in t.may:
+                    tally(tallies[verdict], (stream, ends) in s.tshark[filter_], verdict in t.must)
+    return tallies
+
+
+def tally(t, said, true):
+    t.hit += said and true
+    t.false += said and not true
+    t.missed += true and not said
+
+
+def overall(tallies):
+    t = Tally()
+    for other in tallies.values():
+        t.hit, t.false, t.missed = t.hit + other.hit, t.false + other.false, t.missed + other.missed
+    return t
+
+
+# ---- Telling ----
+
+def figure(x):
+    return "" if x is None else f"{x:.2f}"
+
+
+def rows(tallies):
+    for verdict in sorted(tallies):
+        t = tallies[verdict]
+        yield verdict, t
+    yield "all", overall(tallies)
+
+
+def print_table(part, tallies, total, files):
+    print(f"{part}: {total} connections in {files} captures")
+    print(f"  {'verdict':26}{'right':>6}{'wrong':>6}{'missed':>7}{'precision':>11}{'recall':>8}  side")
+    for verdict, t in rows(tallies):
+        side = f"{t.side_right}/{t.side_all}" if t.side_all else ""
+        print(f"  {verdict:26}{t.hit:6}{t.false:6}{t.missed:7}{figure(t.precision()):>11}{figure(t.recall()):>8}  {side}")
+
+
+def below(tallies):
+    found = []
+    for verdict, t in rows(tallies):
+        if verdict in EXCUSED or (verdict != "all" and t.hit + t.missed < FEW):
+            continue
+        if min(t.precision() or 0, t.recall() or 0) < LEAST:
+            found.append(verdict)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="doctor-score")
+    parser.add_argument("--part", choices=["tuned", "held-out", "both"], default="both")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--write")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep")
+    parser.add_argument("--wrong", action="store_true")
+    parser.add_argument("--tshark", action="store_true")
+    args = parser.parse_args()
+    parts = [p for p in PARTS if args.part in (p, "both")]
+    with tempfile.TemporaryDirectory() as temporary, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        directory = args.keep or temporary
+        os.makedirs(directory, exist_ok=True)
+        jobs = [pool.submit(subjects_of, directory, name, f, ways, part, PARTS[part] + k)
+                for name, f, ways, n in cases.CASES if args.only in name for part in parts for k in range(n)]
+        subjects = [s for job in jobs for s in job.result()]
+        subjects += [s for s in kernel_subjects(parts) if args.only in s.name]
+        list(pool.map(ask_doctor, subjects))
+        if args.tshark or args.write:
+            list(pool.map(ask_tshark, subjects))
+    failed = []
+    results = {}
+    for part in parts:
+        chosen = [s for s in subjects if s.part == part]
+        tallies, wrong, total = count(chosen)
+        results[part] = (chosen, tallies, total)
+        print_table(part, tallies, total, len(chosen))
+        if args.wrong:
+            print("\n".join(wrong))
+        failed += [f"{part}: {v}" for v in below(tallies)]
+    if args.check and failed:
+        print("below 0.95: " + ", ".join(failed))
+    return 1 if args.check and failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
