@@ -176,7 +176,10 @@ def kernel_subjects(parts):
             t = truth.Truth()
             for verdict in c.get("must", []):
                 name, _, side = verdict.partition("@")
-                t.need(name, side or None)
+                if "|" in name:
+                    t.either.append(name.split("|"))
+                else:
+                    t.need(name, side or None)
             t.allow(*c.get("may", []))
             truths.append((c["client"], c["server"], t))
         found.append(Subject(entry["file"], entry["part"], os.path.join(HERE, "kernel", entry["file"]), truths,
