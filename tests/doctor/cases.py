@@ -217,7 +217,7 @@ def loss_of_acks(d):
     return World(pipe(d, d.rtt(), d.mbit(), more="down.rule=drop:ack:5-:every:7"), SINK, upload(150000), client_sysctl=[d.control()])
 
 
-@case("server+snap96")
+@case("server+snap96", n=3)
 def corrupted(d):
     return World(pipe(d, d.rtt(), d.mbit(), more=f"up.rule=corrupt:data:{d.randint(5, 9)}-:every:40"), SINK, upload(300000),
                  client_sysctl=[d.control()])
