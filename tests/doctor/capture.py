@@ -101,10 +101,11 @@ def block(kind, body):
 
 
 def write_pcapng(path, capture):
-    out = [block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1)),
-           block(1, struct.pack("<HHI", capture.linktype, 0, 0) + struct.pack("<HHB3xI", 9, 1, 9, 0))]
+    interfaces = sorted({p.interface for p in capture.packets})
+    out = [block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1))]
+    out += [block(1, struct.pack("<HHI", capture.linktype, 0, 0) + struct.pack("<HHB3xI", 9, 1, 9, 0)) for _ in interfaces]
     for p in capture.packets:
-        out.append(block(6, struct.pack("<IIIII", 0, p.at >> 32, p.at & 0xffffffff, len(p.data), p.length) + p.data))
+        out.append(block(6, struct.pack("<IIIII", interfaces.index(p.interface), p.at >> 32, p.at & 0xffffffff, len(p.data), p.length) + p.data))
     with open(path, "wb") as f:
         f.write(b"".join(out))
 
@@ -182,6 +183,42 @@ def missing(capture, every):
                 continue
         kept.append(p)
     return with_packets(capture, kept), gone
+
+
+def twice(capture):
+    """As a mirror port that copies what comes in and what goes out: each packet is there again, a microsecond later at most."""
+    kept = []
+    for p, after in zip(capture.packets, [*capture.packets[1:], None]):
+        kept += [p, dataclasses.replace(p, at=min(p.at + 1000, after.at) if after else p.at + 1000)]
+    return with_packets(capture, kept)
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ipv6_of(address):
+    return bytes.fromhex("fd00" + "00" * 10) + address
+
+
+def on_ipv6(capture):
+    """The same segments in IPv6. The difference that the checksum had to the right one remains."""
+    packets = []
+    for p in capture.packets:
+        ip = ip_of(capture, p)
+        assert capture.linktype == RAW and ip[9] == 6
+        tcp, src, dst = ip[(ip[0] & 15) * 4:], ipv6_of(ip[12:16]), ipv6_of(ip[16:20])
+        pseudo4 = ip[12:20] + struct.pack(">HH", 6, len(tcp))
+        if checksum(pseudo4 + tcp) == 0:
+            tcp = tcp[:16] + b"\0\0" + tcp[18:]
+            tcp = tcp[:16] + struct.pack(">H", checksum(src + dst + struct.pack(">II", len(tcp), 6) + tcp)) + tcp[18:]
+        data = struct.pack(">IHBB", 0x60000000, len(tcp), 6, ip[8]) + src + dst + tcp
+        packets.append(dataclasses.replace(p, data=data, length=len(data)))
+    return with_packets(capture, packets)
 
 
 def on_link(capture, kind):

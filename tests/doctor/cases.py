@@ -88,7 +88,7 @@ def pipe(d, rtt, mbit, queue=None, more=""):
 
 # ---- Healthy ones ----
 
-@case("client+vlan", "server+snap64", "client+ns", "server+big")
+@case("client+vlan", "server+snap64", "client+ns", "server+big", "client+v6", "server+twice", "client+both")
 def healthy_bulk(d):
     return World(pipe(d, d.rtt(), d.mbit(20, 60)), SINK, upload(d.randint(60, 150) * 1000), client_sysctl=[d.control()])
 
@@ -100,7 +100,7 @@ def healthy_download(d):
                  ["connect server 80", "write 100", "read to end", "close"], server_sysctl=[d.control()])
 
 
-@case("client+null", "server+ethernet")
+@case("client+null", "server+ethernet", "client+twice", "server+v6")
 def healthy_questions(d):
     rtt, n = d.rtt(), d.randint(8, 30)
     return World(f"delay={rtt * 500}us", ["listen 80", "accept each", "repeat forever", "read 200", "write 900", "end"],
@@ -167,13 +167,13 @@ def close_ways(d):
 
 # ---- Loss ----
 
-@case("client+snap64", "server+vlan", "client+missing", "server+oneway")
+@case("client+snap64", "server+vlan", "client+missing", "server+oneway", "client+v6", "server+twice", "client+both")
 def loss_random(d):
     return World(pipe(d, d.rtt(), d.mbit(), more=f"up.loss={d.choice([0.5, 1, 2, 3])}%"), SINK, upload(d.randint(300, 600) * 1000),
                  client_sysctl=[d.control()])
 
 
-@case("client+ns", "server+snap96", "client+cut")
+@case("client+ns", "server+snap96", "client+cut", "client+twice", "server+v6")
 def loss_bursts(d):
     return World(pipe(d, d.rtt(), d.mbit(), more=f"down.loss=2% down.burst={d.choice([3, 5])}"),
                  ["listen 80", "accept", "read 100", f"write {d.randint(300, 500)}k", "close"],
@@ -217,7 +217,7 @@ def loss_of_acks(d):
     return World(pipe(d, d.rtt(), d.mbit(), more="down.rule=drop:ack:5-:every:7"), SINK, upload(150000), client_sysctl=[d.control()])
 
 
-@case("server+snap96", n=3)
+@case("server+snap96", "server+v6", n=3)
 def corrupted(d):
     return World(pipe(d, d.rtt(), d.mbit(), more=f"up.rule=corrupt:data:{d.randint(5, 9)}-:every:40"), SINK, upload(300000),
                  client_sysctl=[d.control()])
@@ -230,7 +230,7 @@ def capture_loses(d):
 
 # ---- Timers ----
 
-@case("client+snap64", "client+sll", n=3)
+@case("client+snap64", "client+sll", "client+v6", "client+both", n=3)
 def tail(d):
     n = d.randint(4, 12)
     lost = d.choice([1, 2])
@@ -261,7 +261,7 @@ def timeout_outage(d):
                  timeline=[(f"{start}ms", "link 1 loss=100%"), (f"{start + d.randint(1500, 4000)}ms", "link 1 loss=0%")])
 
 
-@case("client+ns")
+@case("client+ns", "client+v6", "client+twice")
 def timeout_again(d):
     """The retransmission is lost as well, and the next."""
     return World(f"delay={d.rtt() * 500}us rate=20mbit up.rule=drop:data:4 up.rule=drop:data:{11}-{d.randint(12, 13)}", SINK,
@@ -282,7 +282,7 @@ def spurious_lost_ack(d):
     return World(f"delay={d.rtt() * 500}us down.rule=drop:ack:{1}-{2}", SINK, ["connect server 80", "write 900", "sleep 2s", "close"])
 
 
-@case("client+snap96", n=3)
+@case("client+snap96", "client+v6", "server+twice", n=3)
 def spurious_delay(d):
     """The path stalls, and then everything arrives."""
     rtt, at = d.rtt(10, 60), d.randint(300, 500)
@@ -300,7 +300,7 @@ def spurious_ack_path(d):
 
 # ---- Order ----
 
-@case("server+vlan", "server+snap64", n=3)
+@case("server+vlan", "server+snap64", "server+v6", n=3)
 def reordered(d):
     return World(f"rate=20mbit delay={d.rtt(20, 100) * 500}us up.reorder={d.choice([1, 2, 3])}%", SINK, upload(250000),
                  client_sysctl=[d.control()])
@@ -314,7 +314,7 @@ def reordered_a_little(d):
 
 # ---- Flow ----
 
-@case("client+snap64", "server+ns", "client+oneway", n=3)
+@case("client+snap64", "server+ns", "client+oneway", "server+v6", "client+both", n=3)
 def window_shut(d):
     return World(f"delay={d.rtt() * 500}us", [f"set rcvbuf {d.choice([8, 16, 32])}k", "listen 80", "accept",
                                               f"sleep {d.randint(1, 4)}s", "read to end", "close"], upload(d.randint(80, 150) * 1000))
@@ -327,19 +327,19 @@ def window_shut_down(d):
                  ["set rcvbuf 16k", "connect server 80", "write 100", "sleep 2s", "read to end", "close"])
 
 
-@case("server+sll", n=3)
+@case("server+sll", "server+v6", n=3)
 def window_small(d):
     """Never shut, always too small for the path."""
     return World(f"delay={d.rtt(60, 200) * 500}us rate=50mbit", [f"set rcvbuf {d.choice([12, 20, 30])}k", *SINK], upload(300000))
 
 
-@case(n=3)
+@case("client+v6", "client+snap64", n=3)
 def buffer_small(d):
     """The sender's buffer is too small for the path."""
     return World(f"delay={d.rtt(60, 200) * 500}us rate=50mbit", SINK, upload(300000, f"set sndbuf {d.choice([12, 18, 24])}k"))
 
 
-@case(n=3)
+@case("client+v6", "client+twice", n=3)
 def program_slow(d):
     return World(f"delay={d.rtt(8, 60) * 500}us rate=50mbit", SINK,
                  ["connect server 80", f"repeat {d.randint(15, 25)}", f"write {d.randint(3, 6)}k", f"sleep {d.randint(250, 400)}ms",
@@ -352,7 +352,7 @@ def path_slow(d):
     return World(pipe(d, rtt, mbit, queue=max(20000, mbit * 125 * rtt)), SINK, upload(700000), client_sysctl=[d.control()])
 
 
-@case("client+snap64", "server+null", n=3)
+@case("client+snap64", "server+null", "client+v6", "client+twice", n=3)
 def nagle(d):
     n = d.randint(6, 12)
     return World(f"delay={d.rtt(4, 25) * 500}us", ["listen 80", "accept each", "repeat forever", "read 200", "write 50", "end"],
@@ -371,7 +371,7 @@ def nagle_not(d):
 
 # ---- Queues ----
 
-@case("client+snap64", "client+ns", n=3)
+@case("client+snap64", "client+ns", "client+v6", "client+both", n=3)
 def bloat(d):
     rtt, mbit = d.rtt(10, 40), d.randint(2, 5)
     return World(pipe(d, rtt, mbit, queue=mbit * 125 * d.randint(400, 900)), SINK, upload(mbit * 300000, "set sndbuf 4m"),
@@ -390,7 +390,7 @@ def bloat_not(d):
 
 # ---- Beginnings ----
 
-@case("client+vlan", "client+snap64")
+@case("client+vlan", "client+snap64", "client+v6", "server+twice")
 def refused(d):
     return World(f"delay={d.rtt() * 500}us", ["listen 81", "accept"], [["connect server 80"], ("1s", ["connect server 82"])],
                  [Facts("", must=("refused",))] * 2)
@@ -428,7 +428,7 @@ def silent(d):
                  until="30s")
 
 
-@case("client+snap64")
+@case("client+snap64", "client+v6", "client+twice", "client+both")
 def syn_lost(d):
     return World(f"delay={d.rtt() * 500}us up.rule=drop:syn:1-{d.randint(1, 2)}", SINK, upload(4000), [Facts(may=("path-loss",))])
 
@@ -463,7 +463,7 @@ def accept_queue_resets(d):
                  server_sysctl=["tcp_syncookies=0", "tcp_abort_on_overflow=1"])
 
 
-@case("client+vlan", n=3)
+@case("client+vlan", "server+twice", "client+v6", n=3)
 def port_again(d):
     again = Facts(must=("port-reuse",))
     steps = ["port 40000", "connect server 80", "write 100", "read to end", "close"]
@@ -510,7 +510,7 @@ def reset_unread(d):
                  ["connect server 80", f"write {size}", "read to end"], [Facts("", must=("reset-unread",))])
 
 
-@case("server+sll")
+@case("server+sll", "client+twice")
 def reset_abort(d):
     return World(f"delay={d.rtt() * 500}us", SINK,
                  ["set linger 0", "connect server 80", "write 100", f"sleep {d.randint(300, 900)}ms", "close"],
@@ -535,7 +535,7 @@ def still_open(d):
                  ["connect server 80", "write 1000", "read 200", "sleep 300s"], until=f"{d.randint(5, 50)}s")
 
 
-@case("server+snap64", n=3)
+@case("server+snap64", "server+v6", "server+twice", n=3)
 def keepalive(d):
     """The client is dead, and the server asks for it."""
     return World(f"delay={d.rtt() * 500}us",
@@ -553,7 +553,7 @@ def keepalive_alive(d):
 
 # ---- Sizes ----
 
-@case("client+snap64", n=3)
+@case("client+snap64", "server+v6", "server+twice", n=3)
 def black_hole(d):
     """No packet above some size gets through, and nobody says so: a policer whose bucket is smaller than it."""
     bucket = d.randint(700, 1400)

@@ -10,6 +10,7 @@ of Linux's TCP in kernel/. Each verdict of each connection at each vantage is co
 import argparse
 import collections
 import concurrent.futures
+import ipaddress
 import json
 import os
 import re
@@ -40,7 +41,7 @@ TSHARK = {
     "port-reuse": ("tcp.analysis.reused_ports",), "ip-conflict": ("arp.duplicate-address-detected",),
     "corrupted": ("tcp.checksum_bad",), "checksum-offload": ("tcp.checksum_bad",), "syn-retries": ("syn.retransmission",),
 }
-TSHARK_ENDS = ["tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
+TSHARK_ENDS = ["tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "ipv6.src", "ipv6.dst"]
 TSHARK_FIELDS = ["tcp.flags.reset", "tcp.flags.fin", "tcp.flags.syn", "tcp.checksum.status"] + sorted(
     {f for fields in TSHARK.values() for f in fields if ".analysis." in f or f.startswith("arp.")})
 
@@ -92,6 +93,12 @@ def treat(whole, vantage, treatment):
         form = treatment
     elif m := re.fullmatch(r"missing(\d*)", treatment):
         seen, gone = capture.missing(seen, int(m[1] or 17))
+    elif treatment == "twice":
+        seen = capture.twice(seen)
+    elif treatment == "v6":
+        seen = capture.on_ipv6(seen)
+    elif treatment == "both":
+        seen = whole
     elif treatment == "cut":
         since = seen.packets[len(seen.packets) // 3].at
         seen = capture.from_time(seen, since)
@@ -103,6 +110,11 @@ def treat(whole, vantage, treatment):
     elif treatment:
         raise ValueError(treatment)
     return seen, form, since, gone
+
+
+def as_ipv6(end):
+    address, port = end.split(":")
+    return f"[{ipaddress.ip_address(capture.ipv6_of(ipaddress.ip_address(address).packed))}]:{port}"
 
 
 def declare(t, facts, vantage):
@@ -160,7 +172,11 @@ def subjects_of(directory, name, function, ways, part, seed):
             t = truth.judge(run, conn, vantage, since, facts.end, world.has_queue)
             declare(t, facts, vantage)
             weaken(t, treatment, gone, conn)
-            truths.append((conn.client, conn.server, t))
+            if treatment == "both":
+                other = truth.judge(run, conn, 1 - vantage, since, facts.end, world.has_queue)
+                t.allow(*other.must, *other.may)
+            ends = [as_ipv6(e) for e in conn.ends()] if treatment == "v6" else conn.ends()
+            truths.append((*ends, t))
         found.append(Subject(f"{name}-{seed} {way}", part, path, truths, world.network[vantage]))
     for leftover in (".jsonl", ".pcapng"):
         os.unlink(stem + leftover)
@@ -210,11 +226,12 @@ def ask_tshark(subject):
     subject.streams, subject.marks = collections.defaultdict(list), collections.defaultdict(set)
     for line in done.stdout.splitlines():
         row = line.split("\t")
-        stream, src, sport, dst, dport = row[:5]
+        stream, src, sport, dst, dport, src6, dst6 = row[:7]
+        src, dst = src or f"[{src6}]", dst or f"[{dst6}]"
         ends = frozenset((f"{src}:{sport}", f"{dst}:{dport}"))
         if stream and stream not in subject.streams[ends]:
             subject.streams[ends].append(stream)
-        values = dict(zip(TSHARK_FIELDS, row[5:]))
+        values = dict(zip(TSHARK_FIELDS, row[7:]))
         marks = {f for f, v in values.items() if v and not f.startswith("tcp.flags") and f != "tcp.checksum.status"}
         marks |= {f for f in ("tcp.flags.reset", "tcp.flags.fin") if values[f] == "1"}
         if values["tcp.checksum.status"] == "0":
