@@ -302,7 +302,7 @@ def spurious_ack_path(d):
 
 @case("server+vlan", "server+snap64", "server+v6", n=3)
 def reordered(d):
-    return World(f"rate=20mbit delay={d.rtt(20, 100) * 500}us up.reorder={d.choice([1, 2, 3])}%", SINK, upload(250000),
+    return World(f"rate=20mbit delay={d.rtt(20, 100) * 500}us up.reorder={d.choice([2, 3, 5])}%", SINK, upload(350000),
                  client_sysctl=[d.control()])
 
 

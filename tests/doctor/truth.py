@@ -195,28 +195,7 @@ def judge_way(truth, run, conn, way, vantage, since):
             truth.allow("spurious-retransmission")
         else:
             truth.need("spurious-retransmission", way.name)
-    # Overtaken ones.
-    seen, top, top_at = set(), None, None
-    sent_at = {}
-    for t in way.data:
-        sent_at.setdefault((t.seq, t.length), t.at)
-    for t in way.arrived:
-        if t.length == 0:
-            continue
-        key = (t.seq, t.length)
-        is_first = key not in seen
-        seen.add(key)
-        times = sum(1 for u in way.data if (u.seq, u.length) == key) if is_first and top is not None and \
-            distance(t.seq, top) < 0 else 0
-        if times == 1 and sent_at[key] <= top_at:
-            if at_sender or t.at < since:
-                truth.allow("reordering")
-            else:
-                truth.need("reordering")
-        elif times > 1:
-            truth.allow("reordering")
-        if top is None or distance(t.seq, top) > 0:
-            top, top_at = t.seq, sent_at.get(key, t.at)
+    judge_order(truth, way, at_sender, since)
     # Its window.
     visible = [t for t in conn.packets[vantage] if t.src == way.src and not t.flags & (SYN | RST)]
     shut = None
@@ -229,6 +208,30 @@ def judge_way(truth, run, conn, way, vantage, since):
             else:
                 truth.allow("zero-window")
             shut = None if t.window else shut
+
+
+def judge_order(truth, way, at_sender, since):
+    """Was something overtaken by what was sent after it? Of several copies the first that was not lost is the first to arrive,
+    but where copies overtake each other as well, which is left open."""
+    sent, lost_copies = {}, collections.Counter()
+    for t, is_lost in zip(way.data, way.lost):
+        if is_lost:
+            lost_copies[t.seq, t.length] += 1
+        else:
+            sent.setdefault((t.seq, t.length), []).append(t.at)
+    seen, top, top_at = set(), None, None
+    for t in way.arrived:
+        key = (t.seq, t.length)
+        if t.length == 0 or key not in sent:
+            continue
+        if key not in seen and top is not None and distance(t.seq, top) < 0 and sent[key][0] <= top_at:
+            if at_sender or t.at < since or lost_copies[key]:
+                truth.allow("reordering")
+            else:
+                truth.need("reordering")
+        if top is None or distance(t.seq, top) > 0:
+            top, top_at = t.seq, sent[key][0]
+        seen.add(key)
 
 
 def is_hole_seen(way, lost, repair):
