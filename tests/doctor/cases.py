@@ -336,7 +336,7 @@ def window_small(d):
 @case("client+v6", "client+snap64", n=3)
 def buffer_small(d):
     """The sender's buffer is too small for the path."""
-    return World(f"delay={d.rtt(60, 200) * 500}us rate=50mbit", SINK, upload(300000, f"set sndbuf {d.choice([12, 18, 24])}k"))
+    return World(f"delay={d.rtt(60, 200) * 500}us rate=50mbit", SINK, upload(1200000, f"set sndbuf {d.choice([12, 18, 24])}k"))
 
 
 @case("client+v6", "client+twice", n=3)
