@@ -5,7 +5,8 @@ of Linux's TCP in kernel/. Each verdict of each connection at each vantage is co
   score.py [--part tuned|held-out|both] [--check] [--write FILE] [--only NAME] [--keep DIR] [--wrong]
 
 --check ends with 1 where a verdict with three positives or more, or all together, falls below 0.95 in precision or recall
-(less for what EXCUSED lists). --write makes the table of docs/doctor-score.md, with what tshark says beside it. --wrong tells of each wrong verdict. --keep leaves the captures in DIR. $WEIR is the binary.
+(less for what EXCUSED lists). --write makes the table of docs/doctor-score.md, with what tshark says beside it. --wrong tells of each
+wrong verdict. --keep leaves the captures in DIR. $WEIR is the binary.
 """
 import argparse
 import collections
@@ -246,7 +247,7 @@ def ask_tshark(subject):
 
 class Tally:
     def __init__(self):
-        self.hit, self.false, self.missed, self.side_right, self.side_all = 0, 0, 0, 0, 0
+        self.hit, self.false, self.missed, self.open, self.side_right, self.side_all = 0, 0, 0, 0, 0, 0
 
     def precision(self):
         return self.hit / (self.hit + self.false) if self.hit + self.false else None
@@ -264,7 +265,9 @@ def compare(tallies, said, t, wrong, name):
             if must[verdict]:
                 tallies[verdict].side_all += 1
                 tallies[verdict].side_right += side == must[verdict]
-        elif verdict not in may:
+        elif verdict in may:
+            tallies[verdict].open += 1
+        else:
             tallies[verdict].false += 1
             wrong.append(f"{name}: says {verdict}; true is {sorted(must)}")
     for verdict in must:
@@ -328,6 +331,7 @@ def overall(tallies):
     t = Tally()
     for other in tallies.values():
         t.hit, t.false, t.missed = t.hit + other.hit, t.false + other.false, t.missed + other.missed
+        t.open += other.open
     return t
 
 
@@ -346,10 +350,10 @@ def rows(tallies):
 
 def print_table(part, tallies, total, files):
     print(f"{part}: {total} connections in {files} captures")
-    print(f"  {'verdict':26}{'right':>6}{'wrong':>6}{'missed':>7}{'precision':>11}{'recall':>8}  side")
+    print(f"  {'verdict':26}{'right':>6}{'wrong':>6}{'missed':>7}{'open':>6}{'precision':>11}{'recall':>8}  side")
     for verdict, t in rows(tallies):
         side = f"{t.side_right}/{t.side_all}" if t.side_all else ""
-        print(f"  {verdict:26}{t.hit:6}{t.false:6}{t.missed:7}{figure(t.precision()):>11}{figure(t.recall()):>8}  {side}")
+        print(f"  {verdict:26}{t.hit:6}{t.false:6}{t.missed:7}{t.open:6}{figure(t.precision()):>11}{figure(t.recall()):>8}  {side}")
 
 
 def below(tallies):
@@ -370,7 +374,7 @@ Written by `scripts/doctor-score --write docs/doctor-score.md`; do not edit.
 `weir doctor` over captures whose truth is known ([tests/doctor](../tests/doctor/README.md) tells how each is made, and what counts as true):
 runs of the lab seen from both ends, and Linux's own TCP in namespaces; whole ones, and with cut packets, one direction only, gaps, a late
 begin, other link types and file forms. Each verdict of each connection is counted. *Precision*: of those said, how many are true. *Recall*: of those that
-are true, how many were said. The *tuned* part was looked at while the doctor was made; of the *held-out* part, the same troubles with other
+are true, how many were said. *Open*: said where it is true but need not be seen from there, or a matter of taste; these count for neither. The *tuned* part was looked at while the doctor was made; of the *held-out* part, the same troubles with other
 numbers, only these figures.
 
 Beside it what `tshark` says of the same packets: the fields named, where one of them is set in any packet of the connection, both parts
@@ -386,15 +390,15 @@ def write(path, results, everything):
         out.append(f"{part}: {total} connections in {len(chosen)} captures. ")
     version = re.search(r"[0-9.]+", subprocess.run(["tshark", "--version"], capture_output=True, text=True, check=True).stdout)[0]
     out.append(f"tshark {version.rstrip('.')}.\n\n")
-    columns = "".join(f" {p}: right | wrong | missed | precision | recall |" for p in there)
-    out.append(f"| verdict |{columns} tshark | precision | recall |\n|---|{'---:|' * 5 * len(there)}---|---:|---:|\n")
+    columns = "".join(f" {p}: right | wrong | missed | open | precision | recall |" for p in there)
+    out.append(f"| verdict |{columns} tshark | precision | recall |\n|---|{'---:|' * 6 * len(there)}---|---:|---:|\n")
     beside = count_tshark(everything)
     verdicts = sorted({v for p in there for v in results[p][1]})
     for verdict in [*verdicts, "all"]:
         cells = [f"| {'**all**' if verdict == 'all' else '`' + verdict + '`'} |"]
         for part in there:
             t = overall(results[part][1]) if verdict == "all" else results[part][1][verdict]
-            cells.append(f" {t.hit} | {t.false} | {t.missed} | {figure(t.precision())} | {figure(t.recall())} |")
+            cells.append(f" {t.hit} | {t.false} | {t.missed} | {t.open} | {figure(t.precision())} | {figure(t.recall())} |")
         if verdict in TSHARK:
             t = beside[verdict]
             names = ", ".join(f"`{f}`" for f in TSHARK[verdict])
