@@ -35,7 +35,7 @@
 #define LISTEN_BACKLOG 64
 #define TICK_NS        250000000L /* between events, while somebody looks */
 #define ROWS_MAX       8000u      /* of an event */
-#define LEDGERS_MAX    2000u      /* connections whose ledger is asked for, each time */
+#define LEDGERS_MAX    500u       /* connections of a host whose ledger is asked for, each time */
 #define LAST_MS        1000       /* for clients to take what happened last */
 #define TOKEN_CAP      33
 
@@ -64,6 +64,7 @@ struct wir_live {
     struct wir_os_source source, tick_source;
     int fd, tick_fd;
     bool is_ticking;
+    struct weir_sock_cursor asked[2]; /* by side: whose ledgers come next */
     uint16_t port;
     char token[TOKEN_CAP];
     char *page;
@@ -124,13 +125,18 @@ static void watch(struct client *c)
 
 /* ---- What is told ---- */
 
-/* Ledgers of connections that live: their events come when they end. */
+/* Ledgers of connections that live: their events come when they end. Where there are many they have their turns. */
 static void ask_ledgers(struct wir_live *l, struct wir_host *host, enum wio_side side)
 {
-    struct weir_sock_cursor at = {.protocol = WEIR_IPPROTO_TCP};
+    struct weir_sock_cursor *at = &l->asked[side];
     struct weir_sock_info info;
     struct weir_tcp_info tcp;
-    for (unsigned n = 0; n < LEDGERS_MAX && weir_sock_next(host->stack, &at, &info, &tcp); n++) {
+    at->protocol = WEIR_IPPROTO_TCP;
+    for (unsigned n = 0; n < LEDGERS_MAX; n++) {
+        if (!weir_sock_next(host->stack, at, &info, &tcp)) {
+            *at = (struct weir_sock_cursor){0};
+            return;
+        }
         if (info.has_tcp_info)
             wir_watch_ledger(l->run->watch, side, info.id, &tcp.ledger);
     }
@@ -283,18 +289,17 @@ static void take_request(struct client *c)
     rest = strchr(req.path + 1, '/');
     if (rest && (size_t)(rest - req.path - 1) < sizeof token)
         memcpy(token, req.path + 1, (size_t)(rest - req.path - 1));
+    bool is_page = rest && strcmp(rest, "/") == 0, is_events = rest && strcmp(rest, "/events") == 0;
     if (!is_host_ours(c->live, req.host) || is_from_elsewhere(&req))
         refuse(c, "403 Forbidden");
-    else if (!rest || !wir_http_same_secret(token, c->live->token))
+    else if (!wir_http_same_secret(token, c->live->token) || !(is_page || is_events))
         refuse(c, "404 Not Found");
     else if (strcmp(req.method, "GET") != 0)
         refuse(c, "405 Method Not Allowed");
-    else if (strcmp(rest, "/") == 0)
+    else if (is_page)
         answer_page(c);
-    else if (strcmp(rest, "/events") == 0)
-        answer_events(c, &req);
     else
-        refuse(c, "404 Not Found");
+        answer_events(c, &req);
 }
 
 /* False: it has gone. What a client says after its request is nothing to us. */

@@ -8,38 +8,69 @@
 #include <string.h>
 
 /* Members of struct weir_tcp_info that are numbers of their own; the others are bits. */
-#define INFO_FIELDS(X)                                                                                                 \
-    X(ca_state)                                                                                                        \
-    X(retransmits)                                                                                                     \
-    X(probes)                                                                                                          \
-    X(backoff)                                                                                                         \
-    X(options)                                                                                                         \
-    X(rto)                                                                                                             \
-    X(ato)                                                                                                             \
-    X(snd_mss)                                                                                                         \
-    X(rcv_mss)                                                                                                         \
-    X(unacked)                                                                                                         \
-    X(sacked)                                                                                                          \
-    X(lost)                                                                                                            \
-    X(retrans)                                                                                                         \
-    X(fackets)                                                                                                         \
-    X(last_data_sent)                                                                                                  \
-    X(last_data_recv)                                                                                                  \
-    X(last_ack_recv)                                                                                                   \
-    X(pmtu)                                                                                                            \
-    X(rcv_ssthresh) X(rtt) X(rttvar) X(snd_ssthresh) X(snd_cwnd) X(advmss) X(reordering) X(rcv_rtt) X(rcv_space)       \
-        X(total_retrans) X(pacing_rate) X(max_pacing_rate) X(bytes_acked) X(bytes_received) X(segs_out) X(segs_in)     \
-            X(notsent_bytes) X(min_rtt) X(data_segs_in) X(data_segs_out) X(delivery_rate) X(busy_time) X(rwnd_limited) \
-                X(sndbuf_limited) X(delivered) X(delivered_ce) X(bytes_sent) X(bytes_retrans) X(dsack_dups)            \
-                    X(reord_seen) X(rcv_ooopack) X(snd_wnd) X(rcv_wnd) X(rehash) X(total_rto) X(total_rto_recoveries)  \
-                        X(total_rto_time)
-
 static const struct field {
     const char *name;
     size_t at, size;
 } fields[] = {
-#define FIELD(name) {#name, offsetof(struct weir_tcp_info, name), sizeof(((struct weir_tcp_info *)0)->name)},
-    INFO_FIELDS(FIELD)
+#define FIELD(name)                                                                                                    \
+    {                                                                                                                  \
+#name, offsetof(struct weir_tcp_info, name), sizeof(((struct weir_tcp_info *)0)->name)                         \
+    }
+    FIELD(ca_state),
+    FIELD(retransmits),
+    FIELD(probes),
+    FIELD(backoff),
+    FIELD(options),
+    FIELD(rto),
+    FIELD(ato),
+    FIELD(snd_mss),
+    FIELD(rcv_mss),
+    FIELD(unacked),
+    FIELD(sacked),
+    FIELD(lost),
+    FIELD(retrans),
+    FIELD(fackets),
+    FIELD(last_data_sent),
+    FIELD(last_data_recv),
+    FIELD(last_ack_recv),
+    FIELD(pmtu),
+    FIELD(rcv_ssthresh),
+    FIELD(rtt),
+    FIELD(rttvar),
+    FIELD(snd_ssthresh),
+    FIELD(snd_cwnd),
+    FIELD(advmss),
+    FIELD(reordering),
+    FIELD(rcv_rtt),
+    FIELD(rcv_space),
+    FIELD(total_retrans),
+    FIELD(pacing_rate),
+    FIELD(max_pacing_rate),
+    FIELD(bytes_acked),
+    FIELD(bytes_received),
+    FIELD(segs_out),
+    FIELD(segs_in),
+    FIELD(notsent_bytes),
+    FIELD(min_rtt),
+    FIELD(data_segs_in),
+    FIELD(data_segs_out),
+    FIELD(delivery_rate),
+    FIELD(busy_time),
+    FIELD(rwnd_limited),
+    FIELD(sndbuf_limited),
+    FIELD(delivered),
+    FIELD(delivered_ce),
+    FIELD(bytes_sent),
+    FIELD(bytes_retrans),
+    FIELD(dsack_dups),
+    FIELD(reord_seen),
+    FIELD(rcv_ooopack),
+    FIELD(snd_wnd),
+    FIELD(rcv_wnd),
+    FIELD(rehash),
+    FIELD(total_rto),
+    FIELD(total_rto_recoveries),
+    FIELD(total_rto_time),
 #undef FIELD
 };
 #define FIELD_N (sizeof fields / sizeof fields[0])
