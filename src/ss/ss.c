@@ -10,6 +10,7 @@
 #include "ss/filter.h"
 #include "ss/summary.h"
 #include "ss/table.h"
+#include "ss/usage.h"
 
 #define FILTER_CAP 8192
 #define ANSWER_S   10 /* without a word from a run: it is stopped, or worse */
@@ -94,7 +95,7 @@ static int take(struct opts *o, int c)
     case 'H': o->no_header = true; return 0;
     case 'g': o->gateway = true; return 0;
     case 'h': fputs(help, stdout); return 1;
-    default: return -EINVAL; /* getopt has said why */
+    default: return -EINVAL;
     }
 }
 
@@ -139,8 +140,8 @@ static int parse(struct opts *o, int argc, char **argv)
 {
     int c, n;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "+altu46iLmoepnsOHgBh", longs, NULL)) != -1) {
-        int r = take(o, c);
+    while ((c = getopt_long(argc, argv, "+:altu46iLmoepnsOHgBh", longs, NULL)) != -1) {
+        int r = c == '?' || c == ':' ? wss_bad_option("ss", c, argv) : take(o, c);
         if (r)
             return r;
     }

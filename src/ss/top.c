@@ -15,6 +15,7 @@
 #include "ss/print.h"
 #include "ss/sample.h"
 #include "ss/screen.h"
+#include "ss/usage.h"
 
 #define FILTER_CAP 1024
 #define WAIT_S     1 /* for a run that does not answer: keys are to be heard meanwhile */
@@ -377,8 +378,8 @@ static int parse(struct top *t, int argc, char **argv)
     size_t n = 0;
     int c;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "+d:n:s:bah", longs, NULL)) != -1) {
-        int r = take(t, c);
+    while ((c = getopt_long(argc, argv, "+:d:n:s:bah", longs, NULL)) != -1) {
+        int r = c == '?' || c == ':' ? wss_bad_option("top", c, argv) : take(t, c);
         if (r)
             return r;
     }

@@ -124,3 +124,5 @@ grep -q 'will not see this run' err || fail "said: $(cat err)"
 "$WEIR" ss 2>err
 equal 'and is not looked at' $? 1
 grep -q 'not a directory of yours alone' err || fail "said: $(cat err)"
+"$WEIR" ss -tz 2>err && fail "an option that there is not was taken"
+equal "no such option" "$(cat err)" "weir ss: there is no option -z. See weir ss --help"

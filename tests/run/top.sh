@@ -64,3 +64,5 @@ done
 kill "$supervisor"
 wait "$supervisor"
 true
+"$WEIR" top -b -d 2>err && fail "an option without its value was taken"
+equal "no value" "$(cat err)" "weir top: a value is missing after -d. See weir top --help"
