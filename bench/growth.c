@@ -12,6 +12,7 @@
 #define BENCH_NAME "bench-growth"
 
 #include "heap.h"
+#include "io/bytes.h"
 #include "must.h"
 
 #include <stdio.h>
@@ -52,38 +53,16 @@ static uint32_t any(struct growth *g)
 
 /* ---- The other end: headers by hand ---- */
 
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v & 0xffff);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
-
 static void write_ip(uint8_t *ip, uint32_t len)
 {
     static const uint8_t start[IP_HDR] = {0x45, [6] = 0x40, [8] = 64, 6, [12] = 10, 0, 0, 2, 10, 0, 0, 1};
     uint32_t sum = 0;
     memcpy(ip, start, IP_HDR);
-    put16(ip + 2, len);
+    wio_put16(ip + 2, len);
     for (unsigned i = 0; i < IP_HDR; i += 2)
-        sum += get16(ip + i);
+        sum += wio_get16(ip + i);
     sum = (sum & 0xffff) + (sum >> 16);
-    put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
+    wio_put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
 }
 
 /* A segment for weir; its checksum is vouched for. */
@@ -93,13 +72,13 @@ static struct weir_pkt *segment(struct growth *g, uint32_t seq, uint8_t flags, u
     uint8_t bytes[IP_HDR + TCP_HDR + OPTIONS_LEN + 1460] = {0}, *tcp = bytes + IP_HDR;
     uint32_t hdr_len = TCP_HDR + (flags & SYN ? OPTIONS_LEN : 0);
     write_ip(bytes, IP_HDR + hdr_len + len);
-    put16(tcp, 4000);
-    put16(tcp + 2, PORT);
-    put32(tcp + 4, seq);
-    put32(tcp + 8, g->ack);
+    wio_put16(tcp, 4000);
+    wio_put16(tcp + 2, PORT);
+    wio_put32(tcp + 4, seq);
+    wio_put32(tcp + 8, g->ack);
     tcp[12] = (uint8_t)(hdr_len << 2);
     tcp[13] = flags;
-    put16(tcp + 14, 1000);
+    wio_put16(tcp + 14, 1000);
     if (flags & SYN)
         memcpy(tcp + TCP_HDR, options, OPTIONS_LEN);
     struct weir_pkt *p = weir_pkt_from(weir_stack_pool(g->w), bytes, IP_HDR + hdr_len + len);
@@ -144,10 +123,10 @@ static unsigned xmit(void *driver, struct weir_pkt **pkts, unsigned n)
         uint8_t bytes[IP_HDR + 60] = {0}, *tcp = bytes + IP_HDR;
         weir_pkt_copy(pkts[i], 0, bytes, sizeof bytes);
         if (bytes[9] == 6 && tcp[13] & SYN) {
-            g->ack = get32(tcp + 4) + 1;
+            g->ack = wio_get32(tcp + 4) + 1;
             read_scale(g, tcp, (uint32_t)(tcp[12] >> 4) * 4);
         } else if (bytes[9] == 6) {
-            g->edge = get32(tcp + 8) + ((uint64_t)get16(tcp + 14) << g->scale);
+            g->edge = wio_get32(tcp + 8) + ((uint64_t)wio_get16(tcp + 14) << g->scale);
         }
         weir_pkt_unref(pkts[i]);
     }

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <weir/weir.h>
 
+#include "io/bytes.h"
+
 #define PORT           80
 #define CONNS_PER_S    100000u
 #define QUIET_S        20u
@@ -126,23 +128,6 @@ static void message_of(uint64_t conn, uint64_t round, bool is_response, uint8_t 
         out[i] = (uint8_t)((conn * 31 + round * 7 + i) ^ (is_response ? 0x5a : 0));
 }
 
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static uint32_t sum(const uint8_t *p, size_t len)
 {
     uint32_t s = 0;
@@ -170,8 +155,8 @@ static uint32_t put_options(uint8_t *p, const struct segment *s)
     bool is_syn = s->flags & FLAG_SYN;
     uint32_t n = is_syn ? sizeof syn : sizeof plain;
     memcpy(p, is_syn ? syn : plain, n);
-    put32(p + n, s->ts_val);
-    put32(p + n + 4, s->ts_ecr);
+    wio_put32(p + n, s->ts_val);
+    wio_put32(p + n + 4, s->ts_ecr);
     n += 8;
     if (!is_syn)
         return n;
@@ -202,19 +187,19 @@ static void emit(struct bench *b, const struct segment *s)
     uint8_t *ip = b->block->data + b->used, *tcp = ip + 20;
     uint32_t hdr = 20 + put_options(tcp + 20, s), len = 20 + hdr + s->len;
     memcpy(ip, (const uint8_t[]){0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1}, 20);
-    put16(ip + 2, len);
-    put32(ip + 12, client_addr(s->conn));
-    put16(ip + 10, fold(sum(ip, 20)));
-    put16(tcp, client_port(s->conn));
-    put16(tcp + 2, PORT);
-    put32(tcp + 4, s->seq);
-    put32(tcp + 8, s->ack);
-    put16(tcp + 12, hdr / 4 << 12 | s->flags);
-    put16(tcp + 14, 0xffff);
-    put32(tcp + 16, 0);
+    wio_put16(ip + 2, len);
+    wio_put32(ip + 12, client_addr(s->conn));
+    wio_put16(ip + 10, fold(sum(ip, 20)));
+    wio_put16(tcp, client_port(s->conn));
+    wio_put16(tcp + 2, PORT);
+    wio_put32(tcp + 4, s->seq);
+    wio_put32(tcp + 8, s->ack);
+    wio_put16(tcp + 12, hdr / 4 << 12 | s->flags);
+    wio_put16(tcp + 14, 0xffff);
+    wio_put32(tcp + 16, 0);
     if (s->len)
         memcpy(tcp + hdr, s->data, s->len);
-    put16(tcp + 16, fold(pseudo_sum(ip, hdr + s->len) + sum(tcp, hdr + s->len)));
+    wio_put16(tcp + 16, fold(pseudo_sum(ip, hdr + s->len) + sum(tcp, hdr + s->len)));
     if (weir_pkt_append(pkt, b->block, b->used, len) < 0)
         fail("no room for a frame");
     b->used += (len + 15) & ~15u;
@@ -241,7 +226,7 @@ static uint32_t ts_val_of(const uint8_t *options, size_t len)
 {
     for (size_t i = 0; i < len && options[i] != 0; i += options[i] == 1 ? 1 : options[i + 1]) {
         if (options[i] == 8 && i + 10 <= len)
-            return get32(options + i + 2);
+            return wio_get32(options + i + 2);
         if (options[i] != 1 && (i + 1 >= len || options[i + 1] < 2))
             break;
     }
@@ -261,11 +246,11 @@ static struct segment read_segment(const struct weir_pkt *pkt, uint8_t flat[256]
     if (hdr < 20 || 20 + hdr > len || fold(sum(flat, 20)) != 0 ||
         fold(pseudo_sum(flat, len - 20) + sum(tcp, len - 20)) != 0)
         fail("a packet is damaged");
-    uint64_t conn = (uint64_t)(get32(flat + 16) - 0x0a010000u) * CLIENT_PORTS;
+    uint64_t conn = (uint64_t)(wio_get32(flat + 16) - 0x0a010000u) * CLIENT_PORTS;
     conn += (uint32_t)(tcp[2] << 8 | tcp[3]) - FIRST_PORT;
     return (struct segment){.conn = conn,
-                            .seq = get32(tcp + 4),
-                            .ack = get32(tcp + 8),
+                            .seq = wio_get32(tcp + 4),
+                            .ack = wio_get32(tcp + 8),
                             .ts_val = ts_val_of(tcp + 20, hdr - 20),
                             .flags = tcp[13],
                             .data = tcp + hdr,

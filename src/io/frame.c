@@ -3,6 +3,7 @@
  * length field alone.
  */
 #include "io/frame.h"
+#include "io/bytes.h"
 
 #include <string.h>
 
@@ -21,28 +22,18 @@ struct view {
     size_t whole; /* of the IP packet by its own length field */
 };
 
-static uint16_t get16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static uint32_t get32(const uint8_t *b)
-{
-    return (uint32_t)get16(b) << 16 | get16(b + 2);
-}
-
 /* Returns the transport header's offset, 0 for what has none here. */
 static size_t look_ipv4(struct wio_frame *f, struct view *v)
 {
     if (v->len < 20)
         return 0;
     size_t hdr = (size_t)(v->b[0] & 15) * 4;
-    v->whole = get16(v->b + 2);
+    v->whole = wio_get16(v->b + 2);
     f->src.addr = weir_addr_v4(v->b[12], v->b[13], v->b[14], v->b[15]);
     f->dst.addr = weir_addr_v4(v->b[16], v->b[17], v->b[18], v->b[19]);
     f->src.family = f->dst.family = WEIR_AF_INET;
     f->proto = v->b[9];
-    bool is_later_fragment = (get16(v->b + 6) & 0x1fff) != 0;
+    bool is_later_fragment = (wio_get16(v->b + 6) & 0x1fff) != 0;
     return hdr < 20 || is_later_fragment ? 0 : hdr;
 }
 
@@ -50,7 +41,7 @@ static size_t look_ipv6(struct wio_frame *f, struct view *v)
 {
     if (v->len < 40)
         return 0;
-    v->whole = 40u + get16(v->b + 4);
+    v->whole = 40u + wio_get16(v->b + 4);
     memcpy(f->src.addr.b, v->b + 8, 16);
     memcpy(f->dst.addr.b, v->b + 24, 16);
     f->src.family = f->dst.family = WEIR_AF_INET6;
@@ -59,7 +50,7 @@ static size_t look_ipv6(struct wio_frame *f, struct view *v)
     while (next == PROTO_HOPOPTS || next == PROTO_ROUTING || next == PROTO_FRAGMENT || next == PROTO_DSTOPTS) {
         if (at + 8 > v->len)
             return 0;
-        if (next == PROTO_FRAGMENT && (get16(v->b + at + 2) & 0xfff8) != 0)
+        if (next == PROTO_FRAGMENT && (wio_get16(v->b + at + 2) & 0xfff8) != 0)
             return 0;
         size_t hdr = next == PROTO_FRAGMENT ? 8 : ((size_t)v->b[at + 1] + 1) * 8;
         next = v->b[at];
@@ -91,10 +82,10 @@ static void look_tcp(struct wio_frame *f, const struct view *v, size_t at)
     size_t hdr = (size_t)(t[12] >> 4) * 4;
     if (hdr < 20 || at + hdr > v->whole)
         return;
-    f->src.port = get16(t);
-    f->dst.port = get16(t + 2);
-    f->seq = get32(t + 4);
-    f->ack = get32(t + 8);
+    f->src.port = wio_get16(t);
+    f->dst.port = wio_get16(t + 2);
+    f->seq = wio_get32(t + 4);
+    f->ack = wio_get32(t + 8);
     f->flags = (uint16_t)((t[12] & 1) << 8 | t[13]);
     f->len = (uint32_t)(v->whole - at - hdr);
     f->kinds |= tcp_kinds(f);
@@ -104,8 +95,8 @@ static void look_udp(struct wio_frame *f, const struct view *v, size_t at)
 {
     if (at + 8 > v->len || at + 8 > v->whole)
         return;
-    f->src.port = get16(v->b + at);
-    f->dst.port = get16(v->b + at + 2);
+    f->src.port = wio_get16(v->b + at);
+    f->dst.port = wio_get16(v->b + at + 2);
     f->len = (uint32_t)(v->whole - at - 8);
     f->kinds |= 1u << WIO_MATCH_UDP;
 }
@@ -131,7 +122,7 @@ struct wio_frame wio_frame_look(const struct weir_pkt *p, enum weir_link_type ty
     uint8_t room[LOOK_CAP];
     size_t l2 = type == WEIR_LINK_ETHERNET ? 14 : 0;
     struct view v = {room, weir_pkt_copy(p, 0, room, sizeof room), p->len};
-    bool is_ip = v.len > l2 && (l2 == 0 || get16(room + 12) == 0x0800 || get16(room + 12) == 0x86dd);
+    bool is_ip = v.len > l2 && (l2 == 0 || wio_get16(room + 12) == 0x0800 || wio_get16(room + 12) == 0x86dd);
     if (is_ip) {
         v.b += l2;
         v.len -= l2;

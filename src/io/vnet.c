@@ -2,6 +2,7 @@
  * See vnet.h. Nothing that a header claims is believed without a look at the packet: it may come from another program.
  */
 #include "io/vnet.h"
+#include "io/bytes.h"
 
 #include <string.h>
 
@@ -180,12 +181,6 @@ static bool apply(const struct virtio_net_hdr *v, struct weir_pkt *p, enum weir_
 
 /* ---- Datagrams in a run ---- */
 
-static void put16(uint8_t *at, size_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 /* RFC 1071, of a header: an even number of bytes. */
 static uint16_t header_sum(const uint8_t *at, size_t len, uint32_t sum)
 {
@@ -200,14 +195,14 @@ static void datagram_headers(uint8_t *b, size_t l3, const struct transport *t, u
 {
     uint8_t *ip = b + l3;
     if (t->is_v6) {
-        put16(ip + 4, t->off - l3 - IPV6_HDR + UDP_HDR + len);
+        wio_put16(ip + 4, t->off - l3 - IPV6_HDR + UDP_HDR + len);
     } else {
-        put16(ip + 2, t->off - l3 + UDP_HDR + len);
-        put16(ip + 4, (size_t)(ip[4] << 8 | ip[5]) + i);
-        put16(ip + 10, 0);
-        put16(ip + 10, (uint16_t)~header_sum(ip, t->off - l3, 0));
+        wio_put16(ip + 2, t->off - l3 + UDP_HDR + len);
+        wio_put16(ip + 4, (size_t)(ip[4] << 8 | ip[5]) + i);
+        wio_put16(ip + 10, 0);
+        wio_put16(ip + 10, (uint16_t)~header_sum(ip, t->off - l3, 0));
     }
-    put16(b + t->off + 4, UDP_HDR + len);
+    wio_put16(b + t->off + 4, UDP_HDR + len);
 }
 
 /* The i-th datagram, copied: a view would keep all of the run in memory, and be charged so. NULL: no memory. */

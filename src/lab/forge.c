@@ -1,6 +1,7 @@
 /*
  * Segments that no stack made: old duplicates, floods, guesses.
  */
+#include "io/bytes.h"
 #include "lab/lab.h"
 
 #include <stdlib.h>
@@ -10,18 +11,6 @@
 #define IP_HDR  20u
 #define TCP_HDR 20u
 #define LEN_MAX 1400u
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
 
 /* The Internet checksum (RFC 1071) of `len` bytes, begun with `sum`. */
 static uint16_t checksum(const uint8_t *p, size_t len, uint32_t sum)
@@ -39,23 +28,23 @@ static size_t write_segment(uint8_t *ip, const struct wlb_forged *f)
     uint32_t tcp_len = TCP_HDR + f->len;
     memset(ip, 0, IP_HDR + tcp_len);
     ip[0] = 0x45;
-    put16(ip + 2, IP_HDR + tcp_len);
-    put16(ip + 6, 0x4000); /* DF */
+    wio_put16(ip + 2, IP_HDR + tcp_len);
+    wio_put16(ip + 6, 0x4000); /* DF */
     ip[8] = 64;
     ip[9] = WEIR_IPPROTO_TCP;
     memcpy(ip + 12, f->src.b + 12, 4);
     memcpy(ip + 16, f->dst.b + 12, 4);
-    put16(ip + 10, checksum(ip, IP_HDR, 0));
-    put16(tcp, f->src_port);
-    put16(tcp + 2, f->dst_port);
-    put32(tcp + 4, f->seq);
-    put32(tcp + 8, f->ack);
-    put16(tcp + 12, TCP_HDR / 4 << 12 | f->flags);
-    put16(tcp + 14, f->win);
+    wio_put16(ip + 10, checksum(ip, IP_HDR, 0));
+    wio_put16(tcp, f->src_port);
+    wio_put16(tcp + 2, f->dst_port);
+    wio_put32(tcp + 4, f->seq);
+    wio_put32(tcp + 8, f->ack);
+    wio_put16(tcp + 12, TCP_HDR / 4 << 12 | f->flags);
+    wio_put16(tcp + 14, f->win);
     uint32_t pseudo = WEIR_IPPROTO_TCP + tcp_len;
     for (unsigned i = 12; i < 20; i += 2)
         pseudo += (uint32_t)ip[i] << 8 | ip[i + 1];
-    put16(tcp + 16, checksum(tcp, tcp_len, pseudo));
+    wio_put16(tcp + 16, checksum(tcp, tcp_len, pseudo));
     return IP_HDR + tcp_len;
 }
 

@@ -3,7 +3,10 @@
  */
 #include "lab/picture.h"
 
+#include "trace/pen.h"
+
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,16 +146,8 @@ bool wlb_picture_select(struct wlb_lab *lab, const char *when, const char *value
 
 const char *wlb_commas(double v, char buf[WLB_NUMBER_CAP])
 {
-    char digits[WLB_NUMBER_CAP];
-    int n = snprintf(digits, sizeof digits, "%.0f", v < 1e15 ? v : 1e15);
-    size_t at = 0;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            buf[at++] = ',';
-        buf[at++] = digits[i];
-    }
-    buf[at] = '\0';
-    return buf;
+    _Static_assert(WLB_NUMBER_CAP >= WTR_COUNT_CAP, "a count fits");
+    return wtr_commas((uint64_t)llround(v < 0 ? 0 : v < 1e15 ? v : 1e15), buf);
 }
 
 const char *wlb_clock(weir_ns t, char buf[WLB_NUMBER_CAP])

@@ -1,6 +1,7 @@
 /* The command line of weir rr, and what its ends agree on: see rr.h. */
 #include "perf/rr.h"
 
+#include "io/bytes.h"
 #include "io/units.h"
 #include "perf/net_options.h"
 
@@ -161,30 +162,17 @@ int wpf_rr_options_parse(struct wpf_rr_options *o, int argc, char **argv)
 
 static const uint8_t magic[8] = {'w', 'e', 'i', 'r', '-', 'r', 'r', '1'};
 
-static void put32(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 24);
-    p[1] = (uint8_t)(v >> 16);
-    p[2] = (uint8_t)(v >> 8);
-    p[3] = (uint8_t)v;
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 void wpf_rr_hello_write(const struct wpf_rr_hello *h, uint8_t out[WPF_RR_HELLO_LEN])
 {
     memcpy(out, magic, sizeof magic);
-    put32(out + 8, (uint32_t)h->kind);
-    put32(out + 12, h->request_len);
-    put32(out + 16, h->response_len);
+    wio_put32(out + 8, (uint32_t)h->kind);
+    wio_put32(out + 12, h->request_len);
+    wio_put32(out + 16, h->response_len);
 }
 
 int wpf_rr_hello_read(struct wpf_rr_hello *h, const uint8_t in[WPF_RR_HELLO_LEN])
 {
-    uint32_t kind = get32(in + 8), request = get32(in + 12), response = get32(in + 16);
+    uint32_t kind = wio_get32(in + 8), request = wio_get32(in + 12), response = wio_get32(in + 16);
     bool has_sizes = request > 0 && request <= WPF_RR_SIZE_MAX && response > 0 && response <= WPF_RR_SIZE_MAX;
     if (memcmp(in, magic, sizeof magic) != 0)
         return -EPROTO;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "io/bytes.h"
 #include "run/gateway.h"
 
 #define QUOTED_UDP 8
@@ -12,12 +13,6 @@
 #define V6_LEN     40
 #define ICMP_LEN   8
 #define HOP_LIMIT  64
-
-static void put16(uint8_t *p, unsigned v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
 
 static uint32_t sum(const uint8_t *p, size_t len, uint32_t acc)
 {
@@ -37,12 +32,12 @@ static void put_v4(uint8_t *p, unsigned total, unsigned proto, const struct weir
 {
     memset(p, 0, V4_LEN);
     p[0] = 0x45;
-    put16(p + 2, total);
+    wio_put16(p + 2, total);
     p[8] = HOP_LIMIT;
     p[9] = (uint8_t)proto;
     memcpy(p + 12, src->b + 12, 4);
     memcpy(p + 16, dst->b + 12, 4);
-    put16(p + 10, fold(sum(p, V4_LEN, 0)));
+    wio_put16(p + 10, fold(sum(p, V4_LEN, 0)));
 }
 
 static void put_v6(uint8_t *p, unsigned payload, unsigned next, const struct weir_addr *src,
@@ -50,7 +45,7 @@ static void put_v6(uint8_t *p, unsigned payload, unsigned next, const struct wei
 {
     memset(p, 0, V6_LEN);
     p[0] = 0x60;
-    put16(p + 4, payload);
+    wio_put16(p + 4, payload);
     p[6] = (uint8_t)next;
     p[7] = HOP_LIMIT;
     memcpy(p + 8, src->b, 16);
@@ -59,10 +54,10 @@ static void put_v6(uint8_t *p, unsigned payload, unsigned next, const struct wei
 
 static void put_udp(uint8_t *p, unsigned from, unsigned to)
 {
-    put16(p, from);
-    put16(p + 2, to);
-    put16(p + 4, QUOTED_UDP);
-    put16(p + 6, 0);
+    wio_put16(p, from);
+    wio_put16(p + 2, to);
+    wio_put16(p + 4, QUOTED_UDP);
+    wio_put16(p + 6, 0);
 }
 
 static unsigned code_of(int err, bool is_v4)
@@ -88,7 +83,7 @@ static size_t build_v4(uint8_t *p, const struct weir_sockaddr *from, const struc
     icmp[1] = (uint8_t)code_of(err, true);
     put_v4(icmp + ICMP_LEN, quote, 17, &from->addr, &to->addr);
     put_udp(icmp + ICMP_LEN + V4_LEN, from->port, to->port);
-    put16(icmp + 2, fold(sum(icmp, ICMP_LEN + quote, 0)));
+    wio_put16(icmp + 2, fold(sum(icmp, ICMP_LEN + quote, 0)));
     return total;
 }
 
@@ -104,7 +99,7 @@ static size_t build_v6(uint8_t *p, const struct weir_sockaddr *from, const struc
     icmp[1] = (uint8_t)code_of(err, false);
     put_v6(icmp + ICMP_LEN, QUOTED_UDP, 17, &from->addr, &to->addr);
     put_udp(icmp + ICMP_LEN + V6_LEN, from->port, to->port);
-    put16(icmp + 2, fold(sum(icmp, payload, sum(p + 8, 32, payload + 58)))); /* pseudo-header: RFC 8200 8.1 */
+    wio_put16(icmp + 2, fold(sum(icmp, payload, sum(p + 8, 32, payload + 58)))); /* pseudo-header: RFC 8200 8.1 */
     return V6_LEN + payload;
 }
 

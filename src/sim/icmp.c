@@ -1,6 +1,7 @@
 /*
  * ICMP errors of a router (router.h): unreachable, fragmentation needed and time exceeded, as IPv4 and IPv6 have them.
  */
+#include "io/bytes.h"
 #include "sim/router.h"
 
 #include <string.h>
@@ -13,12 +14,6 @@
 #define V6_MAX    1280u /* RFC 4443 3.1 */
 #define ICMP_V4   1
 #define ICMP_V6   58
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
 
 static uint32_t sum_of(const uint8_t *p, size_t len)
 {
@@ -46,16 +41,16 @@ static void write_v4(uint8_t *ip, size_t len, const struct weir_addr *from, enum
     const uint8_t *about = ip + V4_HDR + ICMP_HDR;
     uint8_t *icmp = ip + V4_HDR;
     ip[0] = 0x45;
-    put16(ip + 2, (uint32_t)len);
+    wio_put16(ip + 2, (uint32_t)len);
     ip[8] = 64;
     ip[9] = ICMP_V4;
     memcpy(ip + 12, from->b + 12, 4);
     memcpy(ip + 16, about + 12, 4);
-    put16(ip + 10, checksum(sum_of(ip, V4_HDR)));
+    wio_put16(ip + 10, checksum(sum_of(ip, V4_HDR)));
     icmp[0] = why == WSIM_NO_HOPS ? 11 : 3;
     icmp[1] = why == WSIM_TOO_BIG ? 4 : 0;
-    put16(icmp + 6, mtu);
-    put16(icmp + 2, checksum(sum_of(icmp, len - V4_HDR)));
+    wio_put16(icmp + 6, mtu);
+    wio_put16(icmp + 2, checksum(sum_of(icmp, len - V4_HDR)));
 }
 
 static void write_v6(uint8_t *ip, size_t len, const struct weir_addr *from, enum wsim_refusal why, uint32_t mtu)
@@ -63,15 +58,15 @@ static void write_v6(uint8_t *ip, size_t len, const struct weir_addr *from, enum
     const uint8_t *about = ip + V6_HDR + ICMP_HDR;
     uint8_t *icmp = ip + V6_HDR;
     ip[0] = 0x60;
-    put16(ip + 4, (uint32_t)len - V6_HDR);
+    wio_put16(ip + 4, (uint32_t)len - V6_HDR);
     ip[6] = ICMP_V6;
     ip[7] = 64;
     memcpy(ip + 8, from->b, 16);
     memcpy(ip + 24, about + 8, 16);
     icmp[0] = why == WSIM_TOO_BIG ? 2 : why == WSIM_NO_HOPS ? 3 : 1;
-    put16(icmp + 4, mtu >> 16);
-    put16(icmp + 6, mtu);
-    put16(icmp + 2, checksum(sum_of(icmp, len - V6_HDR) + sum_of(ip + 8, 32) + (uint32_t)len - V6_HDR + ICMP_V6));
+    wio_put16(icmp + 4, mtu >> 16);
+    wio_put16(icmp + 6, mtu);
+    wio_put16(icmp + 2, checksum(sum_of(icmp, len - V6_HDR) + sum_of(ip + 8, 32) + (uint32_t)len - V6_HDR + ICMP_V6));
 }
 
 struct weir_pkt *wsim_icmp_error(struct weir_pool *pool, const struct weir_pkt *about, const struct weir_addr *from,

@@ -3,6 +3,7 @@
  */
 #include "sim/synproxy.h"
 
+#include "io/bytes.h"
 #include "io/frame.h"
 #include "sim/router.h"
 
@@ -129,28 +130,6 @@ static bool is_ours(const struct wsim_synproxy *p, const struct segment *s, uint
 
 /* ---- Headers ---- */
 
-static uint32_t get16(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
 static uint16_t fold(uint32_t sum)
 {
     while (sum >> 16)
@@ -170,7 +149,7 @@ static uint32_t sum_of(const uint8_t *p, size_t len)
 static bool look(struct weir_pkt *pkt, struct segment *s)
 {
     const uint8_t *ip = weir_pkt_pull(pkt, IP_HDR);
-    if (!ip || ip[0] >> 4 != 4 || ip[9] != WEIR_IPPROTO_TCP || (get16(ip + 6) & 0x3fff) != 0)
+    if (!ip || ip[0] >> 4 != 4 || ip[9] != WEIR_IPPROTO_TCP || (wio_get16(ip + 6) & 0x3fff) != 0)
         return false;
     uint32_t ip_len = (ip[0] & 15u) * 4;
     ip = ip_len >= IP_HDR ? weir_pkt_pull(pkt, ip_len + TCP_HDR) : NULL;
@@ -184,12 +163,12 @@ static bool look(struct weir_pkt *pkt, struct segment *s)
     *s = (struct segment){
         .src = weir_addr_v4(ip[12], ip[13], ip[14], ip[15]),
         .dst = weir_addr_v4(ip[16], ip[17], ip[18], ip[19]),
-        .src_port = (uint16_t)get16(tcp),
-        .dst_port = (uint16_t)get16(tcp + 2),
-        .seq = get32(tcp + 4),
-        .ack = get32(tcp + 8),
+        .src_port = (uint16_t)wio_get16(tcp),
+        .dst_port = (uint16_t)wio_get16(tcp + 2),
+        .seq = wio_get32(tcp + 4),
+        .ack = wio_get32(tcp + 8),
         .flags = tcp[13],
-        .win = (uint16_t)get16(tcp + 14),
+        .win = (uint16_t)wio_get16(tcp + 14),
         .tcp_at = ip_len,
         .tcp_len = tcp_len,
         .tcp = tcp,
@@ -205,7 +184,7 @@ static uint32_t mss_of(const struct segment *s)
         if (len == 0 || i + len > s->tcp_len || (len == 1 && s->tcp[i] != 1))
             break;
         if (s->tcp[i] == 2 && len == MSS_OPTION)
-            return get16(s->tcp + i + 2);
+            return wio_get16(s->tcp + i + 2);
         i += len;
     }
     return 536;
@@ -215,12 +194,12 @@ static uint32_t mss_of(const struct segment *s)
  */
 static void change(uint8_t *tcp, unsigned at, uint32_t value, bool is_owed)
 {
-    uint32_t was = get32(tcp + at);
-    put32(tcp + at, value);
+    uint32_t was = wio_get32(tcp + at);
+    wio_put32(tcp + at, value);
     if (is_owed)
         return;
-    uint32_t sum = (~get16(tcp + 16) & 0xffff) + (~(was >> 16) & 0xffff) + (~was & 0xffff);
-    put16(tcp + 16, ~(uint32_t)fold(sum + (value >> 16) + (value & 0xffff)));
+    uint32_t sum = (~wio_get16(tcp + 16) & 0xffff) + (~(was >> 16) & 0xffff) + (~was & 0xffff);
+    wio_put16(tcp + 16, ~(uint32_t)fold(sum + (value >> 16) + (value & 0xffff)));
 }
 
 /* ---- Segments of our own ---- */
@@ -236,25 +215,25 @@ static void send_own(const struct wsim_synproxy *p, uint32_t link, const struct 
 {
     uint8_t ip[IP_HDR + TCP_HDR + MSS_OPTION] = {0x45}, *tcp = ip + IP_HDR;
     uint32_t tcp_len = TCP_HDR + (o->mss ? MSS_OPTION : 0);
-    put16(ip + 2, IP_HDR + tcp_len);
-    put16(ip + 6, 0x4000); /* DF */
+    wio_put16(ip + 2, IP_HDR + tcp_len);
+    wio_put16(ip + 6, 0x4000); /* DF */
     ip[8] = 64;
     ip[9] = WEIR_IPPROTO_TCP;
     memcpy(ip + 12, o->src.b + 12, 4);
     memcpy(ip + 16, o->dst.b + 12, 4);
-    put16(ip + 10, ~(uint32_t)fold(sum_of(ip, IP_HDR)));
-    put16(tcp, o->src_port);
-    put16(tcp + 2, o->dst_port);
-    put32(tcp + 4, o->seq);
-    put32(tcp + 8, o->ack);
+    wio_put16(ip + 10, ~(uint32_t)fold(sum_of(ip, IP_HDR)));
+    wio_put16(tcp, o->src_port);
+    wio_put16(tcp + 2, o->dst_port);
+    wio_put32(tcp + 4, o->seq);
+    wio_put32(tcp + 8, o->ack);
     tcp[12] = (uint8_t)(tcp_len / 4 << 4);
     tcp[13] = o->flags;
-    put16(tcp + 14, o->win);
+    wio_put16(tcp + 14, o->win);
     if (o->mss) {
-        put16(tcp + TCP_HDR, 2u << 8 | MSS_OPTION);
-        put16(tcp + TCP_HDR + 2, o->mss);
+        wio_put16(tcp + TCP_HDR, 2u << 8 | MSS_OPTION);
+        wio_put16(tcp + TCP_HDR + 2, o->mss);
     }
-    put16(tcp + 16, ~(uint32_t)fold(sum_of(tcp, tcp_len) + sum_of(ip + 12, 8) + WEIR_IPPROTO_TCP + tcp_len));
+    wio_put16(tcp + 16, ~(uint32_t)fold(sum_of(tcp, tcp_len) + sum_of(ip + 12, 8) + WEIR_IPPROTO_TCP + tcp_len));
     struct weir_pkt *pkt = weir_pkt_from(wsim_router_pool(p->host->router), ip, IP_HDR + tcp_len);
     if (pkt)
         wsim_router_send(p->host, link, pkt);

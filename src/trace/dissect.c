@@ -2,6 +2,7 @@
  * From a captured frame to what it says (dissect.h). A length is looked at before what it covers.
  */
 #include "trace/dissect.h"
+#include "io/bytes.h"
 
 #include <string.h>
 
@@ -21,16 +22,6 @@ enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_VLAN = 0x8100, TYPE_QINQ = 0x
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_FRAGMENT = 44, PROTO_ICMPV6 = 58 };
 enum { TCP_HDR_MIN = 20, IPV4_HDR_MIN = 20, IPV6_HDR = 40, WSCALE_MAX = 14 };
 enum { SLL_OUTGOING = 4, EXTENSIONS_MAX = 8 };
-
-static uint16_t get16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static uint32_t get32(const uint8_t *b)
-{
-    return (uint32_t)get16(b) << 16 | get16(b + 2);
-}
 
 /* What is left of a frame: bytes that are there, and bytes that were on the wire. */
 struct cut {
@@ -65,7 +56,7 @@ static bool limit(struct cut *c, size_t wire)
 static uint16_t past_vlans(struct cut *c, uint16_t type)
 {
     while ((type == TYPE_VLAN || type == TYPE_QINQ) && c->len >= 4) {
-        type = get16(c->b + 2);
+        type = wio_get16(c->b + 2);
         skip(c, 4);
     }
     return type;
@@ -78,7 +69,7 @@ static uint16_t past_ethernet(struct wtr_dissect *d, struct cut *c)
         return 0;
     memcpy(d->src_mac, h + 6, 6);
     d->has_mac = true;
-    return past_vlans(c, get16(h + 12));
+    return past_vlans(c, wio_get16(h + 12));
 }
 
 static uint16_t past_sll(struct wtr_dissect *d, struct cut *c, bool is_2)
@@ -87,12 +78,12 @@ static uint16_t past_sll(struct wtr_dissect *d, struct cut *c, bool is_2)
     if (!skip(c, is_2 ? 20 : 16))
         return 0;
     uint8_t mac_len = is_2 ? h[11] : h[5];
-    d->is_outgoing = is_2 ? h[10] == SLL_OUTGOING : get16(h) == SLL_OUTGOING;
-    d->ifindex = is_2 ? get32(h + 4) : 0;
+    d->is_outgoing = is_2 ? h[10] == SLL_OUTGOING : wio_get16(h) == SLL_OUTGOING;
+    d->ifindex = is_2 ? wio_get32(h + 4) : 0;
     d->has_mac = mac_len == 6;
     if (d->has_mac)
         memcpy(d->src_mac, h + (is_2 ? 12 : 6), 6);
-    return past_vlans(c, get16(is_2 ? h : h + 14));
+    return past_vlans(c, wio_get16(is_2 ? h : h + 14));
 }
 
 /* Past the link's header; the Ethertype of what follows, 0: nothing that we read. */
@@ -146,9 +137,9 @@ static void set_addrs(struct weir_sockaddr *src, struct weir_sockaddr *dst, cons
 static uint64_t sum_add(uint64_t sum, const uint8_t *b, size_t n)
 {
     for (; n >= 4; b += 4, n -= 4)
-        sum += get32(b);
+        sum += wio_get32(b);
     if (n >= 2) {
-        sum += (uint64_t)get16(b) << 16;
+        sum += (uint64_t)wio_get16(b) << 16;
         b += 2;
         n -= 2;
     }
@@ -169,20 +160,20 @@ static uint8_t past_ipv4(struct wtr_dissect *d, struct cut *c)
     if (c->len < IPV4_HDR_MIN)
         return 0;
     const uint8_t *h = c->b;
-    size_t hdr = (size_t)(h[0] & 15) * 4, total = get16(h + 2);
+    size_t hdr = (size_t)(h[0] & 15) * 4, total = wio_get16(h + 2);
     if (total == 0) /* a capture of what the card was to split */
         total = c->wire;
     if (h[0] >> 4 != 4 || hdr < IPV4_HDR_MIN || total < hdr || c->len < hdr)
         return 0;
-    d->is_bad_ip_sum = get16(h + 10) != 0 && sum_fold(sum_add(0, h, hdr)) != 0xffff;
+    d->is_bad_ip_sum = wio_get16(h + 10) != 0 && sum_fold(sum_add(0, h, hdr)) != 0xffff;
     if (!limit(c, total))
         return 0;
     set_addrs(&d->src, &d->dst, h + 12, false);
     d->ttl = h[8];
     d->ecn = h[1] & 3;
-    d->ip_id = get16(h + 4);
-    d->frag_off = (uint16_t)((get16(h + 6) & 0x1fff) * 8);
-    d->has_more_frags = get16(h + 6) & 0x2000;
+    d->ip_id = wio_get16(h + 4);
+    d->frag_off = (uint16_t)((wio_get16(h + 6) & 0x1fff) * 8);
+    d->has_more_frags = wio_get16(h + 6) & 0x2000;
     return skip(c, hdr) ? h[9] : 0;
 }
 
@@ -195,18 +186,18 @@ static uint8_t past_ipv6(struct wtr_dissect *d, struct cut *c)
     d->is_v6 = true;
     set_addrs(&d->src, &d->dst, h + 8, true);
     d->ttl = h[7];
-    d->ecn = (get16(h) >> 4) & 3;
+    d->ecn = (wio_get16(h) >> 4) & 3;
     /* 0: a capture of what the card was to split */
-    if (get16(h + 4) && !limit(c, IPV6_HDR + (size_t)get16(h + 4)))
+    if (wio_get16(h + 4) && !limit(c, IPV6_HDR + (size_t)wio_get16(h + 4)))
         return 0;
     if (!skip(c, IPV6_HDR))
         return 0;
     for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
         const uint8_t *e = c->b;
         if (next == PROTO_FRAGMENT && c->len >= 8) {
-            d->frag_off = get16(e + 2) & 0xfff8;
+            d->frag_off = wio_get16(e + 2) & 0xfff8;
             d->has_more_frags = e[3] & 1;
-            d->ip_id = (uint16_t)get32(e + 4);
+            d->ip_id = (uint16_t)wio_get32(e + 4);
             if (!skip(c, 8))
                 return 0;
         } else if (next == 0 || next == 43 || next == 60) { /* hop-by-hop, routing, destination options */
@@ -234,19 +225,19 @@ static void parse_options(struct wtr_dissect *d, const uint8_t *o, size_t len)
             return;
         const uint8_t *v = o + i + 2;
         if (o[i] == 2 && n == 4) {
-            d->mss = get16(v);
+            d->mss = wio_get16(v);
         } else if (o[i] == 3 && n == 3) {
             d->wscale = (int8_t)(v[0] < WSCALE_MAX ? v[0] : WSCALE_MAX);
         } else if (o[i] == 4 && n == 2) {
             d->has_sack_ok = true;
         } else if (o[i] == 8 && n == 10) {
             d->has_ts = true;
-            d->tsval = get32(v);
-            d->tsecr = get32(v + 4);
+            d->tsval = wio_get32(v);
+            d->tsecr = wio_get32(v + 4);
         } else if (o[i] == 5) {
             for (size_t k = 2; k + 8 <= n && d->sack_n < 4; k += 8, d->sack_n++) {
-                d->sack[2 * d->sack_n] = get32(o + i + k);
-                d->sack[2 * d->sack_n + 1] = get32(o + i + k + 4);
+                d->sack[2 * d->sack_n] = wio_get32(o + i + k);
+                d->sack[2 * d->sack_n + 1] = wio_get32(o + i + k + 4);
             }
         }
         i += n;
@@ -262,7 +253,7 @@ static enum wtr_sum check_sum(const struct wtr_dissect *d, const struct cut *c)
     pseudo += (uint64_t)PROTO_TCP + c->wire;
     if (sum_fold(sum_add(sum_fold(pseudo), c->b, c->len)) == 0xffff)
         return WTR_SUM_GOOD;
-    uint16_t there = get16(c->b + 16);
+    uint16_t there = wio_get16(c->b + 16);
     return there == 0 || there == sum_fold(pseudo) || there == sum_fold(pseudo - c->wire) ? WTR_SUM_OWED : WTR_SUM_BAD;
 }
 
@@ -275,12 +266,12 @@ static void parse_tcp(struct wtr_dissect *d, const struct cut *c, bool wants_sum
     if (hdr < TCP_HDR_MIN || hdr > c->wire)
         return;
     d->kind = WTR_IS_TCP;
-    d->src.port = get16(h);
-    d->dst.port = get16(h + 2);
-    d->seq = get32(h + 4);
-    d->ack = get32(h + 8);
-    d->flags = get16(h + 12) & 0x1ff;
-    d->win = get16(h + 14);
+    d->src.port = wio_get16(h);
+    d->dst.port = wio_get16(h + 2);
+    d->seq = wio_get32(h + 4);
+    d->ack = wio_get32(h + 8);
+    d->flags = wio_get16(h + 12) & 0x1ff;
+    d->win = wio_get16(h + 14);
     d->len = (uint32_t)(c->wire - hdr);
     if (hdr > TCP_HDR_MIN)
         parse_options(d, h + TCP_HDR_MIN, (hdr < c->len ? hdr : c->len) - TCP_HDR_MIN);
@@ -302,9 +293,9 @@ static void parse_quoted(struct wtr_dissect *d, struct cut c)
     d->quotes_tcp = true;
     d->quoted_src = q.src;
     d->quoted_dst = q.dst;
-    d->quoted_src.port = get16(c.b);
-    d->quoted_dst.port = get16(c.b + 2);
-    d->quoted_seq = get32(c.b + 4);
+    d->quoted_src.port = wio_get16(c.b);
+    d->quoted_dst.port = wio_get16(c.b + 2);
+    d->quoted_seq = wio_get32(c.b + 4);
 }
 
 /* Neighbour discovery (RFC 4861 4.3, 4.4): the target, and its link address where an option has it. */
@@ -331,7 +322,7 @@ static void parse_icmp(struct wtr_dissect *d, struct cut c)
         return;
     d->icmp_type = c.b[0];
     d->icmp_code = c.b[1];
-    d->icmp_mtu = d->is_v6 ? get32(c.b + 4) : get16(c.b + 6);
+    d->icmp_mtu = d->is_v6 ? wio_get32(c.b + 4) : wio_get16(c.b + 6);
     bool is_error = d->is_v6 ? d->icmp_type < 128 : d->icmp_type == 3 || d->icmp_type == 11 || d->icmp_type == 12;
     if (d->is_v6 && (d->icmp_type == 135 || d->icmp_type == 136)) {
         parse_nd(d, &c);
@@ -348,7 +339,7 @@ static void parse_arp(struct wtr_dissect *d, const struct cut *c)
     if (c->len < 28 || memcmp(h, ethernet_ipv4, sizeof ethernet_ipv4) != 0)
         return;
     d->kind = WTR_IS_ARP;
-    d->neigh_op = get16(h + 6);
+    d->neigh_op = wio_get16(h + 6);
     d->has_neigh_mac = true;
     memcpy(d->neigh_mac, h + 8, 6);
     d->src = (struct weir_sockaddr){.addr = mapped(h + 14), .family = WEIR_AF_INET};
