@@ -15,18 +15,6 @@
 #define REORDER_MIN   WEIR_MS(2)
 #define ID_WINDOW     1000
 
-static void note_lost(struct wdc_half *h, uint64_t lo, uint64_t hi, uint32_t segs, uint64_t frame)
-{
-    h->lost_segs += segs;
-    h->chain_lost += segs;
-    h->burst = lo == h->burst_hi ? h->burst + segs : segs;
-    h->burst_n += h->burst == segs;
-    h->burst_hi = hi;
-    if (h->burst > h->burst_max)
-        h->burst_max = h->burst;
-    wdc_evidence_add(&h->lost, frame);
-}
-
 static void note_timer(struct wdc_half *h, weir_ns waited, bool is_tail, uint64_t frame)
 {
     if (!waited)
@@ -39,6 +27,21 @@ static void note_timer(struct wdc_half *h, weir_ns waited, bool is_tail, uint64_
     h->tails_ns += waited;
     h->chain_tails++;
     h->chain_tails_ns += waited;
+}
+
+static void note_lost(struct wdc_half *h, uint64_t lo, uint64_t hi, uint32_t segs, uint64_t frame)
+{
+    h->lost_segs += segs;
+    h->chain_lost += segs;
+    h->burst = lo == h->burst_hi ? h->burst + segs : segs;
+    h->burst_n += h->burst == segs;
+    h->burst_hi = hi;
+    if (h->burst > h->burst_max)
+        h->burst_max = h->burst;
+    wdc_evidence_add(&h->lost, frame);
+    if (h->vain_wait && lo < h->vain_until)
+        note_timer(h, h->vain_wait, false, h->vain_frame);
+    h->vain_wait = 0;
 }
 
 /* Did a timer make the sender send? How long it had waited then; 0: no. */
@@ -132,8 +135,13 @@ static void settle(struct wdc_half *h, struct wdc_again *a, bool is_needed)
     }
     h->needless_segs += a->segs;
     wdc_evidence_add(&h->needless, a->frame);
-    if (h->timeout_run_max > 1) /* the waiting was real */
+    if (h->timeout_run_max > 1) { /* the waiting was real */
         note_timer(h, a->waited, false, a->frame);
+    } else if (a->waited && !a->is_tail) { /* and if more of that flight was lost, for good reason */
+        h->vain_wait = a->waited;
+        h->vain_frame = a->frame;
+        h->vain_until = h->recover;
+    }
 }
 
 static void note_stuck(struct wdc_step *s, uint64_t lo)

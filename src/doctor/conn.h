@@ -86,7 +86,9 @@ struct wdc_pace {
     uint64_t plateau;               /* the most in flight, in each of the last rounds_flat rounds */
     uint32_t rounds_flat;
     weir_ns plateau_spent; /* charged to the network meanwhile */
-    uint32_t sent_tsecr;
+    uint32_t refill_n;     /* pauses that were the sender's own */
+    uint32_t sent_tsecr, sent_tsval, first_tsval;
+    weir_ns first_at; /* of first_tsval; 0: none */
     bool sent_has_ts;
     uint32_t raw_blocked_n, over_raw_n; /* stopped at the window as it would be unscaled, and went beyond it */
     struct wdc_evidence raw_blocked;
@@ -154,6 +156,8 @@ struct wdc_half {
     uint64_t corrupt_n, offload_n, good_sum_n, bad_sum_n;
     weir_ns timeouts_ns, tails_ns;
     uint32_t timeout_run, timeout_run_max;
+    weir_ns vain_wait; /* for a timer whose retransmission was needless, of a flight up to vain_until; 0: none */
+    uint64_t vain_frame, vain_until;
     uint32_t chain_lost, chain_tails; /* since the last acknowledgement of anything new */
     weir_ns chain_tails_ns;
     weir_ns stuck_at;

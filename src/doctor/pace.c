@@ -12,7 +12,10 @@
 #define SLACK_MAX       WEIR_MS(5)
 #define DELAYED_MIN     WEIR_MS(25) /* a delayed ACK: Linux 40 ms, macOS and others up to 500 */
 #define DELAYED_MAX     WEIR_MS(600)
-#define FLAT_ROUNDS     8u /* as many round trips without growth are no slow start, and no probing of BBR's */
+#define FLAT_ROUNDS     6u /* as many round trips without growth are no slow start, nor Reno's two segments in four */
+#define FLAT_LEAST      2u
+#define TICK_MIN        20u /* of a timestamp clock, to know how long a tick is */
+#define STALL_PART      2u /* the path stalled if no more than this part of a gap was one at the sender */
 #define VIEWS_APART_MAX WEIR_MS(300)
 #define VIEWS_ON_WAY    16u /* views are kept that far apart, so that they reach back to what the sender knew */
 
@@ -86,8 +89,7 @@ static void note_round(struct wdc_half *h, uint64_t una, uint64_t flight, uint32
         p->round_most = flight;
     if (una < p->round_end)
         return;
-    if (p->round_most > p->plateau + 2 * (uint64_t)mss || p->round_most + p->round_most / 4 < p->plateau ||
-        h->lost_segs) {
+    if (p->round_most > p->plateau + 2 * (uint64_t)mss || p->round_most < p->plateau / 2 || h->lost_segs) {
         p->plateau = p->round_most;
         p->rounds_flat = 0;
         p->plateau_spent = 0;
@@ -98,10 +100,12 @@ static void note_round(struct wdc_half *h, uint64_t una, uint64_t flight, uint32
     p->round_most = 0;
 }
 
-/* Always as much in flight and no more, for many round trips and without loss: a full send buffer. */
+/* Always as much in flight and no more, for many round trips and without loss: a full send buffer. Fewer do where it was
+ * seen to go on from a short segment as soon as that was acknowledged. */
 static bool is_plateau(const struct wdc_half *h)
 {
-    return h->lost_segs == 0 && h->pace.rounds_flat >= FLAT_ROUNDS;
+    uint32_t seen = h->pace.refill_n < FLAT_ROUNDS - FLAT_LEAST ? h->pace.refill_n : FLAT_ROUNDS - FLAT_LEAST;
+    return h->lost_segs == 0 && h->pace.rounds_flat + seen >= FLAT_ROUNDS;
 }
 
 static void note_delayed(struct wdc_step *s, const struct wdc_view *v)
@@ -134,18 +138,65 @@ static enum wdc_limit after_ack(struct wdc_step *s, const struct wdc_view *v, ui
     return !v->had_data && is_at_once && near <= SLACK_MAX ? WDC_BY_SENDER : WDC_BY_APPLICATION;
 }
 
+/* Up to where the window let the sender send when it had seen that stamp. Between two views it is taken to have moved
+ * evenly. 0: not known. */
+static uint64_t edge_echoed(const struct wdc_half *h, uint32_t tsecr)
+{
+    const struct wdc_view *v = view_echoed(h, tsecr);
+    if (!v)
+        return 0;
+    uint32_t next_n = 1; /* of views, up to the one behind v */
+    while (&h->views[(next_n - 1) % WDC_VIEWS_MAX] != v)
+        next_n++;
+    const struct wdc_view *next = &h->views[next_n % WDC_VIEWS_MAX];
+    bool is_last = v == &h->views[(h->view_n - 1) % WDC_VIEWS_MAX];
+    if (is_last || !next->has_ts || next->edge <= v->edge || next->ts - v->ts == 0 || (int32_t)(next->ts - v->ts) < 0)
+        return v->edge;
+    return v->edge + (next->edge - v->edge) * (tsecr - v->ts) / (next->ts - v->ts);
+}
+
 /* Did the window keep it from sending, as the sender knew it when it had last sent? */
 static bool is_at_edge(struct wdc_step *s, weir_ns near, uint32_t want)
 {
     struct wdc_half *h = s->me;
     const struct wdc_pace *p = &h->pace;
-    const struct wdc_view *before = near > SLACK_MAX && p->sent_has_ts ? view_echoed(h, p->sent_tsecr) : NULL;
-    uint64_t blur = 0;
-    if (!before) {
-        before = view_at(h, wdc_since(p->sent_at, near));
+    uint64_t edge = near > SLACK_MAX && p->sent_has_ts ? edge_echoed(h, p->sent_tsecr) : 0, blur = 0;
+    if (!edge) {
+        const struct wdc_view *before = view_at(h, wdc_since(p->sent_at, near));
+        edge = before ? before->edge : UINT64_MAX / 2;
         blur = near > SLACK_MAX ? s->peer->win / 8 : 0; /* what may have come in between two views */
     }
-    return before && (s->peer->wscale >= 0 || s->peer->has_syn) && h->nxt + want + blur > before->edge;
+    return (s->peer->wscale >= 0 || s->peer->has_syn) && h->nxt + want + blur > edge;
+}
+
+/* How long a tick of timestamps is, after what was measured, which a queue that grows makes too long: of those that
+ * senders use the nearest. */
+static weir_ns tick_near(weir_ns measured)
+{
+    static const weir_ns used[] = {WEIR_US(1), WEIR_MS(1), WEIR_MS(4), WEIR_MS(10), WEIR_MS(100), WEIR_SEC(1)};
+    unsigned i = 0;
+    while (i + 1 < sizeof used / sizeof used[0] && measured / used[i] > used[i + 1] / (measured ? measured : 1))
+        i++;
+    return used[i];
+}
+
+/* Longer than a round trip between two segments, of which their stamps know little: the path held the second one up. */
+static bool is_stall(const struct wdc_step *s, weir_ns gap, weir_ns trip)
+{
+    const struct wdc_pace *p = &s->me->pace;
+    uint32_t ticks = p->sent_tsval - p->first_tsval;
+    if (!p->sent_has_ts || !s->d->has_ts || gap <= trip || ticks < TICK_MIN || ticks > INT32_MAX)
+        return false;
+    weir_ns tick = tick_near(wdc_since(p->sent_at, p->first_at) / ticks);
+    return (uint32_t)(s->d->tsval - p->sent_tsval) * tick < gap / STALL_PART;
+}
+
+/* Far from the sender. It ended a flight with a short segment, and went on when that was acknowledged, without a word
+ * from the other program: its send buffer held no more. */
+static bool is_buffer_refilled(const struct wdc_step *s, weir_ns gap, weir_ns trip, uint32_t mss)
+{
+    const struct wdc_pace *p = &s->me->pace;
+    return p->sent_len % mss != 0 && s->peer->last_data_at <= p->sent_at && gap > trip / 2 && gap < trip + trip / 4;
 }
 
 static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
@@ -161,14 +212,18 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
 
     if (p->was_zero || (p->raw_blocked_n >= WDC_UNSCALED_MIN && p->over_raw_n == 0))
         return WDC_BY_RECEIVER;
-    if (p->was_again)
+    if (p->was_again || is_stall(s, gap, trip))
         return WDC_BY_CONGESTION;
     if (is_at_edge(s, near, want))
         return WDC_BY_RECEIVER;
     if (is_triggered && (near <= SLACK_MAX || (p->sent_len < mss && s->d->len < mss))) /* long ones queue on the way */
         return after_ack(s, v, mss);
-    /* Paced, or slowed down by the path before it came to the capture. */
-    return p->sent_len % mss == 0 && trip && gap < trip + trip / 4 ? WDC_BY_CONGESTION : WDC_BY_APPLICATION;
+    if (is_triggered && near > SLACK_MAX && is_buffer_refilled(s, gap, trip, mss))
+        return WDC_BY_SENDER;
+    /* Paced, or slowed down by the path before it came to the capture; or lost on the way there, and repaired by a probe,
+     * two round trips later. */
+    weir_ns most = near > SLACK_MAX && h->lost_segs ? 3 * trip : trip + trip / 4;
+    return p->sent_len % mss == 0 && trip && gap < most ? WDC_BY_CONGESTION : WDC_BY_APPLICATION;
 }
 
 /* While it is not known yet whether what is in flight grows, the network is charged. */
@@ -176,6 +231,7 @@ static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap, weir_ns t
 {
     struct wdc_pace *p = &h->pace;
     bool is_pause = gap > trip / 8; /* else it is paced, or as fast as the path takes it */
+    p->refill_n += by == WDC_BY_SENDER && is_pause;
     if (by == WDC_BY_CONGESTION && is_pause && is_plateau(h)) {
         by = WDC_BY_SENDER;
         p->spent[WDC_BY_CONGESTION] -= p->plateau_spent;
@@ -221,6 +277,11 @@ static void look_back(struct wdc_step *s, uint32_t mss)
         note_round(h, v->una, s->hi - v->una, mss);
     p->sent_has_ts = s->d->has_ts;
     p->sent_tsecr = s->d->tsecr;
+    p->sent_tsval = s->d->tsval;
+    if (p->first_at == 0 && s->d->has_ts) {
+        p->first_at = s->at;
+        p->first_tsval = s->d->tsval;
+    }
 }
 
 void wdc_pace_data(struct wdc_step *s)

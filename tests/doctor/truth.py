@@ -135,6 +135,7 @@ class Way:
         self.arrived = [t for t in conn.packets[not side] if t.src == self.src]
         self.data = [t for t in self.sent if t.length > 0 or t.flags & FIN]
         self.lost = [run.is_dropped(t) for t in self.data]
+        self.has_hidden_wait = False  # a timer ran for what was lost entirely: the receiver sees a silent sender
 
     def end(self, t):
         return t.seq + t.length + bool(t.flags & FIN)
@@ -258,6 +259,7 @@ def judge_timers(truth, run, conn, way, at_sender, since):
         first = after[0][0]
         top = max(before, key=lambda x: distance(way.end(x[0]), way.data[0].seq))[0]
         top_lost = all(gone for t, gone in before if way.end(t) == way.end(top))
+        way.has_hidden_wait |= top_lost and not at_sender
         again = distance(way.end(first), way.end(top)) <= 0
         if not again:
             truth.allow("tail-loss", "rto")
@@ -319,6 +321,9 @@ def judge_limits(truth, run, conn, way, since):
             truth.allow(verdict)
     if most >= 0.6 * total and segs >= 30 and not since:
         truth.need(best, way.name)
+    if way.has_hidden_wait:
+        truth.excuse(best)
+        truth.allow(best, "limit-application")
 
 
 def judge_queue(truth, run, conn, way, vantage, since):
