@@ -14,8 +14,9 @@
 #define DELAYED_MAX     WEIR_MS(600)
 #define FLAT_ROUNDS     6u /* as many round trips without growth are no slow start, nor Reno's two segments in four */
 #define FLAT_LEAST      2u
+#define FLAT_SEGS       3u
 #define TICK_MIN        20u /* of a timestamp clock, to know how long a tick is */
-#define STALL_PART      2u /* the path stalled if no more than this part of a gap was one at the sender */
+#define STALL_PART      2u  /* the path stalled if no more than this part of a gap was one at the sender */
 #define VIEWS_APART_MAX WEIR_MS(300)
 #define VIEWS_ON_WAY    16u /* views are kept that far apart, so that they reach back to what the sender knew */
 
@@ -100,10 +101,12 @@ static void note_round(struct wdc_half *h, uint64_t una, uint64_t flight, uint32
     p->round_most = 0;
 }
 
-/* Always as much in flight and no more, for many round trips and without loss: a full send buffer. Fewer do where it was
- * seen to go on from a short segment as soon as that was acknowledged. */
-static bool is_plateau(const struct wdc_half *h)
+/* Always as much in flight and no more, for many round trips and without loss: a full send buffer. Fewer do where it
+ * was seen to go on from a short segment as soon as that was acknowledged. */
+static bool is_plateau(const struct wdc_half *h, uint32_t mss)
 {
+    if (h->pace.plateau <= FLAT_SEGS * (uint64_t)mss) /* messages, one by one */
+        return false;
     uint32_t seen = h->pace.refill_n < FLAT_ROUNDS - FLAT_LEAST ? h->pace.refill_n : FLAT_ROUNDS - FLAT_LEAST;
     return h->lost_segs == 0 && h->pace.rounds_flat + seen >= FLAT_ROUNDS;
 }
@@ -196,7 +199,7 @@ static bool is_stall(const struct wdc_step *s, weir_ns gap, weir_ns trip)
 static bool is_buffer_refilled(const struct wdc_step *s, weir_ns gap, weir_ns trip, uint32_t mss)
 {
     const struct wdc_pace *p = &s->me->pace;
-    return p->sent_len % mss != 0 && s->peer->last_data_at <= p->sent_at && gap > trip / 2 && gap < trip + trip / 4;
+    return p->sent_len % mss != 0 && s->peer->last_data_at < p->sent_at && gap > trip / 2 && gap < trip + trip / 4;
 }
 
 static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
@@ -220,19 +223,22 @@ static enum wdc_limit why(struct wdc_step *s, weir_ns gap)
         return after_ack(s, v, mss);
     if (is_triggered && near > SLACK_MAX && is_buffer_refilled(s, gap, trip, mss))
         return WDC_BY_SENDER;
-    /* Paced, or slowed down by the path before it came to the capture; or lost on the way there, and repaired by a probe,
-     * two round trips later. */
+    /* Paced, or slowed down by the path before it came to the capture; or lost on the way there, and repaired by a
+     * probe, two round trips later. */
     weir_ns most = near > SLACK_MAX && h->lost_segs ? 3 * trip : trip + trip / 4;
     return p->sent_len % mss == 0 && trip && gap < most ? WDC_BY_CONGESTION : WDC_BY_APPLICATION;
 }
 
 /* While it is not known yet whether what is in flight grows, the network is charged. */
-static void charge(struct wdc_half *h, enum wdc_limit by, weir_ns gap, weir_ns trip)
+static void charge(struct wdc_step *s, enum wdc_limit by, weir_ns gap)
 {
+    struct wdc_half *h = s->me;
     struct wdc_pace *p = &h->pace;
-    bool is_pause = gap > trip / 8; /* else it is paced, or as fast as the path takes it */
+    weir_ns trip = wdc_round_trip(s->conn);
+    /* Else it is paced, or comes as fast as the path takes it. */
+    bool is_pause = gap > trip / (wdc_near(s->conn, s->side) > SLACK_MAX ? 2 : 8);
     p->refill_n += by == WDC_BY_SENDER && is_pause;
-    if (by == WDC_BY_CONGESTION && is_pause && is_plateau(h)) {
+    if (by == WDC_BY_CONGESTION && is_pause && is_plateau(h, wdc_mss(s->conn, s->side))) {
         by = WDC_BY_SENDER;
         p->spent[WDC_BY_CONGESTION] -= p->plateau_spent;
         p->spent[WDC_BY_SENDER] += p->plateau_spent;
@@ -294,7 +300,7 @@ void wdc_pace_data(struct wdc_step *s)
     if (p->sent_at) {
         weir_ns gap = wdc_since(s->at, p->since);
         p->was_zero |= s->peer->win == 0 && s->peer->has_sent;
-        charge(h, why(s, gap), gap, wdc_round_trip(s->conn));
+        charge(s, why(s, gap), gap);
     } else {
         p->spent[WDC_BY_APPLICATION] += wdc_since(s->at, p->since);
     }
