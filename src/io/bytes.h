@@ -4,6 +4,7 @@
 #ifndef WIO_BYTES_H
 #define WIO_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline uint16_t wio_get16(const uint8_t *p)
@@ -17,7 +18,7 @@ static inline uint32_t wio_get32(const uint8_t *p)
 }
 
 /* The lower 16 bits of v. */
-static inline void wio_put16(uint8_t *p, uint32_t v)
+static inline void wio_put16(uint8_t *p, size_t v)
 {
     p[0] = (uint8_t)(v >> 8);
     p[1] = (uint8_t)v;
