@@ -312,7 +312,7 @@ static bool is_in_prefix(const struct weir_addr *a, const struct node *n)
 {
     for (unsigned i = 0; i < n->bits; i += 8) {
         unsigned rest = n->bits - i;
-        uint8_t mask = rest >= 8 ? 0xff : (uint8_t)(0xff << (8 - rest));
+        unsigned mask = rest >= 8 ? 0xffu : 0xffu << (8 - rest) & 0xffu;
         if ((a->b[i / 8] ^ n->addr.b[i / 8]) & mask)
             return false;
     }
