@@ -318,6 +318,43 @@ TEST(test_flight_that_never_grows_is_the_senders)
     END;
 }
 
+/* Seen from the receiver: each flight ends with a short segment, and the next comes a round trip after its
+ * acknowledgement, without a word from the other program. */
+TEST(test_buffer_that_is_refilled_is_the_senders)
+{
+    BEGIN;
+    uint32_t seq = 1;
+    rig_handshake(r, 0, TRIP);
+    for (int i = 0; i < 12; i++) {
+        seq = burst(r, seq, 3);
+        SEND(r, .from = CLIENT, .flags = ACK | PSH, .seq = seq, .ack = 1, .len = 300);
+        seq += 300;
+        ack(r, seq);
+        rig_wait(r, TRIP);
+    }
+    rig_says(r, WDC_LIMIT_SENDER, WDC_CLIENT, WDC_CERTAIN);
+    END;
+}
+
+/* The same with an answer to each: the program waits for it. */
+TEST(test_questions_are_the_programs)
+{
+    BEGIN;
+    uint32_t seq = 1, back = 1;
+    rig_handshake(r, 0, TRIP);
+    for (int i = 0; i < 12; i++) {
+        seq = burst(r, seq, 3);
+        SEND(r, .from = CLIENT, .flags = ACK | PSH, .seq = seq, .ack = back, .len = 300);
+        seq += 300;
+        SEND(r, .from = SERVER, .flags = ACK | PSH, .seq = back, .ack = seq, .len = 50);
+        back += 50;
+        rig_wait(r, TRIP);
+    }
+    rig_finish(r);
+    rig_denies(r, WDC_LIMIT_SENDER);
+    END;
+}
+
 TEST(test_pauses_of_a_program_are_its_own)
 {
     BEGIN;
@@ -482,6 +519,8 @@ int main(void)
         cmocka_unit_test(test_window_that_is_full_limits),
         cmocka_unit_test(test_growing_flight_is_the_networks),
         cmocka_unit_test(test_flight_that_never_grows_is_the_senders),
+        cmocka_unit_test(test_buffer_that_is_refilled_is_the_senders),
+        cmocka_unit_test(test_questions_are_the_programs),
         cmocka_unit_test(test_pauses_of_a_program_are_its_own),
         cmocka_unit_test(test_second_write_that_waits_for_a_delayed_ack),
         cmocka_unit_test(test_queue_that_fills_is_bufferbloat),
